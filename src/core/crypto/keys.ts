@@ -1,0 +1,131 @@
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  type webcrypto,
+} from 'node:crypto';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { SettingsError } from '../internal-error.ts';
+import { openSecret } from '../settings.ts';
+import { sha256Base64Url } from './digest.ts';
+
+/** The classes of keys (architecture.md section 5). The TLS leaf is PEM and lives with transport. */
+export const KEY_CLASSES = [
+  'operator',
+  'audit-kek',
+  'checkpoint',
+  'state-seal',
+  'redaction-token',
+  'approval-mac',
+] as const;
+export type KeyClass = (typeof KEY_CLASSES)[number];
+
+export interface SymmetricKey {
+  readonly kid: string;
+  /** 32 random bytes. */
+  readonly secret: Uint8Array;
+}
+
+export interface SigningKey {
+  readonly kid: string;
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+}
+
+/** Current key first, then those still accepted; at most two live at a time. */
+export type KeyPairOf<K> = readonly [current: K, previous?: K];
+
+export interface KeyFolder {
+  /** `<home>/keys`, 0700. */
+  readonly folder: string;
+  /** Only development generates what is missing; elsewhere a missing key is a start-up error. */
+  readonly generate: boolean;
+}
+
+/**
+ * Opens 32-byte keys of a class: a JWK Set with kty `oct`, in `reference` or in `<folder>/<class>.jwks`.
+ * @throws SettingsError when missing outside development, readable by others, short or malformed
+ */
+export function openSymmetricKeys(keys: KeyFolder, name: KeyClass, reference?: string): KeyPairOf<SymmetricKey> {
+  const make = () => {
+    const secret = randomBytes(32);
+    return { kty: 'oct', kid: kidOf(secret), k: secret.toString('base64url') };
+  };
+  return live(
+    name,
+    readSet(keys, name, reference, make).map((jwk) => {
+      const secret = Buffer.from(String(jwk['k'] ?? ''), 'base64url');
+      if (jwk['kty'] !== 'oct' || secret.length !== 32)
+        throw new SettingsError(`key ${name}: every key must be kty "oct" with 32 bytes`);
+      return { kid: String(jwk['kid'] ?? kidOf(secret)), secret };
+    }),
+  );
+}
+
+/**
+ * Opens Ed25519 signing keys of a class: a JWK Set with kty `OKP`, in `reference` or in `<folder>/<class>.jwks`.
+ * @throws SettingsError as openSymmetricKeys
+ */
+export function openSigningKeys(keys: KeyFolder, name: KeyClass, reference?: string): KeyPairOf<SigningKey> {
+  const make = () => {
+    const jwk = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
+    return { ...jwk, kid: kidOf(Buffer.from(String(jwk.x), 'base64url')) };
+  };
+  return live(
+    name,
+    readSet(keys, name, reference, make).map((jwk) => {
+      if (jwk['kty'] !== 'OKP' || jwk['crv'] !== 'Ed25519' || typeof jwk['d'] !== 'string') {
+        throw new SettingsError(`key ${name}: every key must be a private Ed25519 JWK`);
+      }
+      const privateKey = createPrivateKey({ key: jwk as webcrypto.JsonWebKey, format: 'jwk' });
+      return {
+        kid: String(jwk['kid'] ?? kidOf(Buffer.from(String(jwk['x']), 'base64url'))),
+        privateKey,
+        publicKey: createPublicKey(privateKey),
+      };
+    }),
+  );
+}
+
+function readSet(
+  keys: KeyFolder,
+  name: KeyClass,
+  reference: string | undefined,
+  make: () => object,
+): Record<string, unknown>[] {
+  const path = `${keys.folder}/${name}.jwks`;
+  if (!reference && !existsSync(path)) {
+    if (!keys.generate) {
+      throw new SettingsError(
+        `key ${name} is missing: put a JWK Set at ${path} (mode 0600), or run in development mode, which generates it`,
+      );
+    }
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(path, `${JSON.stringify({ keys: [make()] }, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
+  }
+  const text = openSecret(reference ?? `file:${path}`).toString('utf8');
+  let set: unknown;
+  try {
+    set = JSON.parse(text);
+  } catch (cause) {
+    throw new SettingsError(`key ${name}: ${reference ?? path} is not a JWK Set`, cause);
+  }
+  const list = (set as { keys?: unknown } | null)?.keys;
+  if (!Array.isArray(list)) throw new SettingsError(`key ${name}: ${reference ?? path} is not a JWK Set`);
+  return list as Record<string, unknown>[];
+}
+
+function live<K>(name: KeyClass, list: readonly K[]): KeyPairOf<K> {
+  const [current, previous, ...more] = list;
+  if (!current) throw new SettingsError(`key ${name}: the JWK Set is empty`);
+  if (more.length > 0) throw new SettingsError(`key ${name}: at most two keys may be live, the current one first`);
+  return previous ? [current, previous] : [current];
+}
+
+/** A public name for a key: a digest, so that it says nothing of a secret. */
+function kidOf(bytes: Uint8Array): string {
+  return sha256Base64Url(bytes).slice(0, 16);
+}
