@@ -1,0 +1,59 @@
+import type { Call, CallWith, Now, SlotName, Slots } from './call.ts';
+import { InternalError } from './internal-error.ts';
+import { Answer, type Outcome, Refusal, type Stage } from './stage.ts';
+
+export type Clock = () => Now;
+
+type AnyStage = { readonly name: string; readonly leaves: SlotName; run(call: Call, now: Now): unknown };
+
+/**
+ * Stages in an order the compiler checked: `stage()` takes only a stage whose needs have been left by those before
+ * it. A flow is immutable; two flows may share a beginning.
+ */
+export class Flow<Has extends SlotName> {
+  readonly stages: readonly AnyStage[];
+
+  private constructor(stages: readonly AnyStage[]) {
+    this.stages = stages;
+  }
+
+  static begin(): Flow<never> {
+    return new Flow<never>([]);
+  }
+
+  stage<Needs extends Has, Leaves extends SlotName>(stage: Stage<Needs, Leaves>): Flow<Has | Leaves> {
+    return new Flow<Has | Leaves>([...this.stages, stage as unknown as AnyStage]);
+  }
+
+  /** Names of the stages in order: what `check` and the docs print. */
+  names(): readonly string[] {
+    return this.stages.map((stage) => stage.name);
+  }
+
+  /** A typed view of a call that has come through this flow. */
+  reached(call: Call): CallWith<Has> {
+    return call as CallWith<Has>;
+  }
+}
+
+/**
+ * Runs a flow. Resolves with null when every stage has left its slot, or with the refusal or answer that ended it.
+ * Whatever is thrown ends as a refusal: fail shut. No promise is made for a stage that answered at once.
+ */
+export async function runFlow(flow: Flow<SlotName>, call: Call, clock: Clock): Promise<Refusal | Answer | null> {
+  const slots = call as { -readonly [K in SlotName]?: unknown };
+  for (const stage of flow.stages) {
+    if (call.signal.aborted) return new Refusal('upstream.cancelled', { evidence: `client left before ${stage.name}` });
+    try {
+      let left = stage.run(call, clock()) as Outcome<Slots[SlotName]> | Promise<Outcome<Slots[SlotName]>>;
+      if (left instanceof Promise) left = await left;
+      if (left instanceof Refusal || left instanceof Answer) return left;
+      if (left === undefined || left === null)
+        throw new InternalError('pipeline.nothing_left', `stage ${stage.name} left nothing`);
+      slots[stage.leaves] = left;
+    } catch (cause) {
+      return new Refusal('errors.internal', { evidence: `stage ${stage.name} threw`, cause });
+    }
+  }
+  return null;
+}

@@ -1,0 +1,98 @@
+import type { Call, Reply } from '../call.ts';
+import type { Refusal } from '../stage.ts';
+import { REFUSALS, type WireRow } from './refusals.ts';
+
+/** What goes out over any way in: an HTTP status, the seconds a caller should wait (0: none), and one JSON-RPC message. */
+export interface WireAnswer {
+  readonly status: number;
+  readonly retryAfter: number;
+  readonly body: Uint8Array;
+}
+
+const RESULT_HEAD = Buffer.from('{"jsonrpc":"2.0","id":');
+const RESULT = Buffer.from(',"result":');
+const ERROR = Buffer.from(',"error":');
+const TAIL = Buffer.from('}');
+
+/** A reply as one JSON-RPC response. The id is the caller's own lexeme; the value is passed on byte for byte. */
+export function encodeReply(call: Call, reply: Reply): WireAnswer {
+  const value = reply.bytes;
+  return {
+    status: reply.status,
+    retryAfter: 0,
+    body: Buffer.concat([RESULT_HEAD, idBytes(call), reply.kind === 'result' ? RESULT : ERROR, value, TAIL]),
+  };
+}
+
+/** The caller's request id, byte for byte, or null when none was read. */
+function idBytes(call: Call): Uint8Array {
+  const message = call.message;
+  if (!message?.spans.id) return Buffer.from('null');
+  return message.bytes.subarray(message.spans.id.start, message.spans.id.end);
+}
+
+/**
+ * A refusal as the table says. `authorization.unknown` is byte-identical whatever was asked for: it bears no name and
+ * no correlation id (architecture.md section 4, "What the caller learns").
+ */
+export function encodeRefusal(call: Call, refusal: Refusal): WireAnswer {
+  const row: WireRow = REFUSALS[refusal.code];
+  const facts = refusal.facts;
+  const retryAfter = facts.retryAfterMs === undefined ? 0 : Math.max(1, Math.ceil(facts.retryAfterMs / 1000));
+  const id = idBytes(call).toString();
+  if (row.form === 'tool' && call.message?.method === 'tools/call') {
+    return {
+      status: row.status,
+      retryAfter,
+      body: Buffer.from(`{"jsonrpc":"2.0","id":${id},"result":${JSON.stringify(toolRefusal(call, refusal, row))}}`),
+    };
+  }
+  const known = refusal.code === 'authorization.unknown' ? {} : { code: row.word, correlationId: call.id };
+  const data = { ...known, ...approvalFacts(refusal), ...facts.data, ...(facts.path ? { path: facts.path } : {}) };
+  const hasId = call.message?.spans.id !== null && call.message !== undefined;
+  const error = { code: row.rpc, message: facts.text ?? row.text, ...(Object.keys(data).length > 0 ? { data } : {}) };
+  return {
+    status: row.status,
+    retryAfter,
+    body: Buffer.from(`{"jsonrpc":"2.0",${hasId ? `"id":${id},` : ''}"error":${JSON.stringify(error)}}`),
+  };
+}
+
+/** Text a model can recover from: the word, what happened, where, how long to wait, which approval; then machine-readable `_meta`. */
+function toolRefusal(call: Call, refusal: Refusal, row: WireRow): object {
+  const { text, path, retryAfterMs, approval } = refusal.facts;
+  const parts = [`${row.word}: ${text ?? row.text}`];
+  if (path) parts.push(`Argument: ${path}.`);
+  if (retryAfterMs !== undefined) parts.push(`Wait ${Math.max(1, Math.ceil(retryAfterMs / 1000))} s.`);
+  if (approval) parts.push(`Approval: ${approval.id}, open until ${new Date(approval.expiresAt).toISOString()}.`);
+  parts.push(`Correlation id: ${call.id}.`);
+  return {
+    resultType: 'complete',
+    content: [{ type: 'text', text: parts.join(' ') }],
+    isError: true,
+    _meta: {
+      'gatewrit/code': row.word,
+      'gatewrit/correlationId': call.id,
+      ...(path ? { 'gatewrit/path': path } : {}),
+      ...approvalMeta(refusal),
+    },
+  };
+}
+
+function approvalMeta(refusal: Refusal): object {
+  const approval = refusal.facts.approval;
+  return approval
+    ? {
+        'gatewrit/approval': {
+          id: approval.id,
+          status: 'pending',
+          expiresAt: new Date(approval.expiresAt).toISOString(),
+        },
+      }
+    : {};
+}
+
+function approvalFacts(refusal: Refusal): object {
+  const approval = refusal.facts.approval;
+  return approval ? { approval: { id: approval.id, expiresAt: new Date(approval.expiresAt).toISOString() } } : {};
+}

@@ -1,0 +1,67 @@
+import { InternalError, SettingsError } from '../../core/internal-error.ts';
+import { nearest } from '../../core/settings.ts';
+import type { Command, Io } from './command.ts';
+
+/** Loaded when asked for, so that `gatewrit audit verify` does not pay for a gateway. */
+const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Command> }>> = {
+  start: { summary: 'run the gateway', load: async () => (await import('./start.ts')).startCommand },
+  stdio: { summary: 'speak MCP over stdio to a running gateway, with a token of its own', load: async () => (await import('./stdio.ts')).stdioCommand },
+  token: { summary: 'print a development token', load: async () => (await import('./token.ts')).tokenCommand },
+  approvals: { summary: 'list, show, approve and deny calls that wait for a person', load: async () => (await import('./sign-in.ts')).signedInApprovals },
+  registry: { summary: 'see and draft capability manifests', load: async () => (await import('./registry.ts')).registryCommand },
+  manifest: { summary: 'make keys, sign and verify manifests', load: async () => (await import('./manifest.ts')).manifestCommand },
+  policy: { summary: 'lint, test and explain policy', load: async () => (await import('./policy.ts')).policyCommand },
+  audit: { summary: 'verify and read the audit log', load: async () => (await import('./audit.ts')).auditCommand },
+  redact: { summary: 'show what redaction would find in a file', load: async () => (await import('./redact.ts')).redactCommand },
+};
+
+const io: Io = { stdout: (text) => process.stdout.write(text), stderr: (text) => process.stderr.write(text) };
+
+/** Runs one command; resolves with its exit code. */
+export async function main(argv: string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  if (!name || name === '--help' || name === 'help') {
+    io.stdout(overview());
+    return name ? 0 : 2;
+  }
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!entry) {
+    const near = nearest(name, Object.keys(COMMANDS));
+    io.stderr(`gatewrit: there is no command "${name}"${near ? `; did you mean "${near}"?` : ''}. Run: gatewrit --help\n`);
+    return 2;
+  }
+  try {
+    const command = await entry.load();
+    if (rest.includes('--help')) {
+      io.stdout(command.usage.endsWith('\n') ? command.usage : `${command.usage}\n`);
+      return 0;
+    }
+    return await command.run(rest, io);
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+function overview(): string {
+  const width = Math.max(...Object.keys(COMMANDS).map((name) => name.length));
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
+  return `gatewrit: the hardened front door for MCP servers\n\nusage: gatewrit COMMAND [options]\n\n${lines.join('\n')}\n\nEvery command takes --help. Example: gatewrit start --home .gatewrit\n`;
+}
+
+/** One sentence for a person; the stack only where it is our own bug. */
+function explain(error: unknown): number {
+  if (error instanceof SettingsError) {
+    io.stderr(`gatewrit: ${error.message}\n`);
+    return 2;
+  }
+  if (error instanceof InternalError && error.kind !== 'bug') {
+    io.stderr(`gatewrit: ${error.message} (${error.code})\n`);
+    return 3;
+  }
+  if (error instanceof TypeError && (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS')) {
+    io.stderr(`gatewrit: ${error.message}. Add --help to see what it takes.\n`);
+    return 2;
+  }
+  io.stderr(`gatewrit: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return 3;
+}

@@ -1,0 +1,83 @@
+import type { ServerResponse } from 'node:http';
+import type { Call } from '../../core/call.ts';
+import type { WireAnswer } from '../../core/mcp/wire.ts';
+
+/** Headers of every response this product sends, names and values alternating. */
+export interface ResponseHeaders {
+  readonly common: readonly string[];
+}
+
+/** Writes a whole JSON answer. A connection whose request body was not read to its end is closed with it. */
+export function writeAnswer(res: ServerResponse, headers: ResponseHeaders, answer: WireAnswer, extra: readonly string[], bodyRead: boolean): void {
+  if (res.headersSent || res.destroyed) return;
+  res.writeHead(answer.status, [
+    ...headers.common,
+    'Content-Type',
+    'application/json',
+    'Content-Length',
+    String(answer.body.length),
+    ...(answer.retryAfter > 0 ? ['Retry-After', String(answer.retryAfter)] : []),
+    ...(bodyRead ? [] : ['Connection', 'close']),
+    ...extra,
+  ]);
+  res.end(answer.body);
+}
+
+const DATA = Buffer.from('event: message\ndata: ');
+const END = Buffer.from('\n\n');
+
+/**
+ * The event stream of one call: opened by the first notification, ended by the response. A client that does not read
+ * is cut rather than buffered for (threats.md SZ-04).
+ */
+export class AnswerStream {
+  readonly #res: ServerResponse;
+  readonly #headers: ResponseHeaders;
+  readonly #maxBuffered: number;
+  #open = false;
+
+  constructor(res: ServerResponse, headers: ResponseHeaders, maxBuffered: number) {
+    this.#res = res;
+    this.#headers = headers;
+    this.#maxBuffered = maxBuffered;
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  send(message: Uint8Array): void {
+    if (this.#res.destroyed || this.#res.writableEnded) return;
+    if (!this.#open) {
+      this.#open = true;
+      this.#res.writeHead(200, [...this.#headers.common, 'Content-Type', 'text/event-stream', 'X-Accel-Buffering', 'no']);
+    }
+    this.#res.write(DATA);
+    this.#res.write(dataLine(message));
+    this.#res.write(END);
+    if (this.#res.writableLength > this.#maxBuffered) this.#res.destroy();
+  }
+
+  comment(): void {
+    if (this.#open && !this.#res.destroyed) this.#res.write(': keep-alive\n\n');
+  }
+
+  end(message: Uint8Array): void {
+    this.send(message);
+    this.#res.end();
+  }
+}
+
+/** A raw line break in JSON is a blank between tokens; in an event it would end the line. */
+function dataLine(message: Uint8Array): Uint8Array {
+  if (!message.includes(0x0a) && !message.includes(0x0d)) return message;
+  const line = Buffer.from(message);
+  for (let i = 0; i < line.length; i++) if (line[i] === 0x0a || line[i] === 0x0d) line[i] = 0x20;
+  return line;
+}
+
+/** True when the client said it can read an event stream. */
+export function acceptsEvents(call: Pick<Call, 'head'>): boolean {
+  const accept = call.head.headers['accept'];
+  return typeof accept === 'string' && (accept.includes('text/event-stream') || accept.includes('*/*'));
+}

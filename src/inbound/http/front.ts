@@ -1,0 +1,82 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import type { BodySource, Call, Head, Now, WayIn } from '../../core/call.ts';
+import { sha256Base64Url } from '../../core/crypto/digest.ts';
+import { uuidv7 } from '../../core/ids.ts';
+import type { WireAnswer } from '../../core/mcp/wire.ts';
+import { AnswerStream, acceptsEvents, type ResponseHeaders, writeAnswer } from './answer.ts';
+
+/** What the front needs of the product: take a call through its flow, and say how its ending looks on the wire. */
+export interface CallHandler {
+  /** Never rejects: whatever fails inside is an answer. `challenge` is the value for WWW-Authenticate, '' when none is due. */
+  handle(call: Call): Promise<{ readonly answer: WireAnswer; readonly challenge: string }>;
+}
+
+export interface FrontOptions {
+  readonly handler: CallHandler;
+  readonly headers: ResponseHeaders;
+  readonly body: (req: IncomingMessage) => BodySource;
+  readonly clock: () => Now;
+  readonly maxBufferedBytes: number;
+  readonly keepAliveMs: number;
+}
+
+/** MCP over Streamable HTTP: one request becomes one call, its ending becomes one answer or one event stream. */
+export function mcpFront(options: FrontOptions): (req: IncomingMessage, res: ServerResponse) => void {
+  return (req, res) => {
+    const { call, abandon } = arrive(req, 'http', options.body(req), options.clock());
+    res.once('close', () => {
+      if (!res.writableFinished) abandon();
+    });
+    let stream: AnswerStream | null = null;
+    let keepAlive: NodeJS.Timeout | undefined;
+    if (acceptsEvents(call)) {
+      call.events = (notification) => {
+        stream ??= new AnswerStream(res, options.headers, options.maxBufferedBytes);
+        keepAlive ??= setInterval(() => stream?.comment(), options.keepAliveMs);
+        stream.send(notification);
+      };
+    }
+    void options.handler.handle(call).then(({ answer, challenge }) => {
+      clearInterval(keepAlive);
+      if (stream?.open) return stream.end(answer.body);
+      writeAnswer(res, options.headers, answer, challenge ? ['WWW-Authenticate', challenge] : [], req.complete);
+    });
+  };
+}
+
+/** A call as it arrives: identity, head and an unread body. `abandon` is for when the client has gone. */
+export function arrive(req: IncomingMessage, way: WayIn, source: BodySource, now: Now): { call: Call; abandon: () => void } {
+  const abort = new AbortController();
+  const call: Call = {
+    id: uuidv7(now.utc),
+    way,
+    arrived: now,
+    head: headOf(req),
+    source,
+    signal: abort.signal,
+    events: null,
+  };
+  return { call, abandon: () => abort.abort() };
+}
+
+function headOf(req: IncomingMessage): Head {
+  const url = req.url ?? '';
+  const mark = url.indexOf('?');
+  return {
+    method: req.method ?? '',
+    path: mark === -1 ? url : url.slice(0, mark),
+    query: mark === -1 ? '' : url.slice(mark + 1),
+    headers: req.headers,
+    rawHeaders: req.rawHeaders,
+    address: req.socket.remoteAddress ?? '',
+    certificate: certificateOf(req.socket as TLSSocket),
+  };
+}
+
+/** Only a certificate the TLS layer itself verified counts; one named in a header never does (threats.md MT-03). */
+function certificateOf(socket: TLSSocket): string | null {
+  if (!socket.encrypted || !socket.authorized) return null;
+  const raw = socket.getPeerCertificate().raw as Buffer | undefined;
+  return raw ? sha256Base64Url(raw) : null;
+}

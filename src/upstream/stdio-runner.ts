@@ -1,0 +1,136 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { LineReader } from './line-reader.ts';
+import { messageKind, responseId } from './message-kind.ts';
+import { type Incoming, type Outgoing, type Wire, WireFault } from './wire.ts';
+
+export interface StdioOptions {
+  /** Program and arguments, from operator settings only (threats.md T30a): never from a message, never through a shell. */
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd?: string;
+  /** The whole environment of the process besides PATH, HOME and LANG; nothing else is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly maxLineBytes: number;
+  /** Receives what the process writes to stderr, line by line; free text, never shown to callers. */
+  readonly onDiagnostic: (line: string) => void;
+  readonly onExit: (reason: string) => void;
+}
+
+interface Waiting {
+  readonly request: Outgoing;
+  readonly settle: (answer: Incoming | WireFault) => void;
+}
+
+const STOP_GRACE_MS = 2_000;
+
+/**
+ * One stdio process: one credential identity (protocol.md 1.7). Ids are ours, so answers cannot cross between callers.
+ * The process is started by the caller of the constructor; when it ends, everything in flight is a fault.
+ */
+export class StdioProcess implements Wire {
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #exited: Promise<void>;
+  #over = false;
+
+  constructor(options: StdioOptions) {
+    const inherited = Object.fromEntries(['PATH', 'HOME', 'LANG', 'TMPDIR'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+    this.#child = spawn(options.command, [...options.args], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...inherited, ...options.env },
+      ...(options.cwd ? { cwd: options.cwd } : {}),
+    });
+    const lines = new LineReader(
+      options.maxLineBytes,
+      (line) => this.#receive(line),
+      () => options.onDiagnostic(`a message passed ${options.maxLineBytes} bytes and was dropped`),
+    );
+    this.#child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
+    const errors = new LineReader(16_384, (line) => options.onDiagnostic(Buffer.from(line).toString()), () => {});
+    this.#child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+    // A write to a process that has just died fails here; the exit below settles whoever waited for it.
+    this.#child.stdin.on('error', () => {});
+    this.#exited = new Promise((resolve) => {
+      const end = (reason: string) => {
+        if (this.#over) return;
+        this.#over = true;
+        for (const { settle } of this.#waiting.values()) settle(new WireFault('unavailable', true, reason));
+        this.#waiting.clear();
+        options.onExit(reason);
+        resolve();
+      };
+      this.#child.once('error', (error) => end(`cannot be started: ${(error as NodeJS.ErrnoException).code ?? error.message}`));
+      this.#child.once('exit', (code, signal) => end(`exited with ${signal ?? code}`));
+    });
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  exchange(request: Outgoing): Promise<Incoming | WireFault> {
+    if (this.#over) return Promise.resolve(new WireFault('unavailable', false, 'the process has ended'));
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => abandon(new WireFault('timeout', true, `no answer in ${request.timeoutMs} ms`)), request.timeoutMs);
+      const onAbort = () => abandon(new WireFault('cancelled', true, 'the client left'));
+      const settle = (answer: Incoming | WireFault) => {
+        clearTimeout(timer);
+        request.signal?.removeEventListener('abort', onAbort);
+        this.#waiting.delete(request.id);
+        resolve(answer);
+      };
+      // The server is told, so that it can stop; whether it did is unknown.
+      const abandon = (fault: WireFault) => {
+        this.notify(Buffer.from(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${request.id},"reason":"${fault.code}"}}`));
+        settle(fault);
+      };
+      this.#waiting.set(request.id, { request, settle });
+      request.signal?.addEventListener('abort', onAbort, { once: true });
+      this.#write(request.bytes);
+    });
+  }
+
+  notify(bytes: Uint8Array): void {
+    if (!this.#over) this.#write(bytes);
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.#child.stdin.write(oneLine(bytes));
+  }
+
+  #receive(line: Uint8Array): void {
+    const kind = messageKind(line);
+    if (kind === 'response') {
+      const waiting = this.#waiting.get(responseId(line) ?? -1);
+      if (!waiting) return;
+      const fits = line.length <= waiting.request.maxBytes;
+      waiting.settle(fits ? { status: 200, session: null, bytes: line } : new WireFault('too_large', true, 'the answer passed the cap'));
+      return;
+    }
+    // Notifications name their call by progress token; each waiting call picks out its own.
+    for (const { request } of this.#waiting.values()) request.onOther?.(line);
+  }
+
+  /** Closes stdin, waits, then ends the process (protocol.md 1.7). */
+  async close(): Promise<void> {
+    if (this.#over) return;
+    this.#child.stdin.end();
+    const term = setTimeout(() => this.#child.kill('SIGTERM'), STOP_GRACE_MS / 4);
+    const kill = setTimeout(() => this.#child.kill('SIGKILL'), STOP_GRACE_MS);
+    await this.#exited;
+    clearTimeout(term);
+    clearTimeout(kill);
+  }
+}
+
+/** Outside strings JSON may hold line breaks as blanks; inside they are escaped. So every raw one may become a space. */
+function oneLine(bytes: Uint8Array): Buffer {
+  const line = Buffer.allocUnsafe(bytes.length + 1);
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!;
+    line[i] = byte === 0x0a || byte === 0x0d ? 0x20 : byte;
+  }
+  line[bytes.length] = 0x0a;
+  return line;
+}
