@@ -1,0 +1,121 @@
+import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { sha256 } from './digest.ts';
+import { HASH_BYTES } from './merkle.ts';
+
+/** C2SP signed-note v1.0.0 with Ed25519 (type 0x01), and the three lines of C2SP tlog-checkpoint v1.0.0. */
+const ED25519 = 0x01;
+const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
+const DASH = '\u2014 ';
+
+export interface NoteSigner {
+  /** Key name: no blank, no plus. */
+  readonly name: string;
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+}
+
+export interface NoteVerifier {
+  readonly name: string;
+  /** First four bytes of SHA-256(name ‖ \n ‖ type ‖ key), 8 hex digits. */
+  readonly keyHash: string;
+  readonly publicKey: KeyObject;
+}
+
+export interface Checkpoint {
+  readonly origin: string;
+  readonly size: number;
+  readonly root: Uint8Array;
+}
+
+/** `name+hash+key`: the line that goes into `audit.pub`. */
+export function verifierLine(name: string, publicKey: KeyObject): string {
+  const typed = typedKey(publicKey);
+  return `${name}+${keyHash(name, typed).toString('hex')}+${typed.toString('base64')}`;
+}
+
+/** Reads one verifier line; null when it is malformed, its hash is wrong or its type is not Ed25519. */
+export function parseVerifierLine(line: string): NoteVerifier | null {
+  const match = /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/.exec(line);
+  if (!match) return null;
+  const [, name, hash, encoded] = match as unknown as [string, string, string, string];
+  const typed = strictBase64(encoded);
+  if (typed?.length !== 33 || typed[0] !== ED25519) return null;
+  if (keyHash(name, typed).toString('hex') !== hash) return null;
+  const publicKey = createPublicKey({
+    key: Buffer.concat([SPKI_PREFIX, typed.subarray(1)]),
+    format: 'der',
+    type: 'spki',
+  });
+  return { name, keyHash: hash, publicKey };
+}
+
+/** @param text ends with a newline */
+export function signNote(text: string, signer: NoteSigner): string {
+  const signature = Buffer.concat([
+    keyHash(signer.name, typedKey(signer.publicKey)),
+    sign(null, Buffer.from(text), signer.privateKey),
+  ]);
+  return `${text}\n${DASH}${signer.name} ${signature.toString('base64')}\n`;
+}
+
+export interface OpenedNote {
+  /** The signed text, ending with a newline. */
+  readonly text: string;
+  readonly signedBy: NoteVerifier;
+  /** Signature lines by keys that are not known here. */
+  readonly unknown: number;
+}
+
+/** The text of an attacker-controlled note, when a known key signed it and no line of a known key is bad; otherwise null. */
+export function openNote(note: string, verifiers: readonly NoteVerifier[]): OpenedNote | null {
+  const gap = note.lastIndexOf('\n\n');
+  if (gap < 0 || !note.endsWith('\n')) return null;
+  const text = note.slice(0, gap + 1);
+  let signedBy: NoteVerifier | null = null;
+  let unknown = 0;
+  for (const line of note.slice(gap + 2, -1).split('\n')) {
+    const match = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/=]+)$/.exec(line);
+    const blob = match ? strictBase64(match[2]!) : null;
+    if (!match || !blob || blob.length < 5) return null;
+    const hash = blob.subarray(0, 4).toString('hex');
+    const known = verifiers.find((verifier) => verifier.name === match[1] && verifier.keyHash === hash);
+    if (!known) {
+      unknown++;
+      continue;
+    }
+    if (!verify(null, Buffer.from(text), known.publicKey, blob.subarray(4))) return null;
+    signedBy ??= known;
+  }
+  return signedBy ? { text, signedBy, unknown } : null;
+}
+
+/** Three lines, no extension lines (audit.md 3.6). */
+export function checkpointText(checkpoint: Checkpoint): string {
+  return `${checkpoint.origin}\n${checkpoint.size}\n${Buffer.from(checkpoint.root).toString('base64')}\n`;
+}
+
+/** Reads exactly what `checkpointText` writes; null for anything else. */
+export function parseCheckpoint(text: string): Checkpoint | null {
+  const lines = text.split('\n');
+  if (lines.length !== 4 || lines[3] !== '') return null;
+  const [origin, size, encoded] = lines as [string, string, string, string];
+  const root = strictBase64(encoded);
+  if (origin === '' || !/^(0|[1-9][0-9]{0,15})$/.test(size) || root?.length !== HASH_BYTES) return null;
+  const count = Number(size);
+  return Number.isSafeInteger(count) ? { origin, size: count, root } : null;
+}
+
+function typedKey(publicKey: KeyObject): Buffer {
+  const raw = publicKey.export({ format: 'der', type: 'spki' }).subarray(SPKI_PREFIX.length);
+  return Buffer.concat([Buffer.from([ED25519]), raw]);
+}
+
+function keyHash(name: string, typed: Uint8Array): Buffer {
+  return sha256(Buffer.concat([Buffer.from(`${name}\n`), typed])).subarray(0, 4);
+}
+
+/** Buffer decodes leniently; a signature line must not have two spellings. */
+function strictBase64(text: string): Buffer | null {
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.toString('base64') === text ? bytes : null;
+}
