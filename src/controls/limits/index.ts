@@ -1,0 +1,58 @@
+import type { Call, Now } from '../../core/call.ts';
+import type { RefusalCode } from '../../core/mcp/refusals.ts';
+import { Refusal, type Stage } from '../../core/stage.ts';
+import type { Ephemeral } from '../../core/store/ephemeral.ts';
+import { Running } from './concurrency.ts';
+import { Door, type DoorFacts } from './door.ts';
+import { UNLIMITED } from './drivers/unlimited.ts';
+import { eventAllowance, windowAllowance } from './drivers/window.ts';
+import type { LimitsSettings } from './settings.ts';
+import { doorStage, principalStage, targetStage } from './stages.ts';
+
+export type { DoorFacts } from './door.ts';
+export { LIMITS_REFUSALS } from './refusals.ts';
+export { type LimitsSettings, limitsSettings, weakLimits } from './settings.ts';
+
+export interface Limits {
+  readonly stages: {
+    readonly door: Stage<'endpoint', 'door'>;
+    readonly principal: Stage<'principal', 'budget'>;
+    readonly target: Stage<'principal' | 'target', 'lease'>;
+  };
+  readonly failures: {
+    /**
+     * To be told of every credential that was presented and refused, never of a missing one or of an outage of ours.
+     * @returns the refusal to answer with in place of the failure, or null to answer with the failure itself
+     */
+    failed(address: string, now: Now): Refusal | null | Promise<Refusal | null>;
+  };
+  /** Judges one notification on its way to the client. */
+  readonly event: (call: Call, notification: Uint8Array, now: Now) => Uint8Array | RefusalCode;
+  close(): void;
+}
+
+/** Opens the control. The ephemeral driver stays its owner's to close. */
+export function openLimits(options: {
+  readonly settings: LimitsSettings;
+  readonly ephemeral: Ephemeral;
+  readonly facts?: DoorFacts;
+}): Limits {
+  const { settings, ephemeral } = options;
+  const door = new Door(settings, ephemeral, options.facts ?? { verified: () => false, inFlight: () => 0 });
+  const events = eventAllowance(settings);
+  const allowance = settings.driver === 'unlimited' ? UNLIMITED : windowAllowance(settings, ephemeral);
+  return {
+    stages: {
+      door: doorStage(door),
+      principal: principalStage(allowance),
+      target: targetStage(settings, allowance, { targets: new Running(), principals: new Running() }),
+    },
+    failures: { failed: (address, now) => door.failed(address, now) },
+    event(call, notification, now) {
+      if (call.principal === undefined) return 'limits.unavailable';
+      const left = events(call.principal, now);
+      return left instanceof Refusal ? left.code : notification;
+    },
+    close() {},
+  };
+}

@@ -1,0 +1,62 @@
+import type { Stage } from '../../core/stage.ts';
+import { Refusal } from '../../core/stage.ts';
+import { sourceOf } from './address.ts';
+import type { Allowance } from './allowance.ts';
+import { Lease, type Running } from './concurrency.ts';
+import type { Door } from './door.ts';
+import type { LimitsSettings } from './settings.ts';
+
+export function doorStage(door: Door): Stage<'endpoint', 'door'> {
+  return { name: 'limits.door', leaves: 'door', run: (call, now) => door.enter(call, now) };
+}
+
+export function principalStage(allowance: Allowance): Stage<'principal', 'budget'> {
+  const budget = (left: number | Refusal) => (left instanceof Refusal ? left : { remaining: left });
+  return {
+    name: 'limits.principal',
+    leaves: 'budget',
+    run(call, now) {
+      const left = allowance.call(call.principal, call.door?.address ?? sourceOf(call.head.address), now);
+      return left instanceof Promise ? left.then(budget) : budget(left);
+    },
+  };
+}
+
+export function targetStage(
+  settings: LimitsSettings,
+  allowance: Allowance,
+  running: { readonly targets: Running; readonly principals: Running },
+): Stage<'principal' | 'target', 'lease'> {
+  return {
+    name: 'limits.target',
+    leaves: 'lease',
+    run(call, now) {
+      const { principal, target } = call;
+      const targetKey = `${target.tenant}\0${target.key}`;
+      if (!running.targets.enter(targetKey, target.limits.maxConcurrent)) return busy('target');
+      if (!running.principals.enter(principal.key, settings.maxConcurrentPerPrincipal)) {
+        running.targets.leave(targetKey);
+        return busy('principal');
+      }
+      const lease = new Lease(() => {
+        running.targets.leave(targetKey);
+        running.principals.leave(principal.key);
+      });
+      const leaseOr = (left: number | Refusal) => {
+        if (!(left instanceof Refusal)) return lease;
+        lease.release();
+        return left;
+      };
+      const left = allowance.target(principal, target, now);
+      return left instanceof Promise ? left.then(leaseOr) : leaseOr(left);
+    },
+  };
+}
+
+function busy(whose: 'target' | 'principal'): Refusal {
+  const text =
+    whose === 'target'
+      ? 'Too many calls of this tool are running; wait and repeat the call.'
+      : 'Too many calls of this caller are running; wait and repeat the call.';
+  return new Refusal('limits.exceeded', { retryAfterMs: 1_000, text, evidence: `concurrency of the ${whose}` });
+}
