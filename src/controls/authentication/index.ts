@@ -1,0 +1,12 @@
+export { type Authentication, openAuthentication } from './authentication.ts';
+export type { FetchKeys } from './drivers/key-url.ts';
+export { checkListeners, isLoopback, weaknesses } from './listeners.ts';
+export { metadataPaths, type ResourceMetadata, resourceMetadata } from './metadata.ts';
+export { AUTHENTICATION_REFUSALS, type AuthenticationRefusal } from './refusals.ts';
+export {
+  type AuthenticationSettings,
+  authenticationSettings,
+  type IssuerSettings,
+  issuerSettings,
+} from './settings.ts';
+export type { AuthenticationStage, Failures } from './stages.ts';

@@ -1,0 +1,165 @@
+import type { Call, CallWith, Head, Now, Principal } from '../../core/call.ts';
+import type { Refusal, Stage } from '../../core/stage.ts';
+import { readBearer } from './bearer.ts';
+import { judgeClaims, readClaims } from './claims.ts';
+import { type Compact, readCompact, readObject, signatureHolds } from './compact.ts';
+import type { KeySet } from './key-set.ts';
+import type { KeySource } from './key-source.ts';
+import { makePrincipal, readPrincipal } from './principal.ts';
+import { type AuthenticationRefusal, refuse } from './refusals.ts';
+import type { AuthenticationSettings, IssuerSettings } from './settings.ts';
+import { TokenCache, tokenDigest, type Verified } from './token-cache.ts';
+
+export type AuthenticationStage = Stage<'endpoint' | 'door', 'principal'>;
+
+/** Told of every credential that was judged and found wanting, so that guessing gets slower. */
+export interface Failures {
+  /** @param client OAuth client of a token whose signature held; '' when nobody vouches for the name */
+  failed(address: string, client: string, now: Now): void;
+}
+
+export interface TrustedIssuer {
+  readonly settings: IssuerSettings;
+  readonly keys: KeySource;
+}
+
+/** What a token turned out to be: a principal to remember, or a refusal and whom it may be booked on. */
+type Judged = Verified | { readonly code: AuthenticationRefusal; readonly evidence: string; readonly client?: string };
+
+/** Principal from a JWT bearer token. A token seen before answers at once; only a new one waits for its signature. */
+export function jwtStage(options: {
+  issuers: readonly TrustedIssuer[];
+  cache: AuthenticationSettings['cache'];
+  failures: Failures;
+}): AuthenticationStage & { readonly remembered: TokenCache } {
+  const issuers = new Map(options.issuers.map((trusted) => [trusted.settings.issuer, trusted]));
+  const cache = new TokenCache(options.cache.entries);
+  const rememberMs = options.cache.seconds * 1000;
+
+  function finish(call: Call, digest: string, judged: Judged, now: Now): Principal | Refusal {
+    if ('code' in judged) {
+      // Our own trouble with keys is nobody's failed attempt.
+      if (judged.code !== 'authentication.unavailable')
+        options.failures.failed(call.head.address, judged.client ?? '', now);
+      return refuse(judged.code, judged.evidence);
+    }
+    cache.set(digest, judged);
+    return admit(call, judged, now);
+  }
+
+  function admit(call: Call, verified: Verified, now: Now): Principal | Refusal {
+    if (verified.certificate === null || verified.certificate === call.head.certificate) return verified.principal;
+    options.failures.failed(call.head.address, verified.principal.client, now);
+    return refuse('authentication.invalid', 'bound to another client certificate');
+  }
+
+  function judgeNow(call: CallWith<'endpoint'>, token: string, digest: string, now: Now): Promise<Principal | Refusal> {
+    const { resource } = call.endpoint;
+    return judge(token, resource, { issuers, rememberMs }, now).then((judged) => finish(call, digest, judged, now));
+  }
+
+  return {
+    name: 'authentication',
+    leaves: 'principal',
+    remembered: cache,
+    run(call: CallWith<'endpoint' | 'door'>, now: Now) {
+      const token = readBearer(call.head.rawHeaders);
+      if (token === null) return refuse('authentication.missing', 'no Authorization header');
+      if (typeof token !== 'string') {
+        options.failures.failed(call.head.address, '', now);
+        return refuse('authentication.invalid', token.refused);
+      }
+      const digest = tokenDigest(token, call.endpoint.resource);
+      const known = cache.get(digest);
+      if (known === undefined) return judgeNow(call, token, digest, now);
+      if (now.utc >= known.untilUtc || now.mono >= known.untilMono || known.version !== known.keys.version) {
+        cache.delete(digest);
+        return judgeNow(call, token, digest, now);
+      }
+      if (now.mono < known.keys.freshUntil) return admit(call, known, now);
+      // The keys want to be looked at; unless they changed, the signature need not be checked again.
+      const keys = known.keys.current(now);
+      const again = (set: KeySet | null) =>
+        set !== null && known.version === known.keys.version
+          ? admit(call, known, now)
+          : judgeNow(call, token, digest, now);
+      return keys instanceof Promise ? keys.then(again) : again(keys);
+    },
+  };
+}
+
+/** Judges a token from nothing. The order is fixed: shape, issuer, algorithm, type, key, signature, and only then claims. */
+async function judge(
+  text: string,
+  resource: string,
+  trust: { issuers: ReadonlyMap<string, TrustedIssuer>; rememberMs: number },
+  now: Now,
+): Promise<Judged> {
+  const invalid = (evidence: string): Judged => ({ code: 'authentication.invalid', evidence });
+  const token = readCompact(text);
+  if (typeof token === 'string') return invalid(token);
+  const all = readObject(token.payload);
+  if (all === null) return invalid('payload is not a JSON object');
+  const claims = readClaims(all);
+  if ('code' in claims) return claims;
+  const issuer = trust.issuers.get(claims.iss);
+  if (issuer === undefined) return invalid('iss is not a configured issuer');
+  const { settings, keys } = issuer;
+  if (!settings.algorithms.includes(token.alg)) return invalid('algorithm not allowed for this issuer');
+  if (!typeAllowed(token, settings)) return invalid('typ');
+
+  const signed = await verify(token, keys, now);
+  if (signed !== 'yes') {
+    return signed === 'no'
+      ? invalid('signature, or no such key')
+      : { code: 'authentication.unavailable', evidence: 'keys of the issuer cannot be had' };
+  }
+  const version = keys.version;
+  const principal = readPrincipal(claims, settings);
+  if (typeof principal === 'string') return invalid(`claim: ${principal}`);
+  const fault = judgeClaims(claims, settings, resource, now.utc);
+  if (fault !== null) return { ...fault, client: principal.client };
+  return {
+    principal,
+    certificate: claims.certificate,
+    keys,
+    version,
+    untilUtc: (claims.exp + settings.leewaySeconds) * 1000,
+    untilMono: now.mono + trust.rememberMs,
+  };
+}
+
+function typeAllowed(token: Compact, settings: IssuerSettings): boolean {
+  if (token.typ === null) return settings.typ.includes('absent');
+  return settings.typ.some((type) => type.toLowerCase() === token.typ && type !== 'absent');
+}
+
+async function verify(token: Compact, keys: KeySource, now: Now): Promise<'yes' | 'no' | 'unavailable'> {
+  const set = await keys.current(now);
+  if (set === null) return 'unavailable';
+  let candidates = set.find(token.alg, token.kid);
+  if (candidates.length === 0) candidates = (await keys.lookAgain(now))?.find(token.alg, token.kid) ?? [];
+  return (await signatureHolds(token, candidates)) ? 'yes' : 'no';
+}
+
+/** One principal for everybody. A request that brings a credential all the same is refused: it may not end as nobody. */
+export function anonymousStage(settings: AuthenticationSettings): AuthenticationStage {
+  const nobody = makePrincipal({
+    issuer: 'anonymous',
+    subject: 'anonymous',
+    client: '',
+    tenant: 'default',
+    scopes: [...new Set(settings.anonymousScopes)].sort(),
+    groups: [],
+    proof: 'none',
+    actors: [],
+    expiresAt: Number.MAX_SAFE_INTEGER,
+  });
+  const carries = (head: Head) => readBearer(head.rawHeaders) !== null;
+  return {
+    name: 'authentication',
+    leaves: 'principal',
+    run: (call) =>
+      carries(call.head) ? refuse('authentication.invalid', 'a credential was sent, but none is checked here') : nobody,
+  };
+}
