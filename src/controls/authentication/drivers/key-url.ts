@@ -24,16 +24,16 @@ export function openKeyUrl(
   let version = 0;
   let fetchedAt = Number.NEGATIVE_INFINITY;
   let askedAt = Number.NEGATIVE_INFINITY;
-  let asking: Promise<KeySet | null> | null = null;
+  let asking: Promise<void> | null = null;
 
   const usable = (now: Now) => (now.mono < fetchedAt + bounds.boundSeconds * 1000 ? set : null);
 
-  async function ask(now: Now): Promise<KeySet | null> {
+  async function ask(now: Now): Promise<void> {
     try {
       const bytes = await fetchKeys(url, { maxBytes: MAX_KEY_SET_BYTES, timeoutMs: bounds.timeoutMs });
       const read = await readKeySet(bytes, algorithms);
       // An empty set is a sick issuer, not a wish to lock everybody out at once: old keys end at their bound.
-      if (read.size === 0) return usable(now);
+      if (read.size === 0) return;
       const found = sha256Base64Url(bytes);
       if (found !== digest) version++;
       digest = found;
@@ -42,17 +42,18 @@ export function openKeyUrl(
     } catch {
       // Down, slow, too large or not a JWK Set: keys we have hold until their bound, then nobody gets in.
     }
-    return usable(now);
   }
 
   function askOnce(now: Now): KeySet | null | Promise<KeySet | null> {
-    if (asking !== null) return asking;
-    if (now.mono < askedAt + bounds.cooldownSeconds * 1000) return usable(now);
-    askedAt = now.mono;
-    asking = ask(now).finally(() => {
-      asking = null;
-    });
-    return asking;
+    if (asking === null) {
+      if (now.mono < askedAt + bounds.cooldownSeconds * 1000) return usable(now);
+      askedAt = now.mono;
+      asking = ask(now).finally(() => {
+        asking = null;
+      });
+    }
+    // Each caller judges by its own clock: one that joins a fetch may have come after the bound.
+    return asking.then(() => usable(now));
   }
 
   return {
