@@ -4,7 +4,7 @@ import { Answer, type Outcome, Refusal, type Stage } from './stage.ts';
 
 export type Clock = () => Now;
 
-type AnyStage = { readonly name: string; readonly leaves: SlotName; run(call: Call, now: Now): unknown };
+export type AnyStage = { readonly name: string; readonly leaves: SlotName; run(call: Call, now: Now): unknown };
 
 /**
  * Stages in an order the compiler checked: `stage()` takes only a stage whose needs have been left by those before
@@ -37,12 +37,12 @@ export class Flow<Has extends SlotName> {
 }
 
 /**
- * Runs a flow. Resolves with null when every stage has left its slot, or with the refusal or answer that ended it.
+ * Runs stages in order. Resolves with null when every stage has left its slot, or with the refusal or answer that ended it.
  * Whatever is thrown ends as a refusal: fail shut. No promise is made for a stage that answered at once.
  */
-export async function runFlow(flow: Flow<SlotName>, call: Call, clock: Clock): Promise<Refusal | Answer | null> {
+export async function runStages(stages: readonly AnyStage[], call: Call, clock: Clock): Promise<Refusal | Answer | null> {
   const slots = call as { -readonly [K in SlotName]?: unknown };
-  for (const stage of flow.stages) {
+  for (const stage of stages) {
     if (call.signal.aborted) return new Refusal('upstream.cancelled', { evidence: `client left before ${stage.name}` });
     try {
       let left = stage.run(call, clock()) as Outcome<Slots[SlotName]> | Promise<Outcome<Slots[SlotName]>>;

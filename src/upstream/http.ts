@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Dispatcher, Pool } from 'undici';
 import { EventStreamReader } from './event-stream.ts';
-import { messageKind } from './message-kind.ts';
+import { type Classified, classify } from './message-kind.ts';
 import { type Incoming, type Outgoing, type Wire, WireFault } from './wire.ts';
 
 export interface HttpOptions {
@@ -80,7 +80,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #status = 0;
   #session: string | null = null;
   #stream: EventStreamReader | null = null;
-  #response: Uint8Array | null = null;
+  #response: { bytes: Uint8Array; classified: Classified } | null = null;
   #chunks: Buffer[] = [];
   #size = 0;
   #done = false;
@@ -112,8 +112,9 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   #event(data: Uint8Array): void {
     if (this.#done || this.#response) return;
-    if (messageKind(data) === 'response') this.#response = data;
-    else this.#request.onOther?.(data);
+    const classified = classify(data);
+    if (classified.kind === 'response') this.#response = { bytes: data, classified };
+    else this.#request.onOther?.(data, classified);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -121,7 +122,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#stream) {
       if (!this.#stream.push(chunk)) return this.#end(new WireFault('too_large', true, 'an event passed the cap'));
       // The answer is complete; what follows it on the stream is not ours to wait for.
-      if (this.#response) this.#end({ status: this.#status, session: this.#session, bytes: this.#response });
+      if (this.#response) {
+        const { bytes, classified } = this.#response;
+        this.#end({ status: this.#status, session: this.#session, bytes, spans: classified.spans });
+      }
       return;
     }
     this.#size += chunk.length;
@@ -132,7 +136,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     if (this.#stream) return this.#end(new WireFault('protocol', true, 'the stream ended without an answer'));
     const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
-    this.#end({ status: this.#status, session: this.#session, bytes });
+    this.#end({ status: this.#status, session: this.#session, bytes, spans: null });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {

@@ -1,7 +1,8 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { LineReader } from './line-reader.ts';
-import { messageKind, responseId } from './message-kind.ts';
+import type { MessageSpans } from '../core/mcp/scanner.ts';
+import { classify, ownId, textOf } from './message-kind.ts';
 import { type Incoming, type Outgoing, type Wire, WireFault } from './wire.ts';
 
 export interface StdioOptions {
@@ -32,9 +33,11 @@ export class StdioProcess implements Wire {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #waiting = new Map<number, Waiting>();
   readonly #exited: Promise<void>;
+  readonly #diagnostic: (line: string) => void;
   #over = false;
 
   constructor(options: StdioOptions) {
+    this.#diagnostic = options.onDiagnostic;
     const inherited = Object.fromEntries(['PATH', 'HOME', 'LANG', 'TMPDIR'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
     this.#child = spawn(options.command, [...options.args], {
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -100,16 +103,28 @@ export class StdioProcess implements Wire {
   }
 
   #receive(line: Uint8Array): void {
-    const kind = messageKind(line);
-    if (kind === 'response') {
-      const waiting = this.#waiting.get(responseId(line) ?? -1);
+    const read = classify(line);
+    if (read.kind === 'invalid' || !read.spans) return this.#diagnostic('a line that is not one JSON-RPC message was dropped');
+    if (read.kind === 'response') {
+      const waiting = this.#waiting.get(ownId(line, read.spans) ?? -1);
       if (!waiting) return;
       const fits = line.length <= waiting.request.maxBytes;
-      waiting.settle(fits ? { status: 200, session: null, bytes: line } : new WireFault('too_large', true, 'the answer passed the cap'));
+      waiting.settle(
+        fits ? { status: 200, session: null, bytes: line, spans: read.spans } : new WireFault('too_large', true, 'the answer passed the cap'),
+      );
       return;
     }
+    if (read.kind === 'request') return this.#answerRequest(line, read.spans);
     // Notifications name their call by progress token; each waiting call picks out its own.
-    for (const { request } of this.#waiting.values()) request.onOther?.(line);
+    for (const { request } of this.#waiting.values()) request.onOther?.(line, read);
+  }
+
+  /** A ping is answered; nothing else an upstream asks is relayed at this depth (pipeline.ts, flow 5). */
+  #answerRequest(line: Uint8Array, spans: MessageSpans): void {
+    const id = textOf(line, spans.id!);
+    const ping = textOf(line, spans.method!) === '"ping"';
+    const answer = ping ? '"result":{}' : '"error":{"code":-32601,"message":"Not supported by this client"}';
+    this.notify(Buffer.from(`{"jsonrpc":"2.0","id":${id},${answer}}`));
   }
 
   /** Closes stdin, waits, then ends the process (protocol.md 1.7). */

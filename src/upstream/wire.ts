@@ -1,3 +1,6 @@
+import type { MessageSpans } from '../core/mcp/scanner.ts';
+import type { Classified } from './message-kind.ts';
+
 /**
  * One JSON-RPC exchange with an upstream, whatever carries it. Bytes in, bytes out: what they mean is judged by
  * connection.ts. Everything an upstream sends is attacker-controlled.
@@ -15,7 +18,7 @@ export interface Outgoing {
   readonly maxBytes: number;
   readonly signal: AbortSignal | null;
   /** Takes each whole message that is not the answer to `id` (notifications, requests of the upstream). */
-  readonly onOther: ((message: Uint8Array) => void) | null;
+  readonly onOther: ((message: Uint8Array, read: Classified) => void) | null;
 }
 
 export const WIRE_FAULTS = ['timeout', 'unavailable', 'protocol', 'too_large', 'cancelled'] as const;
@@ -40,6 +43,8 @@ export interface Incoming {
   readonly session: string | null;
   /** The JSON-RPC response, or whatever body came with an error status. */
   readonly bytes: Uint8Array;
+  /** Spans of `bytes` when the carrier has had to read them already. */
+  readonly spans: MessageSpans | null;
 }
 
 export interface Wire {

@@ -1,0 +1,22 @@
+import type { Message, Principal, Target } from '../core/call.ts';
+
+/** One judged call, ready to go out. */
+export interface UpstreamRequest {
+  readonly target: Target;
+  readonly principal: Principal;
+  readonly message: Message;
+  /** Bytes of the arguments to execute when they are not those of the message (an approved call), else null. */
+  readonly approved: Uint8Array | null;
+  readonly maxResultBytes: number;
+  readonly signal: AbortSignal;
+  /** Takes notifications of the upstream that belong to this call; tokens already mapped back. Null: nobody listens. */
+  readonly onNotification: ((notification: Uint8Array) => void) | null;
+}
+
+/** Live definitions of a server: what it says of itself, never what we serve. Each item is one JSON object. */
+export interface LiveDefinitions {
+  readonly tools: readonly Readonly<Record<string, unknown>>[];
+  readonly prompts: readonly Readonly<Record<string, unknown>>[];
+  readonly resources: readonly Readonly<Record<string, unknown>>[];
+  readonly templates: readonly Readonly<Record<string, unknown>>[];
+}

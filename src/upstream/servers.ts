@@ -1,0 +1,95 @@
+import { resolve } from 'node:path';
+import type { Now, SlotName } from '../core/call.ts';
+import { InternalError } from '../core/internal-error.ts';
+import type { Log } from '../core/log.ts';
+import { Refusal, type Stage } from '../core/stage.ts';
+import { HttpWire } from './http.ts';
+import type { InProcessOperations } from './in-process.ts';
+import { UpstreamServer } from './server.ts';
+import { StdioProcess } from './stdio-runner.ts';
+
+export interface StdioServerSettings {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+export interface HttpServerSettings {
+  readonly url: string;
+  readonly ca: string | undefined;
+  readonly authorization: string | undefined;
+  readonly maxConnections: number;
+}
+export type ServerSettings = { readonly stdio: StdioServerSettings } | { readonly http: HttpServerSettings };
+
+const MAX_LINE_BYTES = 16 * 1024 * 1024;
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** Makes the connection object of one registered server; nothing is started before the first need. */
+export function openServer(
+  name: string,
+  settings: ServerSettings,
+  options: { clock: () => Now; log: Log; onListChanged: (name: string) => void },
+): UpstreamServer {
+  const { clock, log } = options;
+  return new UpstreamServer({
+    name,
+    clock,
+    log,
+    onListChanged: () => options.onListChanged(name),
+    carrier: 'stdio' in settings ? 'stdio' : 'http',
+    dial: (onEnd) =>
+      'stdio' in settings
+        ? new StdioProcess({
+            command: settings.stdio.command === 'node' ? process.execPath : settings.stdio.command,
+            args: settings.stdio.args,
+            cwd: resolve(settings.stdio.cwd),
+            env: settings.stdio.env,
+            maxLineBytes: MAX_LINE_BYTES,
+            // Free text of a server may hold values of calls: only its length reaches our log.
+            onDiagnostic: (line) => log.info('upstream wrote to stderr', { server: name, count: line.length }),
+            onExit: onEnd,
+          })
+        : new HttpWire({
+            url: settings.http.url,
+            ...(settings.http.ca ? { ca: settings.http.ca } : {}),
+            ...(settings.http.authorization ? { authorization: settings.http.authorization } : {}),
+            maxConnections: settings.http.maxConnections,
+            connectTimeoutMs: CONNECT_TIMEOUT_MS,
+          }),
+  });
+}
+
+type Needs = Extract<SlotName, 'endpoint' | 'principal' | 'message' | 'target' | 'arguments' | 'decision' | 'approval' | 'intent' | 'consumed'>;
+
+/**
+ * Stage `upstream`: the call goes out, once. Admin operations run in this process; everything else at its server.
+ * @param emit takes a notification of this call to the client, through the event flow
+ */
+export function upstreamStage(
+  servers: ReadonlyMap<string, UpstreamServer>,
+  inProcess: InProcessOperations,
+  emit: (call: Parameters<Stage<Needs, 'result'>['run']>[0], notification: Uint8Array) => void,
+): Stage<Needs, 'result'> {
+  return {
+    name: 'upstream',
+    leaves: 'result',
+    run(call, now) {
+      const { target } = call;
+      if (target.kind === 'admin') return inProcess.run(call, now);
+      const server = servers.get(target.server);
+      if (!server) return new Refusal('upstream.unavailable', { evidence: `no upstream is configured for ${target.server}` });
+      if (call.approval.use === 'replay') throw new InternalError('upstream.replay', 'a stored outcome must not reach the upstream');
+      const cap = call.decision.obligations.maxResultBytes;
+      return server.call({
+        target,
+        principal: call.principal,
+        message: call.message,
+        approved: call.approval.approved,
+        maxResultBytes: cap === null ? target.limits.maxResultBytes : Math.min(cap, target.limits.maxResultBytes),
+        signal: call.signal,
+        onNotification: call.events ? (notification) => emit(call, notification) : null,
+      });
+    },
+  };
+}
