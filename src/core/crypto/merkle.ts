@@ -160,10 +160,9 @@ export function verifyConsistency(claim: {
   readonly proof: readonly Uint8Array[];
 }): boolean {
   const { from, to, fromRoot, toRoot, proof } = claim;
-  if (!isSize(from) || !isSize(to) || from > to) return false;
+  if (!isSize(from) || !isSize(to) || from === 0 || from > to) return false;
   if (proof.some((node) => node.length !== HASH_BYTES)) return false;
   if (from === to) return proof.length === 0 && same(fromRoot, toRoot);
-  if (from === 0) return false;
   const path = isPower(from) ? [fromRoot, ...proof] : [...proof];
   const seed = path.shift();
   if (!seed) return false;
