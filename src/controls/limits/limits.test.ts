@@ -147,7 +147,7 @@ test('failed authentication is free ten times, then answered with a wait that do
 
 test('a source that waits gets fifty unproved tries a second, then is turned away unread; verified credentials always pass', () => {
   const limits = open({}, { verified: (c) => c.head.headers['authorization'] === 'Bearer good' });
-  for (let i = 0; i < 20; i++) limits.failures.failed('127.0.0.1', at(0));
+  for (let i = 0; i < 20; i++) void limits.failures.failed('127.0.0.1', at(0));
   const outcomes = Array.from({ length: 200 }, () => codeOf(limits.stages.door.run(call('127.0.0.1'), at(1))));
   assert.equal(outcomes.filter((code) => code === 'passed').length, 50);
   assert.equal(outcomes.at(-1), 'limits.backoff');
@@ -157,7 +157,7 @@ test('a source that waits gets fifty unproved tries a second, then is turned awa
 
 test('back-off ends: after the wait everything is looked at again, after two quiet minutes nothing is remembered', () => {
   const limits = open({ backoff: { trialsPerSecond: 1 } });
-  for (let i = 0; i < 14; i++) limits.failures.failed('203.0.113.9', at(0));
+  for (let i = 0; i < 14; i++) void limits.failures.failed('203.0.113.9', at(0));
   const door = (now: number) => codeOf(limits.stages.door.run(call('203.0.113.9'), at(now)));
   assert.equal(door(1), 'passed', 'the one trial');
   assert.equal(door(2), 'limits.backoff');
@@ -172,7 +172,7 @@ test('back-off ends: after the wait everything is looked at again, after two qui
 
 test('guessing from many addresses of one IPv6 /64 is guessing from one source', () => {
   const limits = open();
-  for (let i = 0; i < 11; i++) limits.failures.failed(`2001:db8:1:2::${i.toString(16)}`, at(0));
+  for (let i = 0; i < 11; i++) void limits.failures.failed(`2001:db8:1:2::${i.toString(16)}`, at(0));
   assert.equal((limits.failures.failed('2001:db8:1:2:ffff:1:2:3', at(0)) as Refusal).code, 'limits.backoff');
   assert.equal(limits.failures.failed('2001:db8:1:3::1', at(0)), null);
   for (const [address, source] of [
@@ -211,7 +211,7 @@ test('"unlimited" is a name that shows as weak, and leaves back-off and concurre
   for (let i = 0; i < 10_000; i++) {
     assert.equal(codeOf(limits.stages.principal.run(call('::1', { principal: principal('a') }), at(0))), 'passed');
   }
-  for (let i = 0; i < 11; i++) limits.failures.failed('192.0.2.1', at(0));
+  for (let i = 0; i < 11; i++) void limits.failures.failed('192.0.2.1', at(0));
   assert.ok(limits.failures.failed('192.0.2.1', at(0)));
 });
 

@@ -1,0 +1,134 @@
+import type { Head } from '../../core/call.ts';
+import type { RefusalsOf } from '../../core/mcp/refusals.ts';
+
+/**
+ * What a request head must be, decided from its bytes: attacker-controlled, before any of it was trusted. Pure; no URL
+ * object, no regular expression. Each function returns the refusal, or null.
+ */
+type Fault = RefusalsOf<'transport'> | null;
+
+/** Headers somebody decides by. Two of them are two readers of one message: the proxy before us may have used the other. */
+const SINGLE: ReadonlyMap<string, number> = new Map(
+  [
+    'host',
+    'origin',
+    'authorization',
+    'dpop',
+    'content-type',
+    'content-length',
+    'content-encoding',
+    'transfer-encoding',
+    'expect',
+    'cookie',
+    'last-event-id',
+    'traceparent',
+  ].map((name, bit) => [name, 1 << bit]),
+);
+const SINGLE_LENGTHS = new Set([...SINGLE.keys()].map((name) => name.length));
+const HOST_BIT = SINGLE.get('host')!;
+
+/** Exactly one Host; no other header that somebody decides by twice; not more lines than were asked for. `rawHeaders` as sent. */
+export function headerLines(rawHeaders: readonly string[], maxHeaders: number): Fault {
+  if (rawHeaders.length > maxHeaders * 2) return 'transport.framing';
+  let seen = 0;
+  let mcp: Set<string> | null = null;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (SINGLE_LENGTHS.has(name.length)) {
+      const bit = SINGLE.get(name) ?? SINGLE.get(name.toLowerCase());
+      if (bit !== undefined) {
+        if ((seen & bit) !== 0) return bit === HOST_BIT ? 'transport.host' : 'transport.framing';
+        seen |= bit;
+        continue;
+      }
+    }
+    if (startsWithMcp(name)) {
+      mcp ??= new Set();
+      const lower = name.toLowerCase();
+      if (mcp.has(lower)) return 'transport.framing';
+      mcp.add(lower);
+    }
+  }
+  return (seen & HOST_BIT) === 0 ? 'transport.host' : null;
+}
+
+function startsWithMcp(name: string): boolean {
+  return (
+    name.length > 4 &&
+    (name.charCodeAt(0) | 0x20) === 0x6d &&
+    (name.charCodeAt(1) | 0x20) === 0x63 &&
+    (name.charCodeAt(2) | 0x20) === 0x70 &&
+    name.charCodeAt(3) === 0x2d
+  );
+}
+
+/** A request target in absolute form names a host of its own, which must be the one of the Host header. */
+export function splitTarget(path: string): { readonly host: string | null; readonly path: string } {
+  if (path.charCodeAt(0) === 0x2f) return { host: null, path };
+  const scheme = path.slice(0, 8).toLowerCase();
+  const start = scheme === 'https://' ? 8 : scheme.startsWith('http://') ? 7 : 0;
+  if (start === 0) return { host: null, path };
+  const slash = path.indexOf('/', start);
+  return slash === -1
+    ? { host: path.slice(start), path: '/' }
+    : { host: path.slice(start, slash), path: path.slice(slash) };
+}
+
+/** One framing, no half-way agreement: HTTP parsers before and behind us must see the same end of the body. */
+export function framing(headers: Head['headers'], maxBodyBytes: number): Fault {
+  if (headers['expect'] !== undefined) return 'transport.framing';
+  const length = headers['content-length'];
+  const transfer = headers['transfer-encoding'];
+  if (transfer !== undefined && (length !== undefined || transfer !== 'chunked')) return 'transport.framing';
+  if (length === undefined) return null;
+  if (typeof length !== 'string' || !isDigits(length) || length.length > 15) return 'transport.framing';
+  return Number(length) > maxBodyBytes ? 'transport.too_large' : null;
+}
+
+function isDigits(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c < 0x30 || c > 0x39) return false;
+  }
+  return text.length > 0;
+}
+
+/**
+ * JSON in UTF-8 and nothing else: a content type a form can send would let any web page call without a preflight (BR-03).
+ */
+export function mediaType(headers: Head['headers']): Fault {
+  const coding = headers['content-encoding'];
+  if (coding !== undefined && (typeof coding !== 'string' || coding.toLowerCase() !== 'identity'))
+    return 'transport.media_type';
+  const type = headers['content-type'];
+  if (type === 'application/json') return null;
+  if (typeof type !== 'string') return 'transport.media_type';
+  const [essence, ...parameters] = type.toLowerCase().split(';');
+  if (essence!.trim() !== 'application/json' || parameters.length > 1) return 'transport.media_type';
+  const charset = parameters[0]?.trim();
+  return charset === undefined || charset === 'charset=utf-8' || charset === 'charset="utf-8"'
+    ? null
+    : 'transport.media_type';
+}
+
+/** The caller must be able to read both forms an answer can take. */
+export function acceptable(headers: Head['headers']): Fault {
+  const accept = headers['accept'];
+  if (accept === 'application/json, text/event-stream' || accept === '*/*') return null;
+  if (typeof accept !== 'string') return 'transport.not_acceptable';
+  let json = false;
+  let events = false;
+  for (const range of accept.toLowerCase().split(',')) {
+    const [type, ...parameters] = range.split(';');
+    if (parameters.some(isZeroQuality)) continue;
+    const name = type!.trim();
+    json ||= name === 'application/json' || name === 'application/*' || name === '*/*';
+    events ||= name === 'text/event-stream' || name === 'text/*' || name === '*/*';
+  }
+  return json && events ? null : 'transport.not_acceptable';
+}
+
+function isZeroQuality(parameter: string): boolean {
+  const text = parameter.trim();
+  return text.startsWith('q=') && Number(text.slice(2)) === 0;
+}

@@ -1,0 +1,60 @@
+import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpsServer, ServerOptions } from 'node:https';
+import { SettingsError } from '../../core/internal-error.ts';
+import type { Stage } from '../../core/stage.ts';
+import { Endpoints, Names, type Resources } from './places.ts';
+import { hardenServer, type KeyPair, readKeyPair, serverOptions } from './server.ts';
+import type { TransportSettings } from './settings.ts';
+import { bodyStage, headStage } from './stages.ts';
+
+export { nodeBody } from './body-source.ts';
+export type { Listener, Resources } from './places.ts';
+export { TRANSPORT_REFUSALS } from './refusals.ts';
+export type { KeyPair } from './server.ts';
+export { type TransportSettings, transportSettings, weakTransport } from './settings.ts';
+
+export interface Transport {
+  readonly stages: {
+    readonly head: Stage<never, 'endpoint'>;
+    readonly body: Stage<'endpoint' | 'principal', 'body'>;
+  };
+  /** Headers of every response, names and values alternating. */
+  readonly headers: { readonly common: readonly string[] };
+  /** Options for `https.createServer`; `pair` wins over the settings. @throws SettingsError when there is none */
+  serverOptions(pair?: KeyPair): ServerOptions;
+  /** What options cannot say. Call once per server, before `listen`. @returns stops its timer (so does closing the server) */
+  harden(server: HttpServer | HttpsServer): () => void;
+}
+
+export function openTransport(options: {
+  readonly settings: TransportSettings;
+  readonly resources: Resources;
+}): Transport {
+  const { settings, resources } = options;
+  const names = {
+    public: new Names('public', resources, settings),
+    admin: new Names('admin', resources, settings),
+  };
+  const common = Object.freeze([
+    'Strict-Transport-Security',
+    `max-age=${settings.hstsMaxAgeSeconds}; includeSubDomains`,
+    'X-Content-Type-Options',
+    'nosniff',
+    'Cache-Control',
+    'no-store',
+    'Content-Security-Policy',
+    "default-src 'none'; frame-ancestors 'none'",
+    'Referrer-Policy',
+    'no-referrer',
+  ]);
+  return {
+    stages: { head: headStage(settings, new Endpoints(resources), names), body: bodyStage(settings) },
+    headers: { common },
+    serverOptions(pair) {
+      const leaf = pair ?? readKeyPair(settings);
+      if (leaf === null) throw new SettingsError('transport.tls is missing: name a certificate and its key');
+      return serverOptions(settings, leaf);
+    },
+    harden: (server) => hardenServer(server, settings, common),
+  };
+}
