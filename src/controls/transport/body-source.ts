@@ -20,17 +20,12 @@ export function nodeBody(req: IncomingMessage): BodySource {
       if (length > maxBytes) return 'too_large';
       if (length === 0 || (declared === undefined && req.headers['transfer-encoding'] === undefined)) return EMPTY;
       if (req.destroyed && !req.complete) return 'aborted';
-      return collect(req, length, maxBytes, timeoutMs);
+      return collect(req, maxBytes, timeoutMs);
     },
   };
 }
 
-function collect(
-  req: IncomingMessage,
-  length: number,
-  maxBytes: number,
-  timeoutMs: number,
-): Promise<Uint8Array | BodyFault> {
+function collect(req: IncomingMessage, maxBytes: number, timeoutMs: number): Promise<Uint8Array | BodyFault> {
   return new Promise((resolve) => {
     let first: Buffer | null = null;
     let more: Buffer[] | null = null;
@@ -47,9 +42,7 @@ function collect(
       size += chunk.length;
       if (size > maxBytes) return finish('too_large');
       if (first === null) {
-        // The usual body arrives in one piece: no copy, and no waiting for the end that the length has told already.
-        if (chunk.length === length) return finish(chunk);
-        first = chunk;
+        first = chunk; // the usual body arrives in one piece and is not copied
       } else {
         more ??= [];
         more.push(chunk);

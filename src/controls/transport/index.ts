@@ -22,7 +22,7 @@ export interface Transport {
   readonly headers: { readonly common: readonly string[] };
   /** Options for `https.createServer`; `pair` wins over the settings. @throws SettingsError when there is none */
   serverOptions(pair?: KeyPair): ServerOptions;
-  /** What options cannot say. Call once per server, before `listen`. @returns stops its timer (so does closing the server) */
+  /** What options cannot say. Call once per server, after its request listener and before `listen`. @returns stops its timer (so does closing the server) */
   harden(server: HttpServer | HttpsServer): () => void;
 }
 

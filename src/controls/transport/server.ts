@@ -61,7 +61,7 @@ function readPem(path: string): Buffer {
 
 /**
  * What options alone cannot say: bounds that are properties of a server, bare answers to what is not HTTP, no
- * `100 Continue`, slow readers cut, early answers readable. Call once, before `listen`.
+ * `100 Continue`, slow readers cut, early answers readable. Call once, after the request listener and before `listen`.
  * @returns stops what it started
  */
 export function hardenServer(
@@ -76,7 +76,7 @@ export function hardenServer(
   const bare = bareAnswers(headers);
 
   server.on('clientError', (error: NodeJS.ErrnoException, duplex) => {
-    const socket = duplex as Socket & { _httpMessage?: ServerResponse | null };
+    const socket = duplex as Answering;
     // An answer is under way on this connection: a second status line would be read as part of it.
     const answering = socket._httpMessage?.headersSent === true;
     if (!socket.writable || answering || error.code === 'ECONNRESET') return void socket.destroy();
@@ -87,6 +87,8 @@ export function hardenServer(
   const asRequest = (req: IncomingMessage, res: ServerResponse) => void server.emit('request', req, res);
   server.on('checkContinue', asRequest);
   server.on('checkExpectation', asRequest);
+
+  runNothingAfterLast(server);
 
   const readers = new SlowReaders(settings.writeTimeoutMs);
   const secure = 'setSecureContext' in server;
@@ -108,6 +110,23 @@ function bareAnswers(headers: readonly string[]): ReadonlyMap<string, string> {
     ['HPE_CHUNK_EXTENSIONS_OVERFLOW', answer('413 Payload Too Large')],
     ['ERR_HTTP_REQUEST_TIMEOUT', answer('408 Request Timeout')],
   ]);
+}
+
+/** What node:http keeps on its objects without documenting it; both names are as old as keep-alive. */
+type Answering = Socket & { _httpMessage?: (ServerResponse & { _last?: boolean }) | null };
+
+/**
+ * A request that was pipelined behind one we answered with `Connection: close` would still run, unanswered: its parser
+ * is ahead of the connection's end.
+ */
+function runNothingAfterLast(server: HttpServer | HttpsServer): void {
+  const listeners = server.listeners('request') as ((req: IncomingMessage, res: ServerResponse) => void)[];
+  server.removeAllListeners('request');
+  server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+    const earlier = (req.socket as Answering)._httpMessage;
+    if (earlier && earlier !== res && earlier._last) return;
+    for (const listener of listeners) listener(req, res);
+  });
 }
 
 /**
