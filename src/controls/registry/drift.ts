@@ -1,0 +1,108 @@
+import { digestOf } from './definition-digest.ts';
+import { type ItemKind, KIND_OF, LISTS, type ListName, nameOf } from './manifest.ts';
+import type { ServerPins } from './pins.ts';
+
+/** What a live server says it offers (attacker-controlled); null for a list it does not support. */
+export type LiveDefinitions = { readonly [L in ListName]?: readonly unknown[] | null };
+
+export const CHANGES = ['changed', 'new', 'missing', 'duplicate', 'malformed'] as const;
+export type Change = (typeof CHANGES)[number];
+
+/** One difference between a live server and its pins. */
+export interface Drift {
+  readonly change: Change;
+  readonly server: string;
+  readonly kind: ItemKind;
+  /** Name, URI or template as the live server wrote it; show it through `inert`. */
+  readonly name: string;
+  /** Members of the definition that differ, for `changed`. */
+  readonly fields: readonly string[];
+  readonly pinned: string | null;
+  readonly live: string | null;
+}
+
+/** Beyond this many items a list is not a list but an attack; what follows is not looked at. */
+const MAX_LIVE_ITEMS = 5000;
+
+/**
+ * Compares live definitions with pins, member by member; any difference counts, unknown members included. Pure.
+ * `pins` null: a server nobody reviewed, everything it offers is new.
+ */
+export function compareLive(server: string, pins: ServerPins | null, live: LiveDefinitions): Drift[] {
+  return LISTS.flatMap((list) => compareList(server, pins, KIND_OF[list], live[list] ?? []));
+}
+
+function compareList(server: string, pins: ServerPins | null, kind: ItemKind, live: readonly unknown[]): Drift[] {
+  const pinned = new Map((pins?.pins ?? []).filter((pin) => pin.kind === kind).map((pin) => [pin.name, pin]));
+  const left = new Set(
+    (pins?.manifest.excluded ?? []).filter((entry) => entry.kind === kind).map((entry) => entry.name),
+  );
+  const drifts = new Map<string, Drift>();
+  const seen = new Set<string>();
+  const report = (change: Change, name: string, fields: readonly string[] = [], liveDigest: string | null = null) => {
+    drifts.set(name, {
+      change,
+      server,
+      kind,
+      name,
+      fields,
+      pinned: pinned.get(name)?.digest ?? null,
+      live: liveDigest,
+    });
+  };
+  for (const entry of live.slice(0, MAX_LIVE_ITEMS)) {
+    const name = liveName(kind, entry);
+    if (name === null) {
+      report('malformed', '');
+      continue;
+    }
+    const definition = entry as Readonly<Record<string, unknown>>;
+    const pin = pinned.get(name);
+    if (seen.has(name)) report('duplicate', name);
+    else if (!pin) {
+      if (!left.has(name)) report('new', name, [], digestOrNull(settled(kind, definition)));
+    } else {
+      const digest = digestOrNull(settled(kind, definition));
+      if (digest === null) report('malformed', name);
+      else if (digest !== digestOf(settled(kind, pin.definition)))
+        report('changed', name, changedFields(pin.definition, definition), digest);
+    }
+    seen.add(name);
+  }
+  for (const name of pinned.keys()) if (!seen.has(name)) report('missing', name);
+  return [...drifts.values()];
+}
+
+function liveName(kind: ItemKind, entry: unknown): string | null {
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return null;
+  const name = nameOf(kind, entry as Readonly<Record<string, unknown>>);
+  return typeof name === 'string' && name.length > 0 && name.length <= 2048 ? name : null;
+}
+
+/** Size and time of last change of a resource are data, not definition: they move with every write. */
+export function settled(
+  kind: ItemKind,
+  definition: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  if (kind !== 'resource') return definition;
+  const { size: _size, annotations, ...rest } = definition;
+  if (typeof annotations !== 'object' || annotations === null || Array.isArray(annotations)) {
+    return annotations === undefined ? rest : { ...rest, annotations };
+  }
+  const { lastModified: _time, ...notes } = annotations as Record<string, unknown>;
+  return Object.keys(notes).length > 0 ? { ...rest, annotations: notes } : rest;
+}
+
+function changedFields(pinned: Readonly<Record<string, unknown>>, live: Readonly<Record<string, unknown>>): string[] {
+  const names = new Set([...Object.keys(pinned), ...Object.keys(live)]);
+  return [...names].filter((name) => digestOrNull(pinned[name] ?? null) !== digestOrNull(live[name] ?? null)).sort();
+}
+
+function digestOrNull(value: unknown): string | null {
+  try {
+    return digestOf(value);
+  } catch {
+    // A live definition without canonical form (a lone surrogate) equals no pin.
+    return null;
+  }
+}

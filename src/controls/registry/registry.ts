@@ -1,0 +1,309 @@
+import type { Endpoint, Now, Target } from '../../core/call.ts';
+import type { KeyPairOf, SymmetricKey } from '../../core/crypto/keys.ts';
+import type { Refusal, Stage } from '../../core/stage.ts';
+import { type AdminOperation, type AdminPin, pinAdmin } from './admin.ts';
+import { Cursors } from './cursor.ts';
+import { type Change, compareLive, type Drift, type LiveDefinitions } from './drift.ts';
+import { discovery, type ListMethod, type ListOptions, type ListRequest, listPage } from './lists.ts';
+import { type Loaded, type LoadOptions, loadManifests, pinId } from './load.ts';
+import type { ItemKind } from './manifest.ts';
+import type { Problem, ProblemCode, ServerPins } from './pins.ts';
+import { inert } from './scan.ts';
+import type { RegistrySettings } from './settings.ts';
+import { buildSnapshot, type Snapshot } from './snapshot.ts';
+import { listStage, resolveStage, type VisibleTo, viewAt } from './stages.ts';
+
+/** What the operator's log learns. `record` MUST NOT throw; the registry does not wait for it. */
+export interface Records {
+  record(event: RegistryEvent): void;
+}
+
+export interface RegistryEvent {
+  readonly event: 'refused' | 'drift' | 'recovered' | 'observed' | 'forgotten';
+  readonly server: string;
+  /** `server/name` in inert characters; null when the server as a whole is meant. */
+  readonly target: string | null;
+  readonly code: Change | ProblemCode | null;
+  readonly text: string;
+}
+
+export interface RegistryOptions extends LoadOptions {
+  readonly settings: RegistrySettings;
+  /** Keys of class `state-seal`, for cursors. */
+  readonly seal: KeyPairOf<SymmetricKey>;
+  readonly admin?: readonly AdminOperation[];
+  readonly records?: Records;
+  readonly info?: ListOptions['info'];
+  /** Whether `subscriptions/listen` is honoured, so that `listChanged` may be promised. */
+  readonly listChanged?: boolean;
+  /** ms UTC; manifests that have expired by then are refused. */
+  readonly now: number;
+}
+
+export interface Quarantined {
+  readonly server: string;
+  readonly kind: ItemKind | null;
+  readonly name: string | null;
+  readonly reason: Change | ProblemCode | 'unobserved';
+  readonly text: string;
+}
+
+export interface Registry {
+  /** Leaves the pinned target, or null. */
+  readonly resolve: Stage<'endpoint' | 'message' | 'principal', 'candidate'>;
+  /** The stage of the list flow. */
+  lists(visible: VisibleTo): Stage<'endpoint' | 'message' | 'principal', 'scrubbed'>;
+  /** One page of a list as JSON text of `result`, or `validation.cursor`. */
+  list(method: ListMethod, request: ListRequest & { cursor: unknown }): string | Refusal;
+  /** JSON text of the result of `server/discover`. */
+  discover(request: ListRequest): string;
+  /**
+   * Compares what a live server offers with its pins and quarantines what differs until it matches again. Call it at
+   * connection, at every change notice, and every `observeEverySeconds`. Returns all differences of this observation.
+   */
+  observe(server: string, live: LiveDefinitions, now: Now): Drift[];
+  /** When it was last compared with its pins; null when not since it was forgotten. */
+  observedAt(server: string): Now | null;
+  /** The server is gone or says it changed: until it is observed again its pins are withheld. */
+  forget(server: string): void;
+  /** Whether exactly this target is still served: for events on streams that outlive a change. */
+  serves(target: Target, now: Now): boolean;
+  /** What is not served and why. */
+  quarantined(): Quarantined[];
+  /** Everything wrong with manifests as they were read. */
+  problems(): readonly Problem[];
+  /** All pins, for people. */
+  inventory(): readonly ServerPins[];
+  /** Changes whenever a list may have changed. */
+  readonly version: string;
+  /** Reads manifests and trust store again. Swaps only when no manifest is refused; otherwise keeps the old and says why. */
+  reload(now: number): Promise<readonly Problem[]>;
+}
+
+/**
+ * Opens the registry from signed manifests. A manifest or item with a fault is not served and reported; the rest is.
+ * @throws SettingsError when the trust store cannot be opened
+ */
+export async function openRegistry(options: RegistryOptions): Promise<Registry> {
+  const admin = pinAdmin(options.admin ?? []);
+  const registry = new PinnedRegistry(options, admin, await loadManifests(options, options.now));
+  return registry;
+}
+
+class PinnedRegistry implements Registry {
+  readonly resolve: Registry['resolve'];
+  readonly #options: RegistryOptions;
+  readonly #admin: readonly AdminPin[];
+  readonly #cursors: Cursors;
+  readonly #lists: ListOptions;
+  /** By server: the differences of the last observation. No entry: not observed. */
+  readonly #observed = new Map<string, { readonly at: Now; readonly drifts: readonly Drift[] }>();
+  #loaded: Loaded;
+  #snapshot: Snapshot;
+
+  constructor(options: RegistryOptions, admin: readonly AdminPin[], loaded: Loaded) {
+    this.#options = options;
+    this.#admin = admin;
+    this.#cursors = new Cursors(options.seal);
+    this.#lists = {
+      pageSize: options.settings.pageSize,
+      ttlMs: options.settings.listTtlSeconds * 1000,
+      info: options.info ?? { name: 'gatewrit', version: '0' },
+      listChanged: options.listChanged ?? false,
+    };
+    this.#loaded = loaded;
+    this.#snapshot = this.#build();
+    this.resolve = resolveStage(() => this.#snapshot);
+    this.#recordProblems(loaded.problems);
+  }
+
+  get version(): string {
+    return this.#snapshot.version;
+  }
+
+  lists(visible: VisibleTo): ReturnType<Registry['lists']> {
+    return listStage(this, visible);
+  }
+
+  list(method: ListMethod, request: ListRequest & { cursor: unknown }): string | Refusal {
+    return listPage(
+      method,
+      viewAt(this.#snapshot, request.endpoint, request.principal),
+      request,
+      this.#cursors,
+      this.#lists,
+    );
+  }
+
+  discover(request: ListRequest): string {
+    const { server } = request.endpoint;
+    const instructions =
+      server === null ? this.#options.settings.instructions : this.#instructionsOf(request.endpoint, request);
+    return discovery(viewAt(this.#snapshot, request.endpoint, request.principal), request, {
+      ...this.#lists,
+      instructions,
+    });
+  }
+
+  observe(server: string, live: LiveDefinitions, now: Now): Drift[] {
+    const pins = this.#loaded.servers.find((entry) => entry.server === server) ?? null;
+    const drifts = compareLive(server, pins, live);
+    const before = this.#observed.get(server)?.drifts;
+    this.#observed.set(server, { at: now, drifts });
+    // Most looks find nothing new; the snapshot is made anew only when what is served may differ.
+    if (before === undefined || !sameDrifts(before, drifts)) this.#snapshot = this.#build();
+    this.#recordDrift(server, before, drifts);
+    return drifts;
+  }
+
+  observedAt(server: string): Now | null {
+    return this.#observed.get(server)?.at ?? null;
+  }
+
+  forget(server: string): void {
+    if (!this.#observed.delete(server)) return;
+    this.#snapshot = this.#build();
+    this.#record({ event: 'forgotten', server, target: null, code: null, text: 'withheld until it is observed again' });
+  }
+
+  serves(target: Target, now: Now): boolean {
+    const tenant = this.#snapshot.tenants.get(target.tenant);
+    const found =
+      target.kind === 'admin'
+        ? tenant?.admin.get(target.name)
+        : tenant?.servers.get(target.server)?.[target.kind].get(target.name);
+    const current = found?.candidate.target;
+    return (
+      found !== undefined &&
+      found.expiresAt > now.utc &&
+      current?.digest === target.digest &&
+      current.manifest === target.manifest
+    );
+  }
+
+  quarantined(): Quarantined[] {
+    const { servers, problems } = this.#loaded;
+    const faulty = problems.map(
+      ({ server, kind, name, code, text }): Quarantined => ({ server, kind, name, reason: code, text }),
+    );
+    const drifted = [...this.#observed.values()]
+      .flatMap((look) => look.drifts)
+      .map(
+        ({ server, kind, name, change, fields }): Quarantined => ({
+          ...{ server, kind, name: inert(name), reason: change },
+          text: fields.length > 0 ? `${change}: ${fields.map((field) => inert(field, 60)).join(', ')}` : change,
+        }),
+      );
+    const unseen = servers
+      .filter((entry) => !this.#observed.has(entry.server) && this.#options.settings.unobserved === 'withhold')
+      .map(
+        ({ server }): Quarantined => ({
+          server,
+          kind: null,
+          name: null,
+          reason: 'unobserved',
+          text: 'not seen live since the start',
+        }),
+      );
+    return [...faulty, ...drifted, ...unseen];
+  }
+
+  problems(): readonly Problem[] {
+    return this.#loaded.problems;
+  }
+
+  inventory(): readonly ServerPins[] {
+    return this.#loaded.servers;
+  }
+
+  async reload(now: number): Promise<readonly Problem[]> {
+    const loaded = await loadManifests(this.#options, now);
+    this.#recordProblems(loaded.problems);
+    if (loaded.problems.some((problem) => problem.code === 'manifest')) return loaded.problems;
+    const before = new Map(this.#loaded.servers.map((entry) => [entry.server, entry.digest]));
+    this.#loaded = loaded;
+    // What was compared with another manifest says nothing about this one.
+    for (const server of this.#observed.keys()) {
+      if (loaded.servers.find((entry) => entry.server === server)?.digest !== before.get(server))
+        this.#observed.delete(server);
+    }
+    this.#snapshot = this.#build();
+    return loaded.problems;
+  }
+
+  #build(): Snapshot {
+    const { settings } = this.#options;
+    const drifted = new Set(
+      [...this.#observed.values()]
+        .flatMap((look) => look.drifts)
+        .map(({ kind, server, name }) => `${kind} ${server}/${name}`),
+    );
+    return buildSnapshot({
+      servers: this.#loaded.servers,
+      admin: this.#admin,
+      tenants: ['default', ...Object.values(settings.tenants).flat()],
+      tenantsOf: (server) => (Object.hasOwn(settings.tenants, server) ? settings.tenants[server]! : ['default']),
+      serves: (pin) =>
+        !this.#loaded.blocked.has(pinId(pin)) &&
+        !drifted.has(pinId(pin)) &&
+        (settings.unobserved === 'serve' || this.#observed.has(pin.server)),
+    });
+  }
+
+  /** Only to those the server belongs to: another tenant must not learn that it exists. */
+  #instructionsOf(endpoint: Endpoint, { principal }: ListRequest): string | undefined {
+    if (viewAt(this.#snapshot, endpoint, principal) === null) return undefined;
+    return this.#loaded.servers.find((entry) => entry.server === endpoint.server)?.manifest.instructions;
+  }
+
+  #recordProblems(problems: readonly Problem[]): void {
+    for (const { server, name, code, text } of problems) {
+      this.#record({ event: 'refused', server, target: name === null ? null : inert(`${server}/${name}`), code, text });
+    }
+  }
+
+  /** Only what changed since the last look, so that a drifting server cannot fill the log. */
+  #recordDrift(server: string, before: readonly Drift[] | undefined, now: readonly Drift[]): void {
+    if (before === undefined)
+      this.#record({
+        event: 'observed',
+        server,
+        target: null,
+        code: null,
+        text: `${now.length} differences from its pins`,
+      });
+    const was = new Set((before ?? []).map(driftId));
+    const is = new Set(now.map(driftId));
+    for (const drift of now.filter((one) => !was.has(driftId(one)))) {
+      const fields = drift.fields.map((field) => inert(field, 60)).join(', ');
+      this.#record({
+        event: 'drift',
+        server,
+        target: inert(`${server}/${drift.name}`),
+        code: drift.change,
+        text: fields || drift.change,
+      });
+    }
+    for (const drift of (before ?? []).filter((one) => !is.has(driftId(one)))) {
+      this.#record({
+        event: 'recovered',
+        server,
+        target: inert(`${server}/${drift.name}`),
+        code: drift.change,
+        text: 'no longer so',
+      });
+    }
+  }
+
+  #record(event: RegistryEvent): void {
+    this.#options.records?.record(event);
+  }
+}
+
+function driftId(drift: Drift): string {
+  return `${drift.change} ${drift.kind} ${drift.name} ${drift.live}`;
+}
+
+function sameDrifts(a: readonly Drift[], b: readonly Drift[]): boolean {
+  return a.length === b.length && a.every((drift, i) => driftId(drift) === driftId(b[i]!));
+}

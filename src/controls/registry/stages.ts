@@ -1,0 +1,99 @@
+import type { CallWith, Endpoint, Now, Principal, Result, Slots, Target } from '../../core/call.ts';
+import { InternalError } from '../../core/internal-error.ts';
+import { Refusal, type Stage } from '../../core/stage.ts';
+import type { ListMethod, ListRequest } from './lists.ts';
+import { LIST_METHODS } from './lists.ts';
+import type { Served, Snapshot, View } from './snapshot.ts';
+
+/** Nothing there: quarantined, expired, another tenant's, nonexistent, or a method without a target. One answer for all. */
+export const NO_TARGET: Slots['candidate'] = Object.freeze({ target: null });
+
+/** Finds the pinned target in the current snapshot; the live server is never asked. */
+export function resolveStage(current: () => Snapshot): Stage<'endpoint' | 'message' | 'principal', 'candidate'> {
+  return {
+    name: 'registry.resolve',
+    leaves: 'candidate',
+    run: (call, now) => {
+      const found = find(current(), call);
+      return found !== null && found.expiresAt > now.utc ? found.candidate : NO_TARGET;
+    },
+  };
+}
+
+/** The method decides the kind; the name is looked up whole, never taken apart. */
+function find(snapshot: Snapshot, call: CallWith<'endpoint' | 'message' | 'principal'>): Served | null {
+  const tenant = snapshot.tenants.get(call.principal.tenant);
+  if (!tenant) return null;
+  const { method, name } = call.message;
+  if (call.way === 'admin' || call.endpoint.admin) {
+    const administers = call.way === 'admin' && call.endpoint.admin && method === 'admin/call';
+    return administers ? (tenant.admin.get(name) ?? null) : null;
+  }
+  const view = viewAt(snapshot, call.endpoint, call.principal);
+  if (!view) return null;
+  switch (method) {
+    case 'tools/call':
+      return view.tool.get(name) ?? null;
+    case 'prompts/get':
+      return view.prompt.get(name) ?? null;
+    case 'resources/read':
+      return view.resource.get(name) ?? matchTemplate(view, name);
+    default:
+      return null;
+  }
+}
+
+export function viewAt(snapshot: Snapshot, endpoint: Endpoint, principal: Principal): View | null {
+  const tenant = snapshot.tenants.get(principal.tenant);
+  if (!tenant || endpoint.admin) return null;
+  return endpoint.server === null ? tenant.all : (tenant.servers.get(endpoint.server) ?? null);
+}
+
+/** A URI that two templates fit belongs to neither: no server may capture what is another's. */
+function matchTemplate(view: View, uri: string): Served | null {
+  let found: Served | null = null;
+  for (const served of view.template.values()) {
+    if (!served.template?.matches(uri)) continue;
+    if (found) return null;
+    found = served;
+  }
+  return found;
+}
+
+/** Asked with the call, so that visibility may depend on all of the principal. */
+export type VisibleTo = (call: CallWith<'endpoint' | 'message' | 'principal'>, target: Target, now: Now) => boolean;
+
+export interface ListSource {
+  list(method: ListMethod, request: ListRequest & { cursor: unknown }): string | Refusal;
+  discover(request: ListRequest): string;
+}
+
+/** Lists and discovery as a stage: `pipeline.ts` sends these methods here and nowhere else. */
+export function listStage(
+  source: ListSource,
+  visibleTo: VisibleTo,
+): Stage<'endpoint' | 'message' | 'principal', 'scrubbed'> {
+  return {
+    name: 'registry.list',
+    leaves: 'scrubbed',
+    run: (call, now) => {
+      const { endpoint, principal, message } = call;
+      const request: ListRequest = { endpoint, principal, now, visible: (target) => visibleTo(call, target, now) };
+      if (message.method === 'server/discover') return resultOf(source.discover(request));
+      if (!isListMethod(message.method))
+        throw new InternalError('registry.not_a_list', `the list flow was given ${message.method}`);
+      const page = source.list(message.method, { ...request, cursor: message.params['cursor'] });
+      return page instanceof Refusal ? page : resultOf(page);
+    },
+  };
+}
+
+function isListMethod(method: string): method is ListMethod {
+  return Object.hasOwn(LIST_METHODS, method);
+}
+
+function resultOf(json: string): Result {
+  const bytes = Buffer.from(json);
+  let view: unknown;
+  return { kind: 'result', bytes, diagnostics: null, view: () => (view ??= JSON.parse(json)) };
+}
