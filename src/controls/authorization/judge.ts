@@ -1,0 +1,315 @@
+import type { Arguments, Decision, Now, Obligations, Principal, Target } from '../../core/call.ts';
+import { InternalError } from '../../core/internal-error.ts';
+import { Refusal } from '../../core/stage.ts';
+import { BUILT_IN_PREFIX } from './built-in.ts';
+import type { Bundle } from './bundle.ts';
+import type { CedarValueJson, Engine, Evaluation, Policy, PolicySlot, TypeAndId } from './engine.ts';
+import { actionOf, type KnownEntity, principalEntity, targetEntity } from './entities.ts';
+import { obligationsOf } from './obligations.ts';
+import { Recent } from './recent.ts';
+import type { Rule } from './rules.ts';
+import type { AuthorizationSettings } from './settings.ts';
+import { sketch } from './sketch.ts';
+import { mayApply } from './slice.ts';
+import { cedarArguments, Unjudgeable } from './values.ts';
+
+export const VISIBILITIES = ['hidden', 'reachable', 'allowed'] as const;
+/** `reachable`: only scopes are missing. `hidden`: denied even if the token held every scope there is. */
+export type Visibility = (typeof VISIBILITIES)[number];
+
+/** Told of policy faults that must not show in what the caller gets. For the operator's log. */
+export type FaultReport = (fault: InternalError) => void;
+
+/** What is known of a target once and for all: the rules that may speak about it, and its entity. */
+interface Profile {
+  readonly number: number;
+  readonly action: TypeAndId;
+  readonly resource: KnownEntity;
+  readonly deciding: PolicySlot;
+  readonly sketched: PolicySlot;
+  /** Null when no obligation can apply. */
+  readonly obliging: PolicySlot | null;
+  readonly readsArguments: boolean;
+  readonly readsNow: boolean;
+}
+
+const MAX_SLICES = 1024;
+const NO_CONTEXT = {};
+
+export interface JudgeParts {
+  readonly engine: Engine;
+  readonly bundle: Bundle;
+  readonly settings: AuthorizationSettings;
+  readonly clock: () => Now;
+  readonly report: FaultReport;
+}
+
+/**
+ * Judges with one bundle. Everything remembered here was judged by that bundle alone and goes with it, so no answer
+ * of an older policy can outlive a reload.
+ */
+export class Judge {
+  readonly bundle: Bundle;
+  readonly #parts: JudgeParts;
+  readonly #everyScope: readonly string[];
+  readonly #rulesById: ReadonlyMap<string, Rule>;
+  readonly #slices = new Map<string, PolicySlot>();
+  readonly #allSketches: PolicySlot;
+  readonly #allRules: PolicySlot;
+  /** By identity first: the registry hands out the same pinned object until its snapshot changes. */
+  readonly #profiles = new WeakMap<Target, Profile>();
+  readonly #profilesByContent: Recent<Profile>;
+  readonly #seen: Recent<Visibility>;
+  readonly #decided: Recent<Decision | Refusal>;
+  #profiled = 0;
+
+  constructor(parts: JudgeParts) {
+    this.#parts = parts;
+    this.bundle = parts.bundle;
+    this.#everyScope = [...parts.bundle.catalogue.scopes.keys()];
+    this.#rulesById = new Map(parts.bundle.rules.map((rule) => [rule.id, rule]));
+    this.#allSketches = parts.engine.load(sketches(parts.bundle.rules));
+    this.#allRules = parts.engine.load(policies(parts.bundle.rules.filter((rule) => !rule.obligation)));
+    this.#profilesByContent = new Recent(parts.settings.cacheEntries);
+    this.#seen = new Recent(parts.settings.cacheEntries);
+    this.#decided = new Recent(parts.settings.cacheEntries);
+  }
+
+  /** Gives the parsed sets back. The judge must not be asked afterwards. */
+  release(): void {
+    for (const slot of [...this.#slices.values(), this.#allSketches, this.#allRules]) this.#parts.engine.release(slot);
+    this.#slices.clear();
+  }
+
+  /** Remembered. For lists and events, where a name was not guessed by the caller. */
+  visibility(principal: Principal, target: Target): Visibility {
+    const profile = this.#profileOf(target);
+    const key = keyOf(profile.number, '', principal);
+    const known = this.#seen.get(key);
+    if (known !== undefined) return known;
+    const seen = this.#look(principal, profile, profile.sketched);
+    this.#seen.set(key, seen);
+    return seen;
+  }
+
+  /**
+   * The same judgement for a name a caller sent. "Hidden" is never answered from memory: it costs the same two
+   * evaluations over the same rules each time, whether the name exists (and was listed, or asked for, before) or not.
+   */
+  visibilityOfNamed(principal: Principal, target: Target | null, decoy: Target): Visibility {
+    const profile = this.#profileOf(target ?? decoy);
+    const key = keyOf(profile.number, '', principal);
+    const known = target ? this.#seen.get(key) : undefined;
+    if (known !== undefined && known !== 'hidden') return known;
+    const seen = this.#look(principal, profile, this.#allSketches);
+    if (!target) return 'hidden';
+    this.#seen.set(key, seen);
+    return seen;
+  }
+
+  /** Plain value, ≤ 1 µs when remembered. */
+  decide(principal: Principal, target: Target, args: Arguments, now: Now): Decision | Refusal {
+    const profile = this.#profileOf(target);
+    if (profile.readsNow) return this.#judge(principal, target, profile, args, now);
+    const key = keyOf(profile.number, profile.readsArguments ? args.digest : '', principal);
+    const known = this.#decided.get(key);
+    if (known !== undefined) return known;
+    const judged = this.#judge(principal, target, profile, args, now);
+    // A fault may pass; a judgement does not change.
+    if (!(judged instanceof Refusal && judged.code === 'authorization.unavailable')) this.#decided.set(key, judged);
+    return judged;
+  }
+
+  /** Rules that may speak about a target, for people. */
+  rulesFor(target: Target): readonly Rule[] {
+    return this.bundle.rules.filter((rule) => mayApply(rule, target));
+  }
+
+  #look(principal: Principal, profile: Profile, slot: PolicySlot): Visibility {
+    const own = this.#ask(slot, principalEntity(principal), profile, NO_CONTEXT);
+    const all = this.#ask(slot, this.#withEveryScope(principal), profile, NO_CONTEXT);
+    if ('fault' in own || 'fault' in all) {
+      const found = 'fault' in own ? own : (all as { fault: string; cause?: unknown });
+      const message = `visibility could not be judged (${found.fault}), so the target is hidden; see the rule named`;
+      this.#parts.report(new InternalError('authorization.visibility_fault', message, { cause: found.cause }));
+      return 'hidden';
+    }
+    return own.allow ? 'allowed' : all.allow ? 'reachable' : 'hidden';
+  }
+
+  #judge(principal: Principal, target: Target, profile: Profile, args: Arguments, now: Now): Decision | Refusal {
+    const { clock, settings } = this.#parts;
+    const begun = clock().mono;
+    const context: Record<string, CedarValueJson> = {};
+    if (profile.readsNow) context['now'] = { __extn: { fn: 'datetime', arg: new Date(now.utc).toISOString() } };
+    if (profile.readsArguments) {
+      const values = cedarArguments(args.view);
+      if (values instanceof Unjudgeable) return unjudgeable(values);
+      context['arguments'] = values;
+    }
+    const own = this.#ask(profile.deciding, principalEntity(principal), profile, context);
+    if ('fault' in own) return unavailable(own.fault, own.cause);
+    let refused: Refusal | null = null;
+    let rules = own.rules;
+    if (!own.allow) {
+      const all = this.#ask(profile.deciding, this.#withEveryScope(principal), profile, context);
+      if ('fault' in all) return unavailable(all.fault, all.cause);
+      rules = all.allow ? own.rules : all.rules;
+      refused = all.allow ? this.#insufficient(target) : this.#denied(all.rules);
+      if (!this.#onlyObserved(target, all)) return refused;
+    }
+    const duties = this.#obligations(principal, profile, context);
+    if (duties instanceof Refusal) return duties;
+    if (clock().mono - begun > settings.deadlineMs) return unavailable('deadline passed');
+    return Object.freeze({
+      obligations: duties.obligations,
+      rules: Object.freeze([...rules, ...duties.rules]),
+      policy: this.bundle.version,
+      wouldRefuse: refused ? refused.code : null,
+    });
+  }
+
+  /** Obligations are asked even for a call that observe mode lets through: it must still wait for its approval. */
+  #obligations(
+    principal: Principal,
+    profile: Profile,
+    context: Record<string, CedarValueJson>,
+  ): { readonly obligations: Obligations; readonly rules: readonly string[] } | Refusal {
+    if (!profile.obliging) return { obligations: obligationsOf([]) as Obligations, rules: [] };
+    const asked = this.#ask(profile.obliging, principalEntity(principal), profile, context);
+    if ('fault' in asked) return unavailable(asked.fault, asked.cause);
+    const rules = asked.allow ? asked.rules : [];
+    const obligations = obligationsOf(rules.map((id) => this.#rulesById.get(id)!));
+    return typeof obligations === 'string' ? unavailable(obligations) : { obligations, rules };
+  }
+
+  /** Trying out a policy must not open another tenant, nor hand out approvals. */
+  #onlyObserved(target: Target, all: { allow: boolean; rules: readonly string[] }): boolean {
+    if (this.#parts.settings.mode !== 'observe' || target.kind === 'admin') return false;
+    return all.allow || !all.rules.some((id) => id.startsWith(BUILT_IN_PREFIX));
+  }
+
+  #insufficient(target: Target): Refusal {
+    return Object.freeze(
+      new Refusal('authorization.insufficient_scope', {
+        scopes: target.scopes,
+        evidence: `policy ${this.bundle.version}: only scopes are missing`,
+      }),
+    );
+  }
+
+  #denied(ids: readonly string[]): Refusal {
+    const said = ids
+      .map((id) => this.#rulesById.get(id)!)
+      .find((rule) => rule.publicText !== null || rule.publicPath !== null);
+    const because = ids.length > 0 ? `forbidden by ${ids.join(', ')}` : 'no rule permits it';
+    return Object.freeze(
+      new Refusal('authorization.denied', {
+        ...(said?.publicText ? { text: said.publicText } : {}),
+        ...(said?.publicPath ? { path: said.publicPath } : {}),
+        evidence: `policy ${this.bundle.version}: ${because}`,
+      }),
+    );
+  }
+
+  #ask(
+    slot: PolicySlot,
+    principal: KnownEntity,
+    profile: Profile,
+    context: Record<string, CedarValueJson>,
+  ): Evaluation {
+    return this.#parts.engine.evaluate(slot, {
+      principal,
+      action: profile.action,
+      resource: profile.resource,
+      context,
+    });
+  }
+
+  #withEveryScope(principal: Principal): KnownEntity {
+    return principalEntity(principal, [...new Set([...principal.scopes, ...this.#everyScope])]);
+  }
+
+  #profileOf(target: Target): Profile {
+    const known = this.#profiles.get(target);
+    if (known !== undefined) return known;
+    const content = contentOf(target);
+    let profile = this.#profilesByContent.get(content);
+    if (profile === undefined) {
+      profile = this.#profile(target);
+      this.#profilesByContent.set(content, profile);
+    }
+    this.#profiles.set(target, profile);
+    return profile;
+  }
+
+  #profile(target: Target): Profile {
+    const rules = this.rulesFor(target);
+    const deciding = rules.filter((rule) => !rule.obligation);
+    const obliging = rules.filter((rule) => rule.obligation);
+    return {
+      number: this.#profiled++,
+      action: actionOf(target.kind),
+      resource: targetEntity(target),
+      deciding: this.#slice('decide', deciding, policies, this.#allRules),
+      sketched: this.#slice('sketch', deciding, sketches, this.#allSketches),
+      obliging: obliging.length > 0 ? this.#slice('oblige', obliging, policies, null) : null,
+      readsArguments: rules.some((rule) => rule.reads.arguments),
+      readsNow: rules.some((rule) => rule.reads.now),
+    };
+  }
+
+  /** Targets with the same rules share one parsed set; past a bound the whole set answers the same, only slower. */
+  #slice(
+    use: string,
+    rules: readonly Rule[],
+    write: (rules: readonly Rule[]) => Record<string, Policy>,
+    whole: PolicySlot | null,
+  ): PolicySlot {
+    const key = `${use} ${rules.map((rule) => rule.id).join(' ')}`;
+    const known = this.#slices.get(key);
+    if (known) return known;
+    if (whole && this.#slices.size >= MAX_SLICES) return whole;
+    const slot = this.#parts.engine.load(write(rules));
+    this.#slices.set(key, slot);
+    return slot;
+  }
+}
+
+function policies(rules: readonly Rule[]): Record<string, Policy> {
+  return Object.fromEntries(rules.map((rule) => [rule.id, rule.policy]));
+}
+
+function sketches(rules: readonly Rule[]): Record<string, Policy> {
+  return Object.fromEntries(
+    rules.flatMap((rule) => {
+      const drawn = sketch(rule);
+      return drawn ? [[rule.id, drawn]] : [];
+    }),
+  );
+}
+
+/** Everything of a target that a rule may read, and the pins: two targets that differ in any of it share nothing. */
+function contentOf(target: Target): string {
+  const { kind, tenant, server, name, key, digest, manifest, effect, scopes } = target;
+  return JSON.stringify([kind, tenant, server, name, key, digest, manifest, effect, scopes]);
+}
+
+/** One reading only: both digests have a fixed length or none, and the first of two opaque texts is counted. */
+function keyOf(profile: number, digest: string, principal: Principal): string {
+  return `${profile} ${digest} ${principal.authority.length} ${principal.authority}${principal.key}`;
+}
+
+function unavailable(evidence: string, cause?: unknown): Refusal {
+  return new Refusal('authorization.unavailable', cause === undefined ? { evidence } : { evidence, cause });
+}
+
+function unjudgeable(found: Unjudgeable): Refusal {
+  return Object.freeze(
+    new Refusal('authorization.denied', {
+      text: 'Policy cannot judge these arguments exactly; use plainer names and smaller numbers and trees.',
+      path: found.path,
+      evidence: `arguments not judgeable: ${found.reason}`,
+    }),
+  );
+}

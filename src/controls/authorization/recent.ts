@@ -1,0 +1,34 @@
+/**
+ * A bounded memory: the entry used longest ago goes first. Keys are compared whole. Two generations stand for exact
+ * recency, because a hit must cost a lookup and nothing else: what was not asked for during a whole generation goes.
+ */
+export class Recent<V> {
+  #young = new Map<string, V>();
+  #old = new Map<string, V>();
+  readonly #half: number;
+
+  /** @param entries at most this many are held */
+  constructor(entries: number) {
+    this.#half = Math.max(1, Math.floor(entries / 2));
+  }
+
+  get(key: string): V | undefined {
+    const young = this.#young.get(key);
+    if (young !== undefined) return young;
+    const old = this.#old.get(key);
+    if (old !== undefined) this.set(key, old);
+    return old;
+  }
+
+  set(key: string, value: V): void {
+    if (this.#young.size >= this.#half && !this.#young.has(key)) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(key, value);
+  }
+
+  get size(): number {
+    return this.#young.size + this.#old.size;
+  }
+}
