@@ -1,0 +1,209 @@
+/**
+ * The literal prefilter: one pass over raw bytes says which detectors could find anything at all (performance.md
+ * section 3: prefilter before detectors). It may say yes too often, never no where a detector would have said yes.
+ */
+export const AT = 1;
+/** Seven or more digits with at most three separators between two of them. */
+export const DIGITS = 2;
+/** Three dots between digits: an IPv4 address, perhaps. */
+export const DOTTED = 4;
+/** Colons between hex digits: an IPv6 address, perhaps. */
+export const COLONS = 8;
+/** Twenty or more token characters in a row, not a UUID. */
+export const RUN = 16;
+export const PERCENT = 32;
+/** `\u` or `\/`: the bytes are not what the string says; decode, then ask again. */
+export const ESCAPED = 64;
+/** Four dashes: a PEM marker, perhaps. */
+export const ARMOUR = 128;
+/** A word that announces a secret. */
+export const WORDS = 256;
+/** Characters that hide or disguise: zero-width, bidi, tags, full-width and other digits. */
+export const UNICODE = 512;
+
+const PLAIN = 0;
+const DIGIT = 1;
+const BREAK = 2;
+const LETTER = 3;
+const DOT = 4;
+const COLON = 5;
+const DASH = 6;
+const SIGN_AT = 7;
+const SIGN_PERCENT = 8;
+const BACKSLASH = 9;
+const HIGH = 10;
+
+/** Shorter runs hold no key of any vendor we know. */
+const LONG_RUN = 20;
+
+const CLASS = new Uint8Array(256).fill(BREAK);
+const HEX = new Uint8Array(256);
+const SEPARATOR = new Uint8Array(256);
+for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_+/=') CLASS[char.charCodeAt(0)] = PLAIN;
+for (const char of '0123456789') CLASS[char.charCodeAt(0)] = DIGIT;
+for (const char of 'KPCWZkpcwz') CLASS[char.charCodeAt(0)] = LETTER;
+for (const char of '0123456789ABCDEFabcdef') HEX[char.charCodeAt(0)] = 1;
+for (const char of ' -.()/+') SEPARATOR[char.charCodeAt(0)] = 1;
+for (let byte = 0x80; byte < 256; byte++) {
+  CLASS[byte] = HIGH;
+  SEPARATOR[byte] = 1;
+}
+CLASS[0x2e] = DOT;
+CLASS[0x3a] = COLON;
+CLASS[0x2d] = DASH;
+CLASS[0x40] = SIGN_AT;
+CLASS[0x25] = SIGN_PERCENT;
+CLASS[0x5c] = BACKSLASH;
+
+/** Flags of what bytes[start, end) may hold; 0 means: nothing a detector could find. */
+export function features(bytes: Uint8Array, start: number, end: number): number {
+  let flags = 0;
+  let runStart = start;
+  let lastDigit = -10;
+  let digits = 0;
+  let lastDot = -10;
+  let dots = 0;
+  let lastColon = -10;
+  let colons = 0;
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i]!;
+    switch (CLASS[byte]) {
+      case PLAIN:
+        continue;
+      case DIGIT: {
+        const gap = i - lastDigit;
+        digits = gap === 1 || (gap <= 4 && SEPARATOR[bytes[i - 1]!] === 1) ? digits + 1 : 1;
+        lastDigit = i;
+        if (digits === 7 && isDate(bytes, i, end)) digits = -100;
+        if (digits >= 7) flags |= DIGITS;
+        continue;
+      }
+      case LETTER:
+        if ((flags & WORDS) === 0 && announcesSecret(bytes, i)) flags |= WORDS;
+        continue;
+      case DASH:
+        if (bytes[i + 1] === 0x2d && bytes[i + 2] === 0x2d && bytes[i + 3] === 0x2d) flags |= ARMOUR;
+        continue;
+      case DOT:
+        if (i - lastDigit === 1 && CLASS[bytes[i + 1]!] === DIGIT) {
+          dots = i - lastDot <= 4 ? dots + 1 : 1;
+          lastDot = i;
+          if (dots >= 3) flags |= DOTTED;
+        }
+        break;
+      case COLON:
+        if (bytes[i + 1] === 0x3a) {
+          if (HEX[bytes[i - 1]!] === 1 || HEX[bytes[i + 2]!] === 1) flags |= COLONS;
+        } else if (HEX[bytes[i - 1]!] === 1 && HEX[bytes[i + 1]!] === 1) {
+          colons = i - lastColon <= 5 ? colons + 1 : 1;
+          lastColon = i;
+          if (colons >= 6) flags |= COLONS;
+        }
+        break;
+      case SIGN_AT:
+        flags |= AT;
+        break;
+      case SIGN_PERCENT:
+        if (HEX[bytes[i + 1]!] === 1 && HEX[bytes[i + 2]!] === 1) flags |= PERCENT;
+        break;
+      case BACKSLASH:
+        if (disguises(bytes, i)) flags |= ESCAPED;
+        if (i - runStart >= LONG_RUN && !isUuid(bytes, runStart, i)) flags |= RUN;
+        i++;
+        runStart = i + 1;
+        continue;
+      case HIGH:
+        if ((flags & UNICODE) === 0 && isDisguise(bytes, i)) flags |= UNICODE;
+        break;
+    }
+    if (i - runStart >= LONG_RUN && !isUuid(bytes, runStart, i)) flags |= RUN;
+    runStart = i + 1;
+  }
+  if (end - runStart >= LONG_RUN && !isUuid(bytes, runStart, end)) flags |= RUN;
+  return flags;
+}
+
+/** `2026-11-22` and no digit after it: dates are in every answer and no detector wants one. */
+function isDate(bytes: Uint8Array, at: number, end: number): boolean {
+  // `at` stands on the first digit of the day.
+  if (bytes[at - 1] !== 0x2d || bytes[at - 4] !== 0x2d) return false;
+  for (let i = at - 8; i <= at - 5; i++) if (CLASS[bytes[i]!] !== DIGIT) return false;
+  if (CLASS[bytes[at + 1]!] !== DIGIT || at + 2 > end) return false;
+  const after = bytes[at + 2]!;
+  return at + 2 === end || (CLASS[after] !== DIGIT && SEPARATOR[after] === 0);
+}
+
+function isUuid(bytes: Uint8Array, start: number, end: number): boolean {
+  return (
+    end - start === 36 &&
+    bytes[start + 8] === 0x2d &&
+    bytes[start + 13] === 0x2d &&
+    bytes[start + 18] === 0x2d &&
+    bytes[start + 23] === 0x2d
+  );
+}
+
+/** `\u`, `\/`, and the same once more inside a JSON text that is itself a string. */
+function disguises(bytes: Uint8Array, at: number): boolean {
+  let next = bytes[at + 1];
+  if (next === 0x5c) next = bytes[at + 2];
+  return next === 0x75 || next === 0x2f;
+}
+
+/** Rare letters of pass, token, key, secret, credential, pwd, authorization, kennwort, and their neighbours. */
+function announcesSecret(bytes: Uint8Array, at: number): boolean {
+  const before = bytes[at - 1]! | 0x20;
+  const next = bytes[at + 1]! | 0x20;
+  switch (bytes[at]! | 0x20) {
+    case 0x70: // p-as-s
+      return next === 0x61 && (bytes[at + 2]! | 0x20) === 0x73;
+    case 0x6b: // to-k, k-ey, k-ennw
+      return (
+        (before === 0x6f && (bytes[at - 2]! | 0x20) === 0x74) ||
+        (next === 0x65 && ((bytes[at + 2]! | 0x20) === 0x79 || (bytes[at + 4]! | 0x20) === 0x77))
+      );
+    case 0x63: // c-re(t), c-re(d), c-ontr
+      return (next === 0x72 && (bytes[at + 2]! | 0x20) === 0x65) || (next === 0x6f && (bytes[at + 3]! | 0x20) === 0x74);
+    case 0x77: // p-w
+      return before === 0x70;
+    default: // ori-z, oris is left to RUN
+      return before === 0x69 && (bytes[at - 2]! | 0x20) === 0x72;
+  }
+}
+
+function isDisguise(bytes: Uint8Array, at: number): boolean {
+  const second = bytes[at + 1]!;
+  const third = bytes[at + 2]!;
+  switch (bytes[at]) {
+    case 0xc2: // C1 controls, no-break space, soft hyphen
+      return second <= 0xa0 || second === 0xad;
+    case 0xcd: // combining grapheme joiner
+      return second === 0x8f;
+    case 0xd8: // Arabic letter mark
+      return second === 0x9c;
+    case 0xd9:
+    case 0xdb:
+    case 0xdf:
+    case 0xe0:
+    case 0xe1: // digits of other scripts, and scripts too rare to sort out here
+      return true;
+    case 0xe2:
+      if (second === 0x80) {
+        if (third === 0x93 || third === 0x94) return CLASS[bytes[at + 3]!] === DIGIT;
+        return third <= 0x92 || third === 0x95 || (third >= 0xa8 && third <= 0xaf);
+      }
+      return (second === 0x81 && third >= 0x9f && third <= 0xaf) || (second === 0x88 && third === 0x92);
+    case 0xe3: // ideographic space, Hangul filler
+      return (second === 0x80 && third === 0x80) || (second === 0x85 && third === 0xa4);
+    case 0xea: // Vai, Saurashtra and other digits
+      return true;
+    case 0xef:
+      return second >= 0xb8;
+    case 0xf0: // mathematical and segmented digits, digits of historic scripts
+      return second !== 0x9f || third === 0xaf;
+    case 0xf3:
+      return true;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,196 @@
+import type { Call, CallWith, Finding, Reply, Target } from '../../core/call.ts';
+import type { KeyPairOf, SymmetricKey } from '../../core/crypto/keys.ts';
+import { Refusal, type Stage, type Verdict } from '../../core/stage.ts';
+import { declaresSecret } from './declared.ts';
+import { type Depth, detect, featuresOf, isSecret, type Rules } from './detect.ts';
+import { replaceIn, type Scanned, scanDocument, survivingSecret, type Treatment } from './document.ts';
+import { PROFILES, type Profile, type RedactionSettings } from './settings.ts';
+import { openTokeniser } from './token.ts';
+import { type Found, NO_PLACE } from './types.ts';
+
+/** Asked after a structured result was changed: does it still match what the tool promised? */
+export interface OutputSchema {
+  /** @returns null when it holds, else the path of the first fault; never a value */
+  check(target: Target, view: unknown): string | null;
+}
+
+export interface RedactionOptions {
+  readonly settings: RedactionSettings;
+  /** Class `redaction-token`; the first makes tokens. */
+  readonly keys: KeyPairOf<SymmetricKey>;
+  readonly outputSchema?: OutputSchema;
+}
+
+export interface EventContext {
+  readonly tenant: string;
+  /** Profile forced by policy, or null. */
+  readonly profile: string | null;
+}
+
+export interface Redaction {
+  readonly stages: {
+    readonly request: Stage<'target' | 'arguments' | 'decision', 'findings'>;
+    readonly reply: Stage<'principal' | 'scrubbed', 'reply'>;
+  };
+  /** One JSON-RPC notification on its way to a client. Never throws: what cannot be checked is dropped. */
+  event(bytes: Uint8Array, context: EventContext): Verdict;
+  /** A line for logs and errors with everything replaced. Never throws. */
+  text(value: string, tenant: string): string;
+}
+
+/** Redaction for one gateway. All of it is synchronous: nothing is asked outside the process. */
+export function openRedaction({ settings, keys, outputSchema }: RedactionOptions): Redaction {
+  const tokeniser = openTokeniser(keys);
+  const rules: Rules = {
+    phoneRegions: settings.phoneRegions,
+    keepPrivateAddresses: settings.privateAddresses === 'report',
+    cutAllHiddenText: settings.hiddenText === 'remove',
+  };
+  const observe = settings.mode === 'observe';
+
+  const outgoing = (tenant: string, depth: Treatment['depth']): Treatment => ({
+    rules,
+    depth,
+    replacement: (found) => tokeniser.replacement(found, tenant),
+    action: (found) => (observe ? 'reported' : ACTIONS[settings.types[found.type] ?? 'replace']),
+  });
+
+  const incoming = (target: Target): Treatment => ({
+    rules,
+    depth: () => 'whole',
+    replacement: (found) => tokeniser.replacement(found, target.tenant),
+    action: (found, segments) => {
+      if (observe || !isSecret(found) || settings.requestSecrets === 'report') return 'reported';
+      return declaresSecret(target, segments, settings.secretFields[target.key] ?? []) ? 'reported' : 'blocked';
+    },
+  });
+
+  const checkArguments = (call: CallWith<'target' | 'arguments' | 'decision'>) => {
+    const profile = profileOf(call.decision.obligations.redaction, settings);
+    if (profile === null) return new Refusal('redaction.unavailable', { evidence: UNKNOWN_PROFILE });
+    if (profile === 'none') return NOTHING_FOUND;
+    const { findings, blocked } = scanDocument(call.arguments.bytes(), incoming(call.target));
+    if (blocked !== null) return block(blocked);
+    return findings.length === 0 ? NOTHING_FOUND : { list: findings };
+  };
+
+  const checkReply = (call: CallWith<'principal' | 'scrubbed'>): Reply | Refusal => {
+    const { kind, bytes, diagnostics } = call.scrubbed;
+    const pass = (left: Uint8Array, findings: readonly Finding[]): Reply => ({
+      kind,
+      bytes: left,
+      findings,
+      diagnostics,
+      status: 200,
+    });
+    const profile = profileOf(call.decision?.obligations.redaction ?? null, settings);
+    if (profile === null) return new Refusal('redaction.unavailable', { evidence: UNKNOWN_PROFILE });
+    if (profile === 'none') return pass(bytes, NO_FINDINGS);
+    const treatment = outgoing(call.principal.tenant, resultDepth);
+    const scanned = scanDocument(bytes, treatment);
+    const refused = judge(scanned, bytes, treatment) ?? brokenSchema(call, scanned, bytes);
+    return refused ?? pass(scanned.bytes, scanned.findings);
+  };
+
+  const brokenSchema = (call: Call, scanned: Scanned, before: Uint8Array): Refusal | null => {
+    const target = call.target;
+    if (scanned.bytes === before || outputSchema === undefined || target?.definition['outputSchema'] === undefined)
+      return null;
+    if (!scanned.findings.some((finding) => finding.path.startsWith('/structuredContent'))) return null;
+    const result = JSON.parse(Buffer.from(scanned.bytes).toString('utf8')) as {
+      structuredContent?: unknown;
+      isError?: unknown;
+    };
+    if (result.isError === true) return null;
+    const path = outputSchema.check(target, result.structuredContent);
+    if (path === null) return null;
+    return new Refusal('redaction.blocked', {
+      path,
+      text: 'A value that may not leave stands where the output schema wants another type.',
+    });
+  };
+
+  return {
+    stages: {
+      request: { name: 'redaction.request', leaves: 'findings', run: (call) => guarded(() => checkArguments(call)) },
+      reply: { name: 'redaction.reply', leaves: 'reply', run: (call) => guarded(() => checkReply(call)) },
+    },
+    event(bytes, { tenant, profile: forced }) {
+      const verdict = guarded(() => {
+        const profile = profileOf(forced, settings);
+        if (profile === null) return new Refusal('redaction.unavailable', { evidence: UNKNOWN_PROFILE });
+        if (profile === 'none') return bytes;
+        const treatment = outgoing(tenant, messageDepth);
+        const scanned = scanDocument(bytes, treatment);
+        return judge(scanned, bytes, treatment) ?? scanned.bytes;
+      });
+      return verdict instanceof Refusal ? { drop: verdict.code } : { pass: verdict };
+    },
+    text(value, tenant) {
+      try {
+        const flags = featuresOf(value);
+        if (flags === 0) return value;
+        const found = detect(value, flags, NO_PLACE, rules, 'whole');
+        // Logs follow no profile and no mode: a value in clear has no business there.
+        const treatment = { replacement: (one: Found) => tokeniser.replacement(one, tenant) };
+        return replaceIn(value, found, treatment, (one) => (one.quiet === true ? 'reported' : 'replaced')) ?? value;
+      } catch {
+        return '[withheld]';
+      }
+    },
+  };
+}
+
+const ACTIONS = { replace: 'replaced', report: 'reported', block: 'blocked' } as const satisfies Record<
+  string,
+  Finding['action']
+>;
+const NO_FINDINGS: readonly Finding[] = [];
+const NOTHING_FOUND = { list: NO_FINDINGS };
+const UNKNOWN_PROFILE = 'policy names a redaction profile that does not exist';
+
+/** A blocked finding, or a secret that survived: then nothing leaves. */
+function judge(scanned: Scanned, before: Uint8Array, treatment: Treatment): Refusal | null {
+  if (scanned.blocked !== null) return block(scanned.blocked);
+  if (scanned.bytes === before) return null;
+  const survivor = survivingSecret(scanned.bytes, treatment);
+  return survivor === null ? null : block(survivor);
+}
+
+function block(finding: Finding): Refusal {
+  return new Refusal('redaction.blocked', { path: finding.path, evidence: `${finding.type} by ${finding.rule}` });
+}
+
+/** Policy may force a profile by name; one we do not know is not guessed at. */
+function profileOf(forced: string | null, settings: RedactionSettings): Profile | null {
+  if (forced === null) return settings.profile;
+  return PROFILES.find((profile) => profile === forced) ?? null;
+}
+
+/** Whatever goes wrong while reading, nothing unread leaves. */
+function guarded<T>(check: () => T | Refusal): T | Refusal {
+  try {
+    return check();
+  } catch (cause) {
+    return new Refusal('redaction.unavailable', { cause });
+  }
+}
+
+/** Handles the client must send back byte for byte, at the top of a result. */
+const HANDLES = new Set<string | number>(['nextCursor', 'requestState']);
+
+function resultDepth(segments: readonly (string | number)[]): Depth {
+  const [first, second] = segments;
+  if (segments.length === 1 && HANDLES.has(first!)) return 'opaque';
+  return first === '_meta' && String(second).startsWith('io.modelcontextprotocol/') ? 'opaque' : 'whole';
+}
+
+const ENVELOPE = new Set<string | number>(['jsonrpc', 'id', 'method']);
+const CORRELATION = new Set<string | number>(['progressToken', 'requestId']);
+
+function messageDepth(segments: readonly (string | number)[]): Depth | null {
+  const [first, second] = segments;
+  if (segments.length === 1 && ENVELOPE.has(first!)) return null;
+  if (segments.length === 2 && first === 'params' && CORRELATION.has(second!)) return null;
+  return resultDepth(segments.slice(1));
+}
