@@ -1,4 +1,9 @@
 export { type Authentication, openAuthentication } from './authentication.ts';
+export { type DevelopmentCertificates, ensureDevelopmentCertificates } from './development/certificates.ts';
+export { type DevelopmentIssuer, startDevelopmentIssuer } from './development/issuer.ts';
+export { ensureIssuerKeys, issuerKeyPaths } from './development/issuer-keys.ts';
+export { type DevelopmentToken, developmentIssuerSettings, mintDevelopmentToken } from './development/mint.ts';
+export { DEVELOPMENT_PEOPLE, type DevelopmentPerson } from './development/people.ts';
 export type { FetchKeys } from './drivers/key-url.ts';
 export { checkListeners, isLoopback, weaknesses } from './listeners.ts';
 export { metadataPaths, type ResourceMetadata, resourceMetadata } from './metadata.ts';
