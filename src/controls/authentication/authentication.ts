@@ -1,4 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
+import type { Call } from '../../core/call.ts';
 import { SettingsError } from '../../core/internal-error.ts';
 import { openKeyFile } from './drivers/key-file.ts';
 import { type FetchKeys, keyFetcher, openKeyUrl } from './drivers/key-url.ts';
@@ -9,6 +10,11 @@ import { type AuthenticationStage, anonymousStage, type Failures, jwtStage, type
 
 export interface Authentication {
   readonly stage: AuthenticationStage;
+  /**
+   * Whether exactly this credential was verified before at this endpoint and still stands: a hint for the back-off,
+   * which lets such a call through to be judged. Never more than a hint; the stage judges.
+   */
+  verified(call: Call): boolean;
   /** Ends fetches under way. */
   close(): Promise<void>;
 }
@@ -26,7 +32,9 @@ export async function openAuthentication(options: {
   fetchKeys?: FetchKeys;
 }): Promise<Authentication> {
   const { settings, home, failures } = options;
-  if (settings.driver === 'anonymous') return { stage: anonymousStage(settings), close: async () => undefined };
+  if (settings.driver === 'anonymous') {
+    return { stage: anonymousStage(settings), verified: () => false, close: async () => undefined };
+  }
   checkIssuers(settings);
   const fetcher = options.fetchKeys ? null : keyFetcher();
   const fetchKeys = options.fetchKeys ?? fetcher!.fetchKeys;
@@ -44,7 +52,8 @@ export async function openAuthentication(options: {
     await close();
     throw cause;
   }
-  return { stage: jwtStage({ issuers: trusted, cache: settings.cache, failures }), close };
+  const stage = jwtStage({ issuers: trusted, cache: settings.cache, failures });
+  return { stage, verified: stage.verified, close };
 }
 
 async function openKeys(

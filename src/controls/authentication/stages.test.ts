@@ -409,6 +409,20 @@ test('failed credentials are reported by address, with a client name only when a
   await close();
 });
 
+test('the back-off may ask whether a credential was verified before: exactly this one, at this endpoint, until it is refused', async () => {
+  const { stage, verified, close } = await open();
+  const call = callWith(bearer(makeToken(ec)));
+  assert.equal(verified(call), false);
+  await stage.run(call, START);
+  assert.equal(verified(call), true);
+  assert.equal(verified(callWith(call.head.rawHeaders, { resource: 'https://localhost:8444/api' })), false);
+  assert.equal(verified(callWith(bearer(makeToken(ec, { sub: 'bob' })))), false);
+  assert.equal(verified(callWith([])), false);
+  await stage.run(call, later(400_000));
+  assert.equal(verified(call), false, 'an expired token gets one more look, not more');
+  await close();
+});
+
 test('anonymous lets everybody in as nobody, but never a request that brought a credential', async () => {
   const settings = readSection('authentication', authenticationSettings, {
     driver: 'anonymous',

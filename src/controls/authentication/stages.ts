@@ -31,7 +31,7 @@ export function jwtStage(options: {
   issuers: readonly TrustedIssuer[];
   cache: AuthenticationSettings['cache'];
   failures: Failures;
-}): AuthenticationStage & { readonly remembered: TokenCache } {
+}): AuthenticationStage & { readonly remembered: TokenCache; verified(call: Call): boolean } {
   const issuers = new Map(options.issuers.map((trusted) => [trusted.settings.issuer, trusted]));
   const cache = new TokenCache(options.cache.entries);
   const rememberMs = options.cache.seconds * 1000;
@@ -62,6 +62,13 @@ export function jwtStage(options: {
     name: 'authentication',
     leaves: 'principal',
     remembered: cache,
+    verified(call) {
+      const token = readBearer(call.head.rawHeaders);
+      if (typeof token !== 'string' || call.endpoint === undefined) return false;
+      const known = cache.peek(tokenDigest(token, call.endpoint.resource));
+      if (known === undefined || known.version !== known.keys.version) return false;
+      return known.certificate === null || known.certificate === call.head.certificate;
+    },
     run(call: CallWith<'endpoint' | 'door'>, now: Now) {
       const token = readBearer(call.head.rawHeaders);
       if (token === null) return refuse('authentication.missing', 'no Authorization header');

@@ -43,6 +43,11 @@ export class TokenCache {
     return found;
   }
 
+  /** Without making it younger. */
+  peek(digest: string): Verified | undefined {
+    return this.#entries.get(digest);
+  }
+
   set(digest: string, verified: Verified): void {
     this.#entries.delete(digest);
     if (this.#entries.size >= this.#bound) this.#entries.delete(this.#entries.keys().next().value!);
@@ -51,9 +56,5 @@ export class TokenCache {
 
   delete(digest: string): void {
     this.#entries.delete(digest);
-  }
-
-  clear(): void {
-    this.#entries.clear();
   }
 }
