@@ -78,6 +78,11 @@ function begin<T>(tables: Map<string, T>, name: string, table: T): T {
   return table;
 }
 
+/** Opens the memory driver. @param options bound of each table */
+export function openEphemeralMemory(options: MemoryEphemeralOptions = {}): MemoryEphemeral {
+  return new MemoryEphemeral(options);
+}
+
 /** A map that lets go only of entries that are over. Each addition looks at three old entries, so it cleans faster than it fills. */
 class BoundedMap<V> {
   readonly #entries = new Map<string, V>();
