@@ -1,6 +1,6 @@
 export { type Authorization, type AuthorizationOptions, openAuthorization } from './authorization.ts';
 export { type Inspection, inspect } from './bundle.ts';
-export type { Catalogue, ScopeEntry } from './catalogue.ts';
+export { type Catalogue, readCatalogue, type ScopeEntry } from './catalogue.ts';
 export {
   type DecisionCase,
   differences,

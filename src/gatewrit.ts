@@ -1,0 +1,300 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Configuration, UpstreamSettings } from './configuration.ts';
+import { approvalSettings, openApproval } from './controls/approval/index.ts';
+import { auditSettings, openAudit } from './controls/audit/index.ts';
+import {
+  type AuthenticationSettings,
+  authenticationSettings,
+  checkListeners,
+  metadataPaths,
+  openAuthentication,
+  resourceMetadata,
+} from './controls/authentication/index.ts';
+import { authorizationSettings, openAuthorization } from './controls/authorization/index.ts';
+import { errorsSettings, openErrors } from './controls/errors/index.ts';
+import { limitsSettings, openLimits } from './controls/limits/index.ts';
+import { openRedaction, redactionSettings } from './controls/redaction/index.ts';
+import { openRegistry, registrySettings } from './controls/registry/index.ts';
+import { openTransport, type Transport, transportSettings } from './controls/transport/index.ts';
+import { openValidation, validationSettings } from './controls/validation/index.ts';
+import type { Call, Now, Principal, Target } from './core/call.ts';
+import { type KeyFolder, openSymmetricKeys } from './core/crypto/keys.ts';
+import { runStages } from './core/flow.ts';
+import { InFlight } from './core/in-flight.ts';
+import type { Log } from './core/log.ts';
+import { challengeFor } from './core/mcp/challenge.ts';
+import { encodeRefusal, encodeReply, type WireAnswer } from './core/mcp/wire.ts';
+import { Refusal } from './core/stage.ts';
+import { openSecret, readSection } from './core/settings.ts';
+import { openEphemeralMemory } from './core/store/ephemeral-memory.ts';
+import { openMemoryStore } from './core/store/memory.ts';
+import { openSqliteStore } from './core/store/sqlite.ts';
+import { CALL_METHODS, callFlow, entryFlow, eventFlow, listFlow, type Stages } from './pipeline.ts';
+import { InProcessOperations } from './upstream/in-process.ts';
+import type { UpstreamServer } from './upstream/server.ts';
+import { openServer, type ServerSettings, upstreamStage } from './upstream/servers.ts';
+import { endCall } from './workflows/ending.ts';
+import { credentialAlive, eventEmitter, targetVisible } from './workflows/events.ts';
+import { ServerWatch } from './workflows/watch.ts';
+
+export interface GatewritOptions {
+  readonly configuration: Configuration;
+  /** State folder (0700). */
+  readonly home: string;
+  /** Public base URLs of the two listeners, without a final slash, e.g. `https://localhost:8443`. */
+  readonly urls: { readonly public: string; readonly admin: string };
+  /** The embedded issuer, in development only. */
+  readonly development: { readonly issuer: string; readonly jwks: string } | null;
+  readonly clock: () => Now;
+  readonly log: Log;
+  /** The audit log cannot go on: the process must end (audit.md 3.3). */
+  readonly onFatal: (error: Error) => void;
+}
+
+export interface Gatewrit {
+  readonly transport: Transport;
+  /** Takes a call through its flow to its end. Never rejects. */
+  handle(call: Call): Promise<{ readonly answer: WireAnswer; readonly challenge: string }>;
+  /** Protected-resource metadata (RFC 9728) of each resource, by path of its document. */
+  readonly metadata: ReadonlyMap<string, object>;
+  readonly resources: { readonly mcp: string; readonly servers: ReadonlyMap<string, string>; readonly admin: string };
+  /** Scopes of the catalogue. */
+  readonly scopes: readonly string[];
+  /** What is withheld and why, for people. */
+  readonly quarantined: () => readonly { server: string; name: string | null; text: string }[];
+  /** Whether calls can be served now: the log is writable. */
+  readonly healthy: () => boolean;
+  /** Compares all servers with their pins now. */
+  lookAtServers(): Promise<void>;
+  /** Reads policy and manifests again; the old stay on error. @throws SettingsError */
+  reload(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const DRAIN_MS = 10_000;
+const SWEEP_MS = 30_000;
+
+/**
+ * The composition root: reads settings, builds and checks the controls, introduces them to each other, closes them in
+ * reverse. This is the only place that knows more than one control by name.
+ * @throws SettingsError, InternalError with a sentence for the operator; whatever was open by then is closed again
+ */
+export async function openGatewrit(options: GatewritOptions): Promise<Gatewrit> {
+  const closing: (() => Promise<void> | void)[] = [];
+  const close = async () => {
+    for (const end of closing.reverse()) await end();
+    closing.length = 0;
+  };
+  try {
+    return await compose(options, closing, close);
+  } catch (cause) {
+    await close();
+    throw cause;
+  }
+}
+
+async function compose(options: GatewritOptions, closing: (() => Promise<void> | void)[], close: () => Promise<void>): Promise<Gatewrit> {
+  const { configuration, home, clock, log, urls } = options;
+  const { listen } = configuration;
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+
+  const resources = {
+    mcp: `${urls.public}/mcp`,
+    servers: new Map(Object.keys(configuration.upstreams).map((name) => [name, `${urls.public}/mcp/${name}`])),
+    admin: `${urls.admin}/api`,
+  };
+  const authenticationSection = developmentIssuer(options);
+  checkListeners(authenticationSection, [listen.public.host, listen.admin.host]);
+  const keys: KeyFolder = { folder: join(home, 'keys'), generate: authenticationSection.development };
+
+  const store = configuration.store.driver === 'memory' ? openMemoryStore() : openSqliteStore({ path: join(home, 'store', 'gatewrit.db') });
+  closing.push(() => store.close());
+  const ephemeral = openEphemeralMemory();
+  const inFlight = new InFlight();
+
+  const audit = await openAudit({
+    settings: readSection('audit', auditSettings, configuration.section('audit')),
+    home,
+    keys,
+    store,
+    deployment: listen.deployment,
+    replica: `${listen.node}-0`,
+    onFatal: options.onFatal,
+  });
+  closing.push(() => audit.close());
+
+  const hosts = { public: [new URL(urls.public).host], admin: [new URL(urls.admin).host] };
+  const transport = openTransport({
+    settings: readSection('transport', transportSettings, configuration.section('transport')),
+    resources: {
+      resource: (listener, server) => (listener === 'admin' ? resources.admin : server === null ? resources.mcp : (resources.servers.get(server) ?? null)),
+      hosts: (listener) => hosts[listener],
+    },
+  });
+
+  const limits = openLimits({
+    settings: readSection('limits', limitsSettings, configuration.section('limits')),
+    ephemeral,
+    facts: { verified: (call) => authentication.verified(call), inFlight: () => inFlight.size },
+  });
+  closing.push(() => limits.close());
+  const authentication = await openAuthentication({ settings: authenticationSection, home, failures: { failed: (address, _client, now) => void limits.failures.failed(address, now) } });
+  closing.push(() => authentication.close());
+
+  const validation = openValidation({ settings: readSection('validation', validationSettings, configuration.section('validation')) });
+
+  const authorization = await openAuthorization({
+    settings: readSection('authorization', authorizationSettings, configuration.section('authorization')),
+    folder: join(home, 'policy'),
+    now: clock,
+    report: (fault) => log.error('policy could not be evaluated', { code: fault.code }, fault),
+  });
+  closing.push(() => authorization.close());
+
+  const approval = openApproval({
+    settings: readSection('approval', approvalSettings, configuration.section('approval')),
+    store,
+    vault: audit.vault,
+    records: audit,
+    mac: openSymmetricKeys(keys, 'approval-mac'),
+  });
+  const sweep = setInterval(() => void approval.sweep(clock()).catch((cause) => log.error('expired approvals could not be swept', {}, cause)), SWEEP_MS);
+  sweep.unref();
+  closing.push(async () => {
+    clearInterval(sweep);
+    await approval.close();
+  });
+
+  const operations = Object.entries(approval.operations).map(([name, operation]) => ({ name, ...operation }));
+  const registry = await openRegistry({
+    settings: readSection('registry', registrySettings, configuration.section('registry')),
+    home,
+    keys,
+    seal: openSymmetricKeys(keys, 'state-seal'),
+    schemas: validation.schemas,
+    scopes: { accepts: (scopes) => authorization.catalogue.accepts(scopes) },
+    admin: operations,
+    records: { record: (event) => log.warn(`registry: ${event.text}`, { kind: event.event, server: event.server, target: event.target, code: event.code }) },
+    info: { name: 'gatewrit', version: '0.1.0' },
+    now: clock().utc,
+  });
+
+  const redaction = openRedaction({
+    settings: readSection('redaction', redactionSettings, configuration.section('redaction')),
+    keys: openSymmetricKeys(keys, 'redaction-token'),
+  });
+  const errors = openErrors({ settings: readSection('errors', errorsSettings, configuration.section('errors')) });
+
+  const servers = new Map<string, UpstreamServer>();
+  const watch = new ServerWatch({ servers, registry, clock, log });
+  closing.push(async () => {
+    watch.stop();
+    await Promise.all([...servers.values()].map((server) => server.close()));
+  });
+  for (const [name, settings] of Object.entries(configuration.upstreams)) {
+    servers.set(name, openServer(name, serverSettings(settings, configuration), { clock, log, onListChanged: () => void watch.look(name) }));
+  }
+
+  const visible = (principal: Principal, target: Target) => authorization.visible(principal, target) !== 'hidden';
+  const judges = eventFlow({
+    credentialAlive,
+    targetVisible: targetVisible((call, now) => registry.serves(call.target, now) && visible(call.principal, call.target)),
+    budget: limits.event,
+    redaction: (call, bytes) => {
+      const judged = redaction.event(bytes, { tenant: call.principal?.tenant ?? 'system', profile: call.decision?.obligations.redaction ?? null });
+      return 'pass' in judged ? judged.pass : judged.drop;
+    },
+  });
+  const emit = eventEmitter(judges, clock, log);
+
+  const stages: Stages = {
+    transport: transport.stages,
+    limits: limits.stages,
+    authentication: authentication.stage,
+    validation: validation.stages,
+    registry: { resolve: registry.resolve, list: registry.lists((call, target) => visible(call.principal, target)) },
+    authorization: authorization.stages,
+    redaction: redaction.stages,
+    approval: approval.stages,
+    audit: audit.stages,
+    upstream: upstreamStage(servers, new InProcessOperations(new Map(operations.map((operation) => [operation.name, operation]))), emit),
+    errors: errors.stage,
+  };
+  const entry = entryFlow(stages).stages;
+  const calls = callFlow(stages).stages.slice(entry.length);
+  const lists = listFlow(stages).stages.slice(entry.length);
+  const ending = { reply: redaction.stages.reply, outcome: audit.stages.outcome };
+  let draining = false;
+
+  async function handle(call: Call): Promise<{ answer: WireAnswer; challenge: string }> {
+    inFlight.enter(call);
+    try {
+      let ended = draining ? new Refusal('transport.draining', { retryAfterMs: 1000 }) : await runStages(entry, call, clock);
+      if (ended === null) ended = await runStages(CALL_METHODS.includes(call.message!.method) ? calls : lists, call, clock);
+      const end = await endCall(call, ended, ending, clock);
+      if ('reply' in end) return { answer: encodeReply(call, end.reply), challenge: '' };
+      logRefusal(log, call, end.refusal);
+      return { answer: encodeRefusal(call, end.refusal), challenge: challengeFor(end.refusal, call.endpoint?.resource ?? resources.mcp) ?? '' };
+    } finally {
+      inFlight.leave(call);
+    }
+  }
+
+  closing.push(async () => {
+    draining = true;
+    const left = await inFlight.drain(DRAIN_MS);
+    if (left > 0) log.warn('calls were still under way at the end', { count: left });
+  });
+
+  return {
+    transport,
+    handle,
+    metadata: metadataDocuments(authenticationSection, resources),
+    resources,
+    scopes: [...authorization.catalogue.scopes.keys()],
+    quarantined: () => registry.quarantined(),
+    healthy: () => audit.healthy(),
+    lookAtServers: () => watch.start(readSection('registry', registrySettings, configuration.section('registry')).observeEverySeconds),
+    async reload() {
+      await authorization.reload();
+      await registry.reload(clock().utc);
+      await watch.lookAtAll();
+    },
+    close,
+  };
+}
+
+/** In development the one issuer is the embedded one; anywhere else settings name them. */
+function developmentIssuer({ configuration, development }: GatewritOptions) {
+  const raw = (configuration.section('authentication') ?? {}) as Record<string, unknown>;
+  if (!development) return readSection('authentication', authenticationSettings, raw);
+  const embedded = { issuer: development.issuer, jwks: development.jwks, typ: ['at+jwt'] };
+  return readSection('authentication', authenticationSettings, { ...raw, issuers: [embedded, ...((raw['issuers'] as unknown[]) ?? [])] });
+}
+
+function metadataDocuments(settings: AuthenticationSettings, resources: { mcp: string; servers: ReadonlyMap<string, string>; admin: string }) {
+  const all = [resources.mcp, ...resources.servers.values(), resources.admin];
+  const documents = new Map<string, object>();
+  for (const [path, resource] of metadataPaths(all, resources.mcp)) documents.set(path, resourceMetadata(settings, resource));
+  return documents;
+}
+
+function serverSettings(settings: UpstreamSettings, configuration: Configuration): ServerSettings {
+  if ('stdio' in settings) {
+    const { command, args, cwd, env } = settings.stdio;
+    const opened = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, /^(env|file):/.test(value) ? openSecret(value).toString() : value]));
+    return { stdio: { command, args, cwd: configuration.path(cwd ?? '.'), env: opened } };
+  }
+  const { url, ca, authorization, maxConnections } = settings.http;
+  return {
+    http: { url, ca: ca ? configuration.path(ca) : undefined, authorization: authorization ? openSecret(authorization).toString().trim() : undefined, maxConnections },
+  };
+}
+
+/** Refusals are ordinary; what was thrown inside is for the operator. Neither line holds a value of the call. */
+function logRefusal(log: Log, call: Call, refusal: Refusal): void {
+  const fields = { call: call.id, code: refusal.code, evidence: refusal.facts.evidence ?? null, target: call.target?.key ?? null };
+  if (refusal.facts.cause !== undefined) log.error('call failed inside', fields, refusal.facts.cause);
+  else log.info('call refused', fields);
+}

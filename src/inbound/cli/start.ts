@@ -1,0 +1,168 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { type Configuration, readConfiguration } from '../../configuration.ts';
+import { ensureDevelopmentCertificates, startDevelopmentIssuer } from '../../controls/authentication/index.ts';
+import { readCatalogue, readPolicyFolder, writeDefaultPolicy } from '../../controls/authorization/index.ts';
+import { signBundled } from '../../controls/registry/index.ts';
+import { openLog } from '../../core/log.ts';
+import { type Gatewrit, openGatewrit } from '../../gatewrit.ts';
+import { openFronts } from '../fronts.ts';
+import { freePort } from '../http/listener.ts';
+import { banner } from './banner.ts';
+import type { Command, Io } from './command.ts';
+import { type Ready, removeReady, writeReady } from './ready.ts';
+
+const usage = `usage: gatewrit start [--config FILE] [--home D] [--json] [--log LEVEL]
+
+Runs the gateway. Without a configuration it runs the quickstart: a development gateway on loopback before three
+bundled servers, with certificates, keys, policy and manifests made in the home at the first start.
+
+  --config FILE  gatewrit.yaml (default ./gatewrit.yaml when it exists, else the quickstart)
+  --home D       state folder (default .gatewrit)
+  --json         one line of JSON on stdout when ready
+  --log LEVEL    debug, info, warn, error or silent; JSON lines on stderr (default: telemetry.level, warn at a terminal)
+
+Example: gatewrit start --home .gatewrit
+`;
+
+const QUICKSTART = fileURLToPath(new URL('../../../examples/quickstart/gatewrit.yaml', import.meta.url));
+const MANIFESTS = join(dirname(QUICKSTART), 'manifests');
+const STOP_MS = 5_000;
+
+export const startCommand: Command = {
+  name: 'start',
+  summary: 'run the gateway',
+  usage,
+  async run(argv, io) {
+    const { values } = parseArgs({
+      args: argv,
+      options: { config: { type: 'string' }, home: { type: 'string', default: '.gatewrit' }, json: { type: 'boolean', default: false }, log: { type: 'string' } },
+    });
+    const home = resolve(values.home);
+    const file = values.config ?? (existsSync('gatewrit.yaml') ? 'gatewrit.yaml' : QUICKSTART);
+    const stopped = await start({ file, home, log: values.log, json: values.json, io });
+    return stopped;
+  },
+};
+
+interface StartOptions {
+  readonly file: string;
+  readonly home: string;
+  readonly log: string | undefined;
+  readonly json: boolean;
+  readonly io: Io;
+}
+
+async function start({ file, home, log: level, json, io }: StartOptions): Promise<number> {
+  const step = progress(io, json);
+  const configuration = readConfiguration(file);
+  const development = isDevelopment(configuration);
+  const log = openLog({ level: level ?? (process.stderr.isTTY && !json ? 'warn' : configuration.telemetry.level) });
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const closing: (() => Promise<void> | void)[] = [];
+  const close = async () => {
+    for (const end of closing.reverse()) await end();
+  };
+
+  try {
+    const ports = await choosePorts(configuration, development);
+    if (development && ports.public !== configuration.listen.public.port && configuration.listen.public.port !== 0) {
+      step(`port ${configuration.listen.public.port} is taken, using ${ports.public}`);
+    }
+    const urls = { public: configuration.listen.url ?? `https://localhost:${ports.public}`, admin: `https://localhost:${ports.admin}` };
+
+    const certificates = development ? (step('certificates of the development authority'), await ensureDevelopmentCertificates(home)) : null;
+    if (development) {
+      step('policy and signed manifests');
+      await writeDefaultPolicy(join(home, 'policy'), { quickstart: true });
+      if (file === QUICKSTART) {
+        const { changed } = await signBundled({ folder: MANIFESTS, home, keys: { folder: join(home, 'keys'), generate: true } });
+        for (const server of changed) io.stderr(`gatewrit: the bundled manifest of ${server} changed since it was signed; review and sign it: gatewrit manifest sign\n`);
+      }
+    }
+    const scopes = development ? await catalogued(join(home, 'policy')) : [];
+    let issuer: { url: string; close(): Promise<void> } | null = null;
+    if (development) {
+      step('development issuer');
+      const servers = Object.keys(configuration.upstreams).map((name) => `${urls.public}/mcp/${name}`);
+      issuer = await startDevelopmentIssuer({ home, port: 0, resources: [`${urls.public}/mcp`, ...servers, `${urls.admin}/api`], scopes });
+      closing.push(issuer.close);
+    }
+
+    step('audit log, policy, registry');
+    const gatewrit = await openGatewrit({
+      configuration,
+      home,
+      urls,
+      development: issuer ? { issuer: issuer.url, jwks: `file:${join(home, 'keys', 'issuer.pub.jwks')}` } : null,
+      clock,
+      log,
+      onFatal: (error) => {
+        log.error('the audit log cannot be written; stopping', {}, error);
+        process.exit(3);
+      },
+    });
+    closing.push(() => gatewrit.close());
+
+    step('tool servers');
+    await gatewrit.lookAtServers();
+    const fronts = await openFronts({ gatewrit, listen: configuration.listen, ports, urls, certificates, clock });
+    closing.push(() => fronts.close(STOP_MS));
+
+    const ready = readyOf(gatewrit, { urls, issuer: issuer?.url ?? '', ca: certificates?.ca ?? '', scopes });
+    writeReady(home, ready);
+    closing.push(() => removeReady(home));
+    step('');
+    io.stdout(json ? `${JSON.stringify(ready)}\n` : banner(ready, { home, withheld: gatewrit.quarantined() }));
+    await stopSignal(log);
+    return 0;
+  } finally {
+    await close();
+  }
+}
+
+/** Scopes the development issuer may give; read before the gateway opens, which judges the whole folder. */
+async function catalogued(folder: string): Promise<string[]> {
+  const { scopes } = await readPolicyFolder(folder);
+  return scopes === null ? [] : [...readCatalogue(scopes).scopes.keys()];
+}
+
+function isDevelopment(configuration: Configuration): boolean {
+  return (configuration.section('authentication') as { development?: unknown } | undefined)?.development === true;
+}
+
+async function choosePorts(configuration: Configuration, development: boolean): Promise<{ public: number; admin: number }> {
+  const { listen } = configuration;
+  if (!development) return { public: listen.public.port, admin: listen.admin.port };
+  return { public: await freePort(listen.public.host, listen.public.port), admin: await freePort(listen.admin.host, listen.admin.port) };
+}
+
+function readyOf(gatewrit: Gatewrit, of: { urls: { admin: string }; issuer: string; ca: string; scopes: readonly string[] }): Ready {
+  const { mcp, servers, admin } = gatewrit.resources;
+  return { ready: true, mcp, admin: of.urls.admin, issuer: of.issuer, ca: of.ca, pid: process.pid, resources: [mcp, ...servers.values(), admin], scopes: of.scopes };
+}
+
+const clock = () => ({ utc: Date.now(), mono: performance.now() });
+
+/** Steps on stderr for a person; nothing with --json. An empty step ends the line. */
+function progress(io: Io, json: boolean): (step: string) => void {
+  if (json) return () => {};
+  return (step) => io.stderr(step ? `gatewrit: ${step} …\n` : '');
+}
+
+/** SIGINT and SIGTERM end the process in order; a second one ends it at once. */
+function stopSignal(log: ReturnType<typeof openLog>): Promise<void> {
+  return new Promise((done) => {
+    let asked = false;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(130);
+        asked = true;
+        log.info('stopping', { reason: signal });
+        done();
+      });
+    }
+  });
+}
