@@ -59,6 +59,10 @@ export function readCatalogue(text: string): Catalogue {
   const document = parseDocument(text, { uniqueKeys: true, strict: true, merge: false });
   const fault = document.errors[0] ?? document.warnings[0];
   if (fault) throw new SettingsError(`${SCOPES_FILE}: ${fault.message}`, fault);
-  const file = readSection(SCOPES_FILE, scopesFile, document.toJS({ maxAliasCount: 0 }));
+  const raw: unknown = document.toJS({ maxAliasCount: 0 });
+  const file = readSection(SCOPES_FILE, scopesFile, raw);
+  // zod leaves a member "__proto__" out in silence; here nothing is.
+  if (Object.hasOwn((raw as z.input<typeof scopesFile>).scopes, '__proto__'))
+    throw new SettingsError(`${SCOPES_FILE}: scopes.__proto__: this is not a scope`);
   return catalogueOf(new Map(Object.entries(file.scopes)));
 }

@@ -62,6 +62,7 @@ export class Judge {
   readonly #seen: Recent<Visibility>;
   readonly #decided: Recent<Decision | Refusal>;
   #profiled = 0;
+  #released = false;
 
   constructor(parts: JudgeParts) {
     this.#parts = parts;
@@ -75,10 +76,13 @@ export class Judge {
     this.#decided = new Recent(parts.settings.cacheEntries);
   }
 
-  /** Gives the parsed sets back. The judge must not be asked afterwards. */
+  /** Gives the parsed sets back. A judge that is asked afterwards refuses. */
   release(): void {
+    if (this.#released) return;
+    this.#released = true;
     for (const slot of [...this.#slices.values(), this.#allSketches, this.#allRules]) this.#parts.engine.release(slot);
-    this.#slices.clear();
+    this.#seen.clear();
+    this.#decided.clear();
   }
 
   /** Remembered. For lists and events, where a name was not guessed by the caller. */
@@ -218,6 +222,7 @@ export class Judge {
     profile: Profile,
     context: Record<string, CedarValueJson>,
   ): Evaluation {
+    if (this.#released) return { fault: 'this policy is closed' };
     return this.#parts.engine.evaluate(slot, {
       principal,
       action: profile.action,
@@ -269,6 +274,7 @@ export class Judge {
     const key = `${use} ${rules.map((rule) => rule.id).join(' ')}`;
     const known = this.#slices.get(key);
     if (known) return known;
+    if (this.#released) return this.#allRules;
     if (whole && this.#slices.size >= MAX_SLICES) return whole;
     const slot = this.#parts.engine.load(write(rules));
     this.#slices.set(key, slot);

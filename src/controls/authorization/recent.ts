@@ -28,6 +28,11 @@ export class Recent<V> {
     this.#young.set(key, value);
   }
 
+  clear(): void {
+    this.#young = new Map();
+    this.#old = new Map();
+  }
+
   get size(): number {
     return this.#young.size + this.#old.size;
   }
