@@ -21,10 +21,12 @@ const rule = (kind: string, literals: readonly string[], pattern: RegExp): Diagn
 });
 
 /** Where a path, host or address may begin. */
-const START = String.raw`(?:^|[\s"'\`(=:,[{<>|;@])`;
+const START = String.raw`(?:^|[\s"'\`(:,[{<>|;@]|(?<![?&][\w-]{1,40})=)`;
 const CODE_FILE = String.raw`\.(?:[cm]?[jt]sx?|py|pyx|rb|erb|php|go|rs|java|kt|scala|clj|cs|vb|fs|cpp|cc|c|h|hpp|swift|exs?|erl|pl|pm|lua|vue|svelte|sql|sh)`;
 const ROOTS =
-  'usr|home|var|etc|opt|tmp|root|srv|mnt|proc|sys|lib64|sbin|bin|private|Users|Applications|Library|Volumes|nix|snap|boot|node_modules|workspace|workspaces|builddir|github|runner|layers|vercel|cnb|secrets';
+  'usr|var|etc|opt|tmp|root|srv|mnt|proc|sys|lib64|sbin|bin|Users|Applications|Volumes|nix|snap|node_modules|builddir|vercel|cnb';
+/** Words of web routes too: something has to follow. */
+const ROOTS_WITH_MORE = 'home|private|Library|github|runner|secrets|boot|workspace|workspaces|layers';
 const AMBIGUOUS_ROOTS =
   'app|apps|src|code|data|run|lib|dev|media|build|dist|work|service|services|server|project|projects|repo';
 const INTERNAL =
@@ -44,7 +46,7 @@ export const DIAGNOSTIC_RULES: readonly DiagnosticRule[] = [
     ['.', ':'],
     new RegExp(String.raw`[\w)\]-]${CODE_FILE}(?::\d{1,7}\b|\(\d{1,7}[,)]|["']?(?:</b>)?,? (?:on )?line \d{1,7})`, 'i'),
   ),
-  rule('stack', ['line '], /\b(?:File|in file|in) ["'<][^"'<>\n]{1,300}["'>],? (?:on )?line \d/i),
+  rule('stack', ['line '], /\b(?:File|in file|in) ["'][^"'\n]{1,300}["'],? (?:on )?line \d/i),
   rule(
     'stack',
     [
@@ -121,7 +123,11 @@ export const DIAGNOSTIC_RULES: readonly DiagnosticRule[] = [
   ),
 
   // Paths.
-  rule('path', ['/'], new RegExp(String.raw`${START}\/(?:${ROOTS})(?:\/|$|[\s"'\`),:;])`)),
+  rule(
+    'path',
+    ['/'],
+    new RegExp(String.raw`${START}\/(?:(?:${ROOTS})(?:\/|$|[\s"'\`),:;])|(?:${ROOTS_WITH_MORE})\/[\w.-])`),
+  ),
   rule(
     'path',
     ['/'],
@@ -314,7 +320,7 @@ export const DIAGNOSTIC_RULES: readonly DiagnosticRule[] = [
       'unable_to_',
       'handshake',
     ],
-    /x509:|certificate verify failed|ssl routines|openssl|error:0[0-9A-F]{7}|self[- ]signed certificate|UNABLE_TO_[A-Z_]{4,60}|(?:tls|ssl)\w* handshake|unable to get (?:local )?issuer|certificate has expired/i,
+    /x509:|certificate verify failed|ssl routines|openssl|error:0[0-9A-F]{7}|self[- ]signed certificate|UNABLE_TO_[A-Z_]{4,60}|(?:tls|ssl)\w* handshake|unable to get (?:local )?issuer|(?:^|: )certificate has expired|CERT_HAS_EXPIRED/i,
   ),
   rule(
     'address',
@@ -385,6 +391,59 @@ export const DIAGNOSTIC_RULES: readonly DiagnosticRule[] = [
     ['error', 'warn', 'debug', 'info', 'fatal', 'trace'],
     /\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]\d{3,9}Z?.{0,60}\b(?:ERROR|WARN|WARNING|DEBUG|INFO|FATAL|TRACE)\b|\b(?:ERROR|WARN|DEBUG|INFO|FATAL)\s{0,3}\[[\w.:-]{1,100}\]|\[(?:ERROR|WARN|DEBUG|FATAL)\]/,
   ),
+  // What else real systems say of their inside: one rule per family, each phrase with a literal of its own.
+  rule(
+    'exception class',
+    ['exception', 'error'],
+    /\b[A-Z][a-z]\w{2,60}Exception\b|\b(?:Key|Attribute|Type|Reference|Runtime|Index|Name|ModuleNotFound|Import|FileNotFound|Permission|OS|IO|Memory|Recursion|Operational|Integrity|Programming|Interface|NoMethod|Unicode\w{6}|JSONDecode|Axios|Assertion|ZeroDivision|Connection)Error\b/,
+  ),
+  rule(
+    'stack',
+    ['panicked', 'unhandled promise', 'at <anonymous>', 'cuda error', 'require stack:', 'cannot find module'],
+    /panicked|unhandled promise|at <anonymous>|cuda error|require stack:|cannot find module/i,
+  ),
+  rule(
+    'database',
+    [
+      'error ',
+      'error: p',
+      'fatal: ',
+      'too many clients',
+      'canceling statement',
+      'invalid input syntax',
+      'unknown database',
+      'login failed',
+      'unique constraint',
+      'restarting transaction',
+      'hikaripool',
+      'connection pool',
+      'cannot open database',
+      'pg_hba',
+      'no such index',
+    ],
+    /\bERROR \d{4} \(\w{5}\)|\bP[12]0\d\d\b|\bFATAL: |too many clients|canceling statement|invalid input syntax for|unknown database|login failed for user|unique constraint|restarting transaction|hikaripool|connection pool|cannot open database|pg_hba|no such index/i,
+  ),
+  rule(
+    'host',
+    ['arn:', 'crashloop', '-', 'rpc error', 'while dialing', 'docker daemon'],
+    /\barn:aws[\w-]{0,10}:|crashloopbackoff|\b[a-z][a-z0-9-]{1,60}-[0-9a-f]{8,10}-[a-z0-9]{5}\b|rpc error: code|while dialing|docker daemon/i,
+  ),
+  rule(
+    'environment',
+    ['environment', 'is not set', 'missing', 'required', 'undefined'],
+    /environment variable|\b[A-Z][A-Z0-9]{0,40}_[A-Z0-9_]{2,60} (?:is|was) (?:not set|missing|undefined|required|empty)|(?:missing|required):? [A-Z][A-Z0-9]{0,40}_[A-Z0-9_]{2,60}(?:KEY|SECRET|TOKEN|PASSWORD|URL|DSN|HOST|PORT)\b/,
+  ),
+  rule(
+    'process',
+    ['command not found', 'no such file or directory', 'bash:', 'sh:', 'execution time of'],
+    /command not found|no such file or directory|\b(?:ba|z)?sh: (?:line )?\S|execution time of \d/i,
+  ),
+  rule(
+    'error page',
+    ['<error>', 'whitelabel', 'werkzeug', 'django', 'server error in', 'microsoft .net'],
+    /<error>\s{0,5}<code>|whitelabel error page|werkzeug|django settings|server error in '|microsoft \.net/i,
+  ),
+  rule('socket error', ['timeout of '], /timeout of \d{1,9} ?ms exceeded/i),
 ];
 
 /** Names of members that hold diagnostics whatever their text looks like. */
