@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -43,19 +44,27 @@ async function serve(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`;
 }
 
-async function openUrl(jwksUrl: string, bounds: Record<string, unknown> = {}) {
+/** The same token for the same key and claims, so that a second use meets the memory. */
+const made = new Map<string, string>();
+function tokenOf(key: TestKey, claims: Record<string, unknown>): string {
+  const name = JSON.stringify([key.kid, key.alg, claims]);
+  const token = made.get(name) ?? makeToken(key, { exp: START.utc / 1000 + 80_000, ...claims });
+  made.set(name, token);
+  return token;
+}
+
+async function openUrl(jwksUrl: string, bounds: Record<string, unknown> = {}, algorithms = ['ES256']) {
   const settings = readSection('authentication', authenticationSettings, {
     development: true,
-    issuers: [{ issuer: ISSUER, jwks: jwksUrl, algorithms: ['ES256'] }],
+    issuers: [{ issuer: ISSUER, jwks: jwksUrl, algorithms }],
+    // The memory outlasts every test: only changed or ended keys may make it forget.
+    cache: { seconds: 3600 },
     jwks: { timeoutMs: 300, ...bounds },
   });
   const failures = countFailures();
   const { stage, close } = await openAuthentication({ settings, home, failures });
   const judge = async (key: TestKey, now: Now, claims: Record<string, unknown> = {}) => {
-    const left = (await stage.run(
-      callWith(bearer(makeToken(key, { exp: START.utc / 1000 + 80_000, ...claims }))),
-      now,
-    )) as Principal | Refusal;
+    const left = (await stage.run(callWith(bearer(tokenOf(key, claims))), now)) as Principal | Refusal;
     return left instanceof Refusal ? left.code : 'in';
   };
   return { judge, close, failures, stage };
@@ -100,6 +109,20 @@ test('tokens naming unknown keys cause at most one fetch per cool-down', async (
   await flood(later(30_001));
   await flood(later(30_002));
   assert.equal(asked, 2);
+  await close();
+});
+
+test('a token of an algorithm the issuer is not allowed causes no look at any key', async () => {
+  let asked = 0;
+  const { judge, close } = await openUrl(
+    await serve((_, answer) => {
+      asked++;
+      answer.end(jwks(makeKey('EdDSA', 'ed')));
+    }),
+  );
+  assert.equal(await judge(makeKey('EdDSA', 'ed'), START), 'authentication.invalid');
+  assert.equal(await judge(makeKey('RS256', 'ed'), START), 'authentication.invalid');
+  assert.equal(asked, 0);
   await close();
 });
 
@@ -191,13 +214,14 @@ test('keys that are short, private-use, of another curve or for encryption do no
     { ...weak.jwk, key_ops: ['sign'] },
     { ...weak.jwk, alg: 'ES384' },
     { ...weak.jwk, x: 'AAAA' },
-    { kty: 'RSA', n: 'A'.repeat(170), e: 'AQAB', kid: 'k' },
+    { ...generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' }), kid: 'k' },
+    { kty: 'oct', k: 'c2VjcmV0', kid: 'k' },
     makeKey('ES384', 'k').jwk,
     7,
     null,
   ]) {
     const path = join(home, 'unusable.jwks');
     writeFileSync(path, JSON.stringify({ keys: [jwk] }));
-    await assert.rejects(openUrl(`file:${path}`), /no public key/);
+    await assert.rejects(openUrl(`file:${path}`, {}, ['ES256', 'RS256']), /no public key/);
   }
 });

@@ -175,7 +175,7 @@ test('cancelling ends the sign-in with an error, and nobody waits for ever', asy
 test('a form sent from another site does not sign anybody in', async () => {
   let ended: Promise<{ status: number }> | undefined;
   const { source } = signIn('bob', {
-    patienceMs: 1500,
+    patienceMs: 700,
     onUrl: (url) => {
       ended = browse(url, 'bob', { origin: 'https://evil.example' });
     },

@@ -65,7 +65,7 @@ async function serve(order: IssuerOrder): Promise<string> {
   const server = createServer({
     cert: readFileSync(order.certificate.cert),
     key: readFileSync(order.certificate.key),
-    minVersion: 'TLSv1.2',
+    minVersion: 'TLSv1.3',
   });
   await new Promise<void>((done, fail) => {
     // A busy port moves to a free one (architecture.md section 6).
