@@ -56,16 +56,15 @@ function compareList(server: string, pins: ServerPins | null, kind: ItemKind, li
       report('malformed', '');
       continue;
     }
-    const definition = entry as Readonly<Record<string, unknown>>;
+    const definition = settled(kind, entry as Readonly<Record<string, unknown>>);
+    const digest = digestOrNull(definition);
     const pin = pinned.get(name);
     if (seen.has(name)) report('duplicate', name);
-    else if (!pin) {
-      if (!left.has(name)) report('new', name, [], digestOrNull(settled(kind, definition)));
-    } else {
-      const digest = digestOrNull(settled(kind, definition));
-      if (digest === null) report('malformed', name);
-      else if (digest !== digestOf(settled(kind, pin.definition)))
-        report('changed', name, changedFields(pin.definition, definition), digest);
+    else if (digest === null) report('malformed', name);
+    else if (!pin && !left.has(name)) report('new', name, [], digest);
+    else if (pin) {
+      const reviewed = settled(kind, pin.definition);
+      if (digest !== digestOf(reviewed)) report('changed', name, changedFields(reviewed, definition), digest);
     }
     seen.add(name);
   }
