@@ -1,5 +1,5 @@
 /** Longest token read, in characters; counted before anything is decoded (threats.md JWT-10). */
-export const MAX_TOKEN_CHARACTERS = 8192;
+const MAX_TOKEN_CHARACTERS = 8192;
 
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 const NAME = 'authorization';

@@ -5,7 +5,7 @@ import { type KeySet, readKeySet } from '../key-set.ts';
 import type { KeySource } from '../key-source.ts';
 import type { Algorithm, AuthenticationSettings } from '../settings.ts';
 
-export const MAX_KEY_SET_BYTES = 256 * 1024;
+const MAX_KEY_SET_BYTES = 256 * 1024;
 
 /** Gets the bytes behind a URL. MUST reject on any status but 200, on more than `maxBytes`, and after `timeoutMs` in all. */
 export type FetchKeys = (url: string, bounds: { maxBytes: number; timeoutMs: number }) => Promise<Uint8Array>;
