@@ -45,7 +45,7 @@ const stdioUpstream = z.strictObject({
   command: z.string().min(1).describe('Program to start; `node` is the Node that runs the gateway.'),
   args: z.array(z.string()).default([]).describe('Its arguments; never passed through a shell.'),
   cwd: z.string().optional().describe('Working folder, relative to this file.'),
-  env: z.record(z.string(), z.string()).default({}).describe('Its environment besides PATH, HOME, LANG; values may be env: or file: references.'),
+  env: z.record(z.string(), z.string()).default({}).describe('Its environment besides PATH, HOME, LANG; values may be references: env:NAME, file:PATH, or home:NAME for a path in the state folder.'),
 });
 const httpUpstream = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe('Its MCP endpoint.'),

@@ -193,7 +193,7 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
     await Promise.all([...servers.values()].map((server) => server.close()));
   });
   for (const [name, settings] of Object.entries(configuration.upstreams)) {
-    servers.set(name, openServer(name, serverSettings(settings, configuration), { clock, log, onListChanged: () => void watch.look(name) }));
+    servers.set(name, openServer(name, serverSettings(settings, configuration, home), { clock, log, onListChanged: () => void watch.look(name) }));
   }
 
   const visible = (principal: Principal, target: Target) => authorization.visible(principal, target) !== 'hidden';
@@ -280,10 +280,11 @@ function metadataDocuments(settings: AuthenticationSettings, resources: { mcp: s
   return documents;
 }
 
-function serverSettings(settings: UpstreamSettings, configuration: Configuration): ServerSettings {
+function serverSettings(settings: UpstreamSettings, configuration: Configuration, home: string): ServerSettings {
   if ('stdio' in settings) {
     const { command, args, cwd, env } = settings.stdio;
-    const opened = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, /^(env|file):/.test(value) ? openSecret(value).toString() : value]));
+    const open = (value: string) => (value.startsWith('home:') ? join(home, value.slice(5)) : /^(env|file):/.test(value) ? openSecret(value).toString() : value);
+    const opened = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, open(value)]));
     return { stdio: { command, args, cwd: configuration.path(cwd ?? '.'), env: opened } };
   }
   const { url, ca, authorization, maxConnections } = settings.http;

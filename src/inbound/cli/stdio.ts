@@ -10,17 +10,17 @@ const usage = `usage: gatewrit stdio [--home D] [--server NAME] [--as PERSON] [-
        gatewrit stdio --url https://host/mcp [--client-id URL] [--ca FILE]
 
 Speaks MCP over stdin and stdout to a running gateway. Beside a development gateway it makes its own short-lived
-token for PERSON (default alice); with --url it signs in with code + PKCE in your browser and renews by itself.
+token for PERSON (default bob); with --url it signs in with code + PKCE in your browser and renews by itself.
 
   --home D        home of the running development gateway (default .gatewrit)
   --server NAME   only this server, under its original tool names
-  --as PERSON     development person (default alice)
+  --as PERSON     development person (default bob)
   --scope "S …"   scopes to ask for (default: every scope of the catalogue that reads or writes tools)
   --url URL       a gateway elsewhere
   --client-id URL client id metadata document or registered client id, with --url
   --ca FILE       PEM of the authority behind --url, when it is not a public one
 
-Example: gatewrit stdio --home .gatewrit --as alice
+Example: gatewrit stdio --home .gatewrit --as bob
 `;
 
 export const stdioCommand: Command = {
@@ -33,7 +33,7 @@ export const stdioCommand: Command = {
       options: {
         home: { type: 'string', default: '.gatewrit' },
         server: { type: 'string' },
-        as: { type: 'string', default: 'alice' },
+        as: { type: 'string', default: 'bob' },
         scope: { type: 'string' },
         url: { type: 'string' },
         'client-id': { type: 'string' },
