@@ -1,8 +1,9 @@
-import type { Call, Now } from '../../core/call.ts';
+import type { Call, Now, SlotName } from '../../core/call.ts';
 import type { RefusalCode } from '../../core/mcp/refusals.ts';
 import { Refusal, type Stage } from '../../core/stage.ts';
 import type { Ephemeral } from '../../core/store/ephemeral.ts';
 import { Running } from './concurrency.ts';
+import { countedFailures } from './counted.ts';
 import { Door, type DoorFacts } from './door.ts';
 import { UNLIMITED } from './drivers/unlimited.ts';
 import { eventAllowance, windowAllowance } from './drivers/window.ts';
@@ -21,7 +22,12 @@ export interface Limits {
   };
   readonly failures: {
     /**
-     * To be told of every credential that was presented and refused, never of a missing one or of an outage of ours.
+     * The authentication stage with its failures counted: an invalid credential or one for somebody else counts; a
+     * missing or expired one does not. While their source waits, failures are answered with that wait.
+     */
+    counted<Needs extends SlotName>(stage: Stage<Needs, 'principal'>): Stage<Needs, 'principal'>;
+    /**
+     * Counts one failure where there is no stage to wrap (do not do both for one failure).
      * @returns the refusal to answer with in place of the failure, or null to answer with the failure itself
      */
     failed(address: string, now: Now): Refusal | null | Promise<Refusal | null>;
@@ -47,7 +53,10 @@ export function openLimits(options: {
       principal: principalStage(allowance),
       target: targetStage(settings, allowance, { targets: new Running(), principals: new Running() }),
     },
-    failures: { failed: (address, now) => door.failed(address, now) },
+    failures: {
+      counted: (stage) => countedFailures(stage, door),
+      failed: (address, now) => door.failed(address, now),
+    },
     event(call, notification, now) {
       if (call.principal === undefined) return 'limits.unavailable';
       const left = events(call.principal, now);

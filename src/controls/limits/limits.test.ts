@@ -145,6 +145,44 @@ test('failed authentication is free ten times, then answered with a wait that do
   assert.deepEqual(limits.stages.door.run(call('203.0.113.10'), at(0)), { address: '203.0.113.10' });
 });
 
+test('around authentication: guesses turn from 401 into a growing 429, missing and expired credentials never do, good ones pass', async () => {
+  const limits = open();
+  const outcomes: Record<string, Refusal | Principal> = {
+    bad: new Refusal('authentication.invalid', { evidence: 'signature' }),
+    foreign: new Refusal('authentication.wrong_audience'),
+    old: new Refusal('authentication.expired'),
+    none: new Refusal('authentication.missing'),
+    outage: new Refusal('authentication.unavailable'),
+    good: principal('a'),
+  };
+  for (const later of [false, true]) {
+    const stage = limits.failures.counted<never>({
+      name: 'authentication',
+      leaves: 'principal',
+      run: (c) => {
+        const outcome = outcomes[String(c.head.headers['authorization'])]!;
+        return later ? Promise.resolve(outcome) : outcome;
+      },
+    });
+    const address = later ? '203.0.113.1' : '203.0.113.2';
+    const run = async (what: string) => codeOf(await stage.run(call(address, {}, what), at(0)));
+    for (let i = 0; i < 30; i++) {
+      assert.equal(await run('old'), 'authentication.expired');
+      assert.equal(await run('none'), 'authentication.missing');
+      assert.equal(await run('outage'), 'authentication.unavailable');
+    }
+    for (let i = 0; i < 5; i++) {
+      assert.equal(await run('bad'), 'authentication.invalid');
+      assert.equal(await run('foreign'), 'authentication.wrong_audience');
+    }
+    const refused = (await stage.run(call(address, {}, 'bad'), at(0))) as Refusal;
+    assert.equal(refused.code, 'limits.backoff');
+    assert.equal(refused.facts.evidence, '11 failures in a row; authentication.invalid; signature');
+    assert.equal(await run('old'), 'authentication.expired', 'a client can still learn that it has to renew');
+    assert.equal(await run('good'), 'passed');
+  }
+});
+
 test('a source that waits gets fifty unproved tries a second, then is turned away unread; verified credentials always pass', () => {
   const limits = open({}, { verified: (c) => c.head.headers['authorization'] === 'Bearer good' });
   for (let i = 0; i < 20; i++) void limits.failures.failed('127.0.0.1', at(0));

@@ -236,6 +236,19 @@ test('a declared length above the bound is 413 unread, and the answer survives a
   assert.ok(ms < 1_500);
 });
 
+test('a client that reads only after it has sent its pieces still finds the early answer', async () => {
+  const { socket, text, closed } = await dial();
+  socket.pause();
+  socket.write(headOf('Content-Length: 150000\r\n'));
+  for (let i = 0; i < 3; i++) {
+    socket.write(Buffer.alloc(40_000, 0x20));
+    await wait(60);
+  }
+  socket.resume();
+  await closed;
+  assert.equal(statusOf(text()), '413');
+});
+
 test('a chunked body without end is 413 with bounded memory, and the connection is cut', async () => {
   const { socket, text, closed } = await dial();
   socket.write(headOf('Transfer-Encoding: chunked\r\n'));
