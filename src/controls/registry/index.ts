@@ -18,7 +18,7 @@ export {
   type RegistryOptions,
 } from './registry.ts';
 export { inert, type ScanFinding, scanDefinition } from './scan.ts';
-export { type RegistrySettings, registrySettings } from './settings.ts';
+export { type RegistrySettings, registrySettings, weakRegistry } from './settings.ts';
 export { MANIFEST_TYPE, signManifest, type TrustStore, verifyManifest } from './signature.ts';
 export type { VisibleTo } from './stages.ts';
 export { openTrust, readPublicKeys } from './trust.ts';

@@ -45,3 +45,10 @@ export const registrySettings = z.strictObject({
     .describe('Our own words for clients of /mcp, in server/discover; words of servers are never passed on.'),
 });
 export type RegistrySettings = z.output<typeof registrySettings>;
+
+/** What is relaxed, in the words `check`, console and records use. Empty: nothing. */
+export function weakRegistry(settings: RegistrySettings): readonly string[] {
+  return settings.unobserved === 'serve'
+    ? ['registry.unobserved is serve: pins are served before their server was compared with them']
+    : [];
+}

@@ -36,6 +36,7 @@ const DOES_NOT_FIT: readonly [template: string, uri: string, why: string][] = [
   ['demo://items/{id}', `demo://items/${'a'.repeat(257)}`, 'a value without end'],
   ['demo://items/.{id}', 'demo://items/..', 'a dot completed by a dot'],
   ['demo://items/a{id}a', 'demo://items/a', 'overlapping literals'],
+  ['demo://items/{id}.md', 'demo://items/...md', 'a value that climbs wherever the server puts it'],
 ];
 const CANNOT_BE_SERVED = [
   'demo://{+path}',
