@@ -275,6 +275,24 @@ test('a remembered answer is never another principal’s, tenant’s, target’s
   );
 });
 
+test('more targets with rules of their own than slices are kept for are judged the same', async () => {
+  const numbers = Array.from({ length: 300 }, (_, i) => i);
+  const own = numbers.map(
+    (i) =>
+      `@id("only-${i}") permit (principal, action, resource == Target::"files/t${i}") when { principal.scopes.contains("files:read") };`,
+  );
+  const ask =
+    '@id("ask") @obligation("approval") permit (principal, action, resource) when { resource.effect == "destructive" };';
+  const authorization = await authorizationOf({ 'a.cedar': own.join('\n') + ask });
+  const reader = principal({ scopes: ['files:read'] });
+  for (const i of numbers) {
+    const found = decide(authorization, reader, target({ name: `t${i}`, effect: 'destructive' })) as Decision;
+    assert.deepEqual([found.rules, found.obligations.approval], [[`only-${i}`, 'ask'], 'ask']);
+    assert.equal(authorization.visible(principal(), target({ name: `t${i}` })), 'reachable');
+    assert.equal(authorization.visible(reader, target({ name: `u${i}`, effect: 'destructive' })), 'hidden');
+  }
+});
+
 test('arguments are part of the key only where a rule that may apply reads them, time is never remembered', async () => {
   const night =
     '@id("night") forbid (principal, action, resource) when { resource.name == "write" && context.now.toTime() < duration("6h") };';

@@ -75,11 +75,9 @@ function repeatedIds(rules: readonly Rule[]): string[] {
   });
 }
 
-/** Rules that read no arguments are checked together; each of the others against its own arguments. */
+/** Every rule is checked against the arguments it reads itself; those that read the same are checked together. */
 function validateRules(engine: Engine, rules: readonly Rule[]): { errors: string[]; warnings: string[] } {
-  const plain = rules.filter((rule) => !rule.reads.arguments);
-  const groups: [string, readonly Rule[]][] = [['{}', plain]];
-  for (const rule of rules) if (rule.reads.arguments) groups.push([argumentsType(rule.policy), [rule]]);
+  const groups = Map.groupBy(rules, (rule) => (rule.reads.arguments ? argumentsType(rule.policy) : '{}'));
   const errors: string[] = [];
   const warnings: string[] = [];
   for (const [type, group] of groups) {

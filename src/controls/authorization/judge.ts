@@ -33,7 +33,7 @@ interface Profile {
   readonly readsNow: boolean;
 }
 
-const MAX_SLICES = 1024;
+const MAX_SLICES = 256;
 const NO_CONTEXT = {};
 
 export interface JudgeParts {
@@ -55,7 +55,8 @@ export class Judge {
   readonly #rulesById: ReadonlyMap<string, Rule>;
   readonly #slices = new Map<string, PolicySlot>();
   readonly #allSketches: PolicySlot;
-  readonly #allRules: PolicySlot;
+  readonly #allDeciding: PolicySlot;
+  readonly #allObliging: PolicySlot;
   /** By identity first: the registry hands out the same pinned object until its snapshot changes. */
   readonly #profiles = new WeakMap<Target, Profile>();
   readonly #profilesByContent: Recent<Profile>;
@@ -70,7 +71,8 @@ export class Judge {
     this.#everyScope = [...parts.bundle.catalogue.scopes.keys()];
     this.#rulesById = new Map(parts.bundle.rules.map((rule) => [rule.id, rule]));
     this.#allSketches = parts.engine.load(sketches(parts.bundle.rules));
-    this.#allRules = parts.engine.load(policies(parts.bundle.rules.filter((rule) => !rule.obligation)));
+    this.#allDeciding = parts.engine.load(policies(parts.bundle.rules.filter((rule) => !rule.obligation)));
+    this.#allObliging = parts.engine.load(policies(parts.bundle.rules.filter((rule) => rule.obligation)));
     this.#profilesByContent = new Recent(parts.settings.cacheEntries);
     this.#seen = new Recent(parts.settings.cacheEntries);
     this.#decided = new Recent(parts.settings.cacheEntries);
@@ -80,7 +82,8 @@ export class Judge {
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    for (const slot of [...this.#slices.values(), this.#allSketches, this.#allRules]) this.#parts.engine.release(slot);
+    const whole = [this.#allSketches, this.#allDeciding, this.#allObliging];
+    for (const slot of [...this.#slices.values(), ...whole]) this.#parts.engine.release(slot);
     this.#seen.clear();
     this.#decided.clear();
   }
@@ -256,9 +259,9 @@ export class Judge {
       number: this.#profiled++,
       action: actionOf(target.kind),
       resource: targetEntity(target),
-      deciding: this.#slice('decide', deciding, policies, this.#allRules),
+      deciding: this.#slice('decide', deciding, policies, this.#allDeciding),
       sketched: this.#slice('sketch', deciding, sketches, this.#allSketches),
-      obliging: obliging.length > 0 ? this.#slice('oblige', obliging, policies, null) : null,
+      obliging: obliging.length > 0 ? this.#slice('oblige', obliging, policies, this.#allObliging) : null,
       readsArguments: rules.some((rule) => rule.reads.arguments),
       readsNow: rules.some((rule) => rule.reads.now),
     };
@@ -269,13 +272,12 @@ export class Judge {
     use: string,
     rules: readonly Rule[],
     write: (rules: readonly Rule[]) => Record<string, Policy>,
-    whole: PolicySlot | null,
+    whole: PolicySlot,
   ): PolicySlot {
     const key = `${use} ${rules.map((rule) => rule.id).join(' ')}`;
     const known = this.#slices.get(key);
     if (known) return known;
-    if (this.#released) return this.#allRules;
-    if (whole && this.#slices.size >= MAX_SLICES) return whole;
+    if (this.#released || this.#slices.size >= MAX_SLICES) return whole;
     const slot = this.#parts.engine.load(write(rules));
     this.#slices.set(key, slot);
     return slot;
