@@ -13,7 +13,7 @@ export function toldText(message: string, callId: string): string {
   return `${WORD}: ${message} (correlation id ${callId})`;
 }
 
-export function failureMeta(callId: string): object {
+function failureMeta(callId: string): object {
   return { 'gatewrit/code': WORD, 'gatewrit/correlationId': callId };
 }
 

@@ -20,7 +20,7 @@ const MCP = '/mcp';
  * case, a percent sign or a dot segment names nothing (AUTH-02).
  * @returns the server's name, null for all servers, or undefined when the path names nothing
  */
-export function serverOf(path: string): string | null | undefined {
+function serverOf(path: string): string | null | undefined {
   if (path === MCP) return null;
   if (path.length > 69 || !path.startsWith('/mcp/')) return undefined;
   const name = path.slice(5);

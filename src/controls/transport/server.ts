@@ -36,7 +36,7 @@ export function serverOptions(settings: TransportSettings, pair: KeyPair): Serve
 }
 
 /** The part of the options that has nothing to do with TLS. */
-export function headOptions(settings: TransportSettings): ServerOptions {
+function headOptions(settings: TransportSettings): ServerOptions {
   return {
     headersTimeout: settings.headersTimeoutMs,
     requestTimeout: settings.requestTimeoutMs,

@@ -9,7 +9,7 @@ interface Streak {
 const NONE: Backoff = Object.freeze({ failures: 0, waitMs: 0 });
 
 /** Wait that follows the n-th failure of a streak, ms: 0 for the free ones, then base, 2 base, 4 base … cap. */
-export function delayAfter(failures: number, rule: BackoffRule): number {
+function delayAfter(failures: number, rule: BackoffRule): number {
   const doublings = failures - rule.freeFailures - 1;
   if (doublings < 0) return 0;
   return Math.min(rule.capMs, rule.baseMs * 2 ** Math.min(doublings, 50));

@@ -32,8 +32,7 @@ export interface Backoff {
 }
 
 /** `full`: the driver cannot remember more. The caller MUST refuse: what was not remembered could come twice. */
-export const ONCE_ANSWERS = ['stored', 'exists', 'full'] as const;
-export type OnceAnswer = (typeof ONCE_ANSWERS)[number];
+export type OnceAnswer = 'stored' | 'exists' | 'full';
 
 /**
  * The ephemeral port (architecture.md section 5): windows, back-off, replay memory. Tables are fixed words of the
