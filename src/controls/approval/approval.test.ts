@@ -31,7 +31,7 @@ describe('asking', () => {
     const { check, log } = kit();
     const left = await check(callOf(), at(0));
     assert.equal(codeOf(left), 'approval.required');
-    assert.match(idIn(left), /^[A-Za-z0-9_-]{22}$/);
+    assert.match(idIn(left), /^[0-9a-f]{32}$/);
     assert.equal(
       (left as { facts: { approval: { expiresAt: number } } }).facts.approval.expiresAt,
       at(10 * MINUTE).utc,
@@ -98,6 +98,11 @@ describe('approved', () => {
       subject: 'approver1',
     });
     assert.equal(log.events[1]!.meta['reason'], 'fine');
+    assert.deepEqual(
+      log.events.map((event) => event.subject),
+      [alice.key, approver1.key, alice.key],
+      'a decision is sealed under who decided',
+    );
   });
 
   test('of 40 parallel consumes exactly one gets through, over two replicas', async () => {
@@ -215,6 +220,17 @@ describe('approved', () => {
     await before.act('approve', approver1, { id }, at(0));
     const after = kit({ store, settings: { rules: { destructive: { approvers: { groups: ['security'] } } } } });
     const left = await after.check(callOf(), at(SECOND));
+    assert.equal(codeOf(left), 'approval.required');
+    assert.notEqual(idIn(left), id);
+  });
+
+  test('when the approver turns out to be the owner of the agent before the call runs, it asks again', async () => {
+    const store = openMemoryStore();
+    const before = kit({ store });
+    const id = idIn(await before.check(callOf(), at(0)));
+    await before.act('approve', approver1, { id }, at(0));
+    const owners = { desktop: [{ issuer: approver1.issuer, subject: approver1.subject }] };
+    const left = await kit({ store, settings: { owners } }).check(callOf(), at(SECOND));
     assert.equal(codeOf(left), 'approval.required');
     assert.notEqual(idIn(left), id);
   });
@@ -352,6 +368,20 @@ describe('records', () => {
     await one.act('approve', approver1, { id }, at(0));
     assert.deepEqual(during, ['approval.required', 'approval.required']);
     assert.equal(codeOf(await two.check(callOf(), at(0))), 'consume');
+  });
+
+  test('while a decision is being recorded by one process, another takes no other over it', async () => {
+    const store = openMemoryStore();
+    const [one, two] = [kit({ store }), kit({ store })];
+    const id = idIn(await one.check(callOf(), at(0)));
+    const during: string[] = [];
+    one.log.before = async (event) => {
+      if (event.kind === 'approval.denied') during.push(codeOf(await two.act('approve', approver2, { id }, at(0))));
+    };
+    assert.equal(((await one.act('deny', approver1, { id }, at(0))) as { state: string }).state, 'denied');
+    assert.deepEqual(during, ['approval.unavailable']);
+    assert.deepEqual(two.log.kinds(), []);
+    assert.equal(codeOf(await two.check(callOf(), at(0))), 'approval.denied');
   });
 
   test('an approval that is used up but cannot be recorded so is gone, and the call does not run', async () => {
@@ -556,7 +586,7 @@ describe('deciding', () => {
 
   test('an id nobody has, of any shape, is not found', async () => {
     const { act } = await asked();
-    for (const id of ['', 'x', 'AAAAAAAAAAAAAAAAAAAAAA', 7, null, '../..', 'a\u0000b']) {
+    for (const id of ['', 'x', '0123456789abcdef0123456789abcdef', 7, null, '../..', 'a\u0000b']) {
       assert.equal(codeOf(await act('approve', approver1, { id }, at(0))), 'approval.not_found', String(id));
     }
   });

@@ -1,5 +1,5 @@
 import type { Now } from '../../core/call.ts';
-import { handle } from '../../core/ids.ts';
+import { handle, randomSlice } from '../../core/ids.ts';
 import { Refusal } from '../../core/stage.ts';
 import { type AskedCall, boundMeta, placeOf, resourceOf, subjectDigest, type Terms } from './binding.ts';
 import type { Asker } from './entitled.ts';
@@ -61,7 +61,8 @@ export async function ask(
     over,
     {
       v: 1,
-      id: handle(),
+      // 128 random bits in hexadecimal: people type it after a command, where a leading hyphen would be an option.
+      id: randomSlice(16).toString('hex'),
       tenant,
       subject,
       state: 'pending',

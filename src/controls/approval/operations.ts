@@ -39,7 +39,7 @@ const DECIDE = ['gatewrit:approvals:decide'];
 const MAX_LISTED = 100;
 const MAX_REASON = 500;
 
-const id = { type: 'string', pattern: '^[A-Za-z0-9_-]{22}$', description: 'Id of the approval.' };
+const id = { type: 'string', pattern: '^[0-9a-f]{32}$', description: 'Id of the approval.' };
 const reason = {
   type: 'string',
   maxLength: MAX_REASON,

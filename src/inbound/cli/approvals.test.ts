@@ -39,7 +39,7 @@ after(() => {
   rmSync(home, { recursive: true });
 });
 
-const ID = 'AAAAAAAAAAAAAAAAAAAAAA';
+const ID = '0123456789abcdef0123456789abcdef';
 const summary = {
   id: ID,
   state: 'pending',
