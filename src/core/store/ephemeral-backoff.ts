@@ -76,7 +76,7 @@ export class BackoffTable {
 function stateOf(streak: Streak, rule: BackoffRule, now: number): Backoff {
   if (isOver(streak, rule, now)) return NONE;
   const waitMs = streak.last + delayAfter(streak.failures, rule) - now;
-  return { failures: streak.failures, waitMs: waitMs > 0 ? waitMs : 0 };
+  return { failures: streak.failures, waitMs: Math.max(waitMs, 0) };
 }
 
 function isOver(streak: Streak, rule: BackoffRule, now: number): boolean {
