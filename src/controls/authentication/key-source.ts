@@ -6,8 +6,8 @@ import type { KeySet } from './key-set.ts';
  * MUST NOT ask more often than its cool-down however many tokens name unknown keys, and MUST NOT throw.
  */
 export interface KeySource {
-  /** Grows with every change of the set; what was verified with an older version is verified anew. */
-  readonly version: number;
+  /** The set in use; another object as soon as the keys changed. What an older set verified is verified anew. */
+  readonly latest: KeySet | null;
   /** Monotonic ms: until then the set may be used without asking. */
   readonly freshUntil: number;
   /** The keys, or null when there are none we may use now. A promise only when the source had to be asked. */

@@ -96,6 +96,33 @@ test('rotation: a new key works after one fetch, the old one is refused once the
   await close();
 });
 
+test('keys that change while signatures are being checked do not leave a removed key remembered', async () => {
+  const settings = readSection('authentication', authenticationSettings, {
+    issuers: [{ issuer: ISSUER, jwks: 'https://issuer.example/jwks', algorithms: ['ES256'] }],
+  });
+  for (let round = 0; round < 5; round++) {
+    let fetched: Promise<Uint8Array> = Promise.resolve(jwks(old));
+    const fetchKeys = () => fetched;
+    const { stage, close } = await openAuthentication({ settings, home, failures: countFailures(), fetchKeys });
+    const run = async (sub: string, now: Now) => stage.run(callWith(bearer(tokenOf(old, { sub }))), now);
+    assert.ok(!((await run('first', START)) instanceof Refusal));
+    fetched = Promise.resolve(jwks(fresh));
+    // The first of these starts the fetch behind it; all of them are verified with the old set or the new one.
+    const people = Array.from({ length: 20 }, (_, i) => `p${i}`);
+    await Promise.all(people.map((sub) => run(sub, later(300_000))));
+    for (const sub of people) {
+      let left: unknown;
+      for (let tries = 0; tries < 500; tries++) {
+        left = await run(sub, later(300_001));
+        if (left instanceof Refusal) break;
+        await new Promise((done) => setTimeout(done, 1));
+      }
+      assert.ok(left instanceof Refusal, 'remembered with a key that is gone');
+    }
+    await close();
+  }
+});
+
 test('tokens naming unknown keys cause at most one fetch per cool-down', async () => {
   let asked = 0;
   const { judge, close } = await openUrl(

@@ -66,7 +66,7 @@ export function jwtStage(options: {
       const token = readBearer(call.head.rawHeaders);
       if (typeof token !== 'string' || call.endpoint === undefined) return false;
       const known = cache.peek(tokenDigest(token, call.endpoint.resource));
-      if (known === undefined || known.version !== known.keys.version) return false;
+      if (known === undefined || known.set !== known.keys.latest) return false;
       return known.certificate === null || known.certificate === call.head.certificate;
     },
     run(call: CallWith<'endpoint' | 'door'>, now: Now) {
@@ -79,7 +79,7 @@ export function jwtStage(options: {
       const digest = tokenDigest(token, call.endpoint.resource);
       const known = cache.get(digest);
       if (known === undefined) return judgeNow(call, token, digest, now);
-      if (now.utc >= known.untilUtc || now.mono >= known.untilMono || known.version !== known.keys.version) {
+      if (now.utc >= known.untilUtc || now.mono >= known.untilMono || known.set !== known.keys.latest) {
         cache.delete(digest);
         return judgeNow(call, token, digest, now);
       }
@@ -87,9 +87,7 @@ export function jwtStage(options: {
       // The keys want to be looked at; unless they changed, the signature need not be checked again.
       const keys = known.keys.current(now);
       const again = (set: KeySet | null) =>
-        set !== null && known.version === known.keys.version
-          ? admit(call, known, now)
-          : judgeNow(call, token, digest, now);
+        set === known.set ? admit(call, known, now) : judgeNow(call, token, digest, now);
       return keys instanceof Promise ? keys.then(again) : again(keys);
     },
   };
@@ -115,13 +113,9 @@ async function judge(
   if (!settings.algorithms.includes(token.alg)) return invalid('algorithm not allowed for this issuer');
   if (!typeAllowed(token, settings)) return invalid('typ');
 
-  const signed = await verify(token, keys, now);
-  if (signed !== 'yes') {
-    return signed === 'no'
-      ? invalid('signature, or no such key')
-      : { code: 'authentication.unavailable', evidence: 'keys of the issuer cannot be had' };
-  }
-  const version = keys.version;
+  const set = await keysFor(token, keys, now);
+  if (set === null) return { code: 'authentication.unavailable', evidence: 'keys of the issuer cannot be had' };
+  if (!(await signatureHolds(token, set.find(token.alg, token.kid)))) return invalid('signature, or no such key');
   const principal = readPrincipal(claims, settings);
   if (typeof principal === 'string') return invalid(`claim: ${principal}`);
   const fault = judgeClaims(claims, settings, resource, now.utc);
@@ -130,7 +124,8 @@ async function judge(
     principal,
     certificate: claims.certificate,
     keys,
-    version,
+    // The set that verified, not the latest: keys may have changed while the signature was checked.
+    set,
     untilUtc: (claims.exp + settings.leewaySeconds) * 1000,
     untilMono: now.mono + trust.rememberMs,
   };
@@ -141,12 +136,10 @@ function typeAllowed(token: Compact, settings: IssuerSettings): boolean {
   return settings.typ.some((type) => type.toLowerCase() === token.typ && type !== 'absent');
 }
 
-async function verify(token: Compact, keys: KeySource, now: Now): Promise<'yes' | 'no' | 'unavailable'> {
+/** The key set to verify with, looked at again when it does not know the key. */
+async function keysFor(token: Compact, keys: KeySource, now: Now): Promise<KeySet | null> {
   const set = await keys.current(now);
-  if (set === null) return 'unavailable';
-  let candidates = set.find(token.alg, token.kid);
-  if (candidates.length === 0) candidates = (await keys.lookAgain(now))?.find(token.alg, token.kid) ?? [];
-  return (await signatureHolds(token, candidates)) ? 'yes' : 'no';
+  return set === null || set.find(token.alg, token.kid).length > 0 ? set : keys.lookAgain(now);
 }
 
 /** One principal for everybody. A request that brings a credential all the same is refused: it may not end as nobody. */

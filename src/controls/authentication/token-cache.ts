@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Principal } from '../../core/call.ts';
+import type { KeySet } from './key-set.ts';
 import type { KeySource } from './key-source.ts';
 
 /** A token that was verified, and everything that verdict depends on. */
@@ -8,8 +9,8 @@ export interface Verified {
   /** Certificate the token is bound to, checked on every use; null for a plain bearer token. */
   readonly certificate: string | null;
   readonly keys: KeySource;
-  /** Version of the key set that verified it. */
-  readonly version: number;
+  /** The very set that verified it: it stands as long as this is the source's latest. */
+  readonly set: KeySet;
   /** ms UTC: from here on the token is judged anew (and refused). */
   readonly untilUtc: number;
   /** Monotonic ms: the longest we remember, also when the wall clock is set back. */

@@ -17,7 +17,6 @@ const MAX_BYTES = 256 * 1024;
 export async function openKeyFile(path: string, algorithms: readonly Algorithm[]): Promise<KeySource> {
   let set = await readAtStart(path, algorithms);
   let stamp = stampOf(statSync(path));
-  let version = 1;
   let lookedAt = Number.NEGATIVE_INFINITY;
   let looking: Promise<KeySet> | null = null;
 
@@ -28,10 +27,7 @@ export async function openKeyFile(path: string, algorithms: readonly Algorithm[]
       if (stampOf(found) === stamp || found.size > MAX_BYTES || (found.mode & 0o022) !== 0) return set;
       const read = await readKeySet(await readFile(path), algorithms);
       stamp = stampOf(found);
-      if (read.size > 0) {
-        set = read;
-        version++;
-      }
+      if (read.size > 0) set = read;
     } catch {
       // Half-written or gone: the old keys stay (architecture.md section 5, Reload), and we look again.
     }
@@ -46,8 +42,8 @@ export async function openKeyFile(path: string, algorithms: readonly Algorithm[]
     return looking;
   };
   return {
-    get version() {
-      return version;
+    get latest() {
+      return set;
     },
     get freshUntil() {
       return lookedAt + LOOK_MS;

@@ -21,7 +21,6 @@ export function openKeyUrl(
   const { algorithms, bounds, fetchKeys } = options;
   let set: KeySet | null = null;
   let digest = '';
-  let version = 0;
   let fetchedAt = Number.NEGATIVE_INFINITY;
   let askedAt = Number.NEGATIVE_INFINITY;
   let asking: Promise<void> | null = null;
@@ -35,9 +34,9 @@ export function openKeyUrl(
       // An empty set is a sick issuer, not a wish to lock everybody out at once: old keys end at their bound.
       if (read.size === 0) return;
       const found = sha256Base64Url(bytes);
-      if (found !== digest) version++;
+      // The same keys stay the same set, so that remembered tokens stand.
+      if (found !== digest) set = read;
       digest = found;
-      set = read;
       fetchedAt = now.mono;
     } catch {
       // Down, slow, too large or not a JWK Set: keys we have hold until their bound, then nobody gets in.
@@ -57,8 +56,8 @@ export function openKeyUrl(
   }
 
   return {
-    get version() {
-      return version;
+    get latest() {
+      return set;
     },
     get freshUntil() {
       return fetchedAt + bounds.refreshSeconds * 1000;
