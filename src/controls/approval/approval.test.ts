@@ -370,6 +370,20 @@ describe('records', () => {
     assert.equal(codeOf(await two.check(callOf(), at(0))), 'consume');
   });
 
+  test('while the record of a request is not durable, nobody can see or decide it, and a repeat makes no second one', async () => {
+    const store = openMemoryStore();
+    const [one, two] = [kit({ store }), kit({ store })];
+    const during: string[] = [];
+    one.log.before = async () => {
+      const id = idIn(await two.check(callOf(), at(0)));
+      during.push(id, codeOf(await two.act('approve', approver1, { id }, at(0))));
+      during.push(JSON.stringify(await two.act('list', approver1, {}, at(0))));
+    };
+    const id = idIn(await one.check(callOf(), at(0)));
+    assert.deepEqual(during, [id, 'approval.not_found', '{"approvals":[],"more":0}']);
+    assert.deepEqual(two.log.kinds(), []);
+  });
+
   test('while a decision is being recorded by one process, another takes no other over it', async () => {
     const store = openMemoryStore();
     const [one, two] = [kit({ store }), kit({ store })];
