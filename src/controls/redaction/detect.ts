@@ -1,4 +1,4 @@
-import { SSN_WORDS } from './context.ts';
+import { PHONE_WORDS, SSN_WORDS } from './context.ts';
 import { findCards, wholeDigits } from './detectors/card.ts';
 import { findEmails } from './detectors/email.ts';
 import { findIbans } from './detectors/iban.ts';
@@ -6,7 +6,7 @@ import { findAddresses } from './detectors/ip.ts';
 import { findJwts } from './detectors/jwt.ts';
 import { findPhones } from './detectors/phone.ts';
 import { findPrivateKeys } from './detectors/private-key.ts';
-import { findKnown, findSecrets, secretMember } from './detectors/secret.ts';
+import { findAssigned, findKnown, findSchemes, secretMember } from './detectors/secret.ts';
 import { findSsns } from './detectors/ssn.ts';
 import { findUrlSecrets } from './detectors/url.ts';
 import { findVendorTokens } from './detectors/vendor.ts';
@@ -65,10 +65,11 @@ function through(view: View, place: Place, rules: Rules, depth: Depth): Found[] 
 function detectPlain(text: string, flags: number, place: Place, rules: Rules, depth: Depth): Found[] {
   const found: Found[] = [];
   if (depth !== 'opaque') {
-    const member = secretMember(text, place);
+    const member = place.announced || (flags & RUN) !== 0 ? secretMember(text, place) : null;
     if (member !== null) found.push(member);
-    if (place.known !== null) found.push(...findKnown(text, place.known));
-    if ((flags & (WORDS | RUN)) !== 0) found.push(...findSecrets(text));
+    if (place.known !== null && place.known.secrets.size > 0) found.push(...findKnown(text, place.known.secrets));
+    if ((flags & WORDS) !== 0) found.push(...findAssigned(text));
+    if ((flags & (WORDS | RUN)) !== 0) found.push(...findSchemes(text));
     if ((flags & RUN) !== 0) found.push(...findJwts(text));
   }
   if ((flags & ARMOUR) !== 0 || (flags & RUN) !== 0) found.push(...findPrivateKeys(text));
@@ -90,19 +91,22 @@ function detectPlain(text: string, flags: number, place: Place, rules: Rules, de
 
 /** A JSON number: cards, and what its member's name says it is. The whole number is the finding. */
 export function detectNumber(number: string, place: Place, rules: Rules): Found | null {
-  const member = secretMember(number, place);
-  if (member !== null && number.length >= 6) return member;
+  if (place.announced && number.length >= 6) {
+    const member = secretMember(number, place);
+    if (member !== null) return member;
+  }
   let digits = wholeDigits(number);
   if (digits === null) return null;
+  const social = SSN_WORDS.test(place.names);
   // A number has lost the zeros a social security number began with.
-  if (digits.length >= 7 && digits.length < 9 && SSN_WORDS.test(place.names)) digits = digits.padStart(9, '0');
+  if (social && digits.length >= 7 && digits.length < 9) digits = digits.padStart(9, '0');
+  const named = social || PHONE_WORDS.test(place.names) || place.known !== null;
+  if (digits.length < 12 && !named) return null;
   const groups = clusters(digits, 7);
-  const [found] = merge([
-    ...findCards(digits, groups, place),
-    ...findSsns(digits, groups, place),
-    ...findPhones(digits, groups, place, rules.phoneRegions),
-  ]);
-  return found === undefined ? null : { ...found, start: 0, end: number.length };
+  const found = findCards(digits, groups, place);
+  if (named) found.push(...findSsns(digits, groups, place), ...findPhones(digits, groups, place, rules.phoneRegions));
+  const [first] = merge(found);
+  return first === undefined ? null : { ...first, start: 0, end: number.length };
 }
 
 /** One finding per place: overlapping ones become their union under the strongest name. */

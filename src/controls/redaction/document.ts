@@ -4,9 +4,9 @@ import { isBinaryContent } from './binary.ts';
 import { type Depth, detect, detectNumber, featuresOf, isSecret, type Rules } from './detect.ts';
 import { OPEN_RULE } from './detectors/private-key.ts';
 import { announcesSecret } from './detectors/secret.ts';
-import { features, UNICODE, WORDS } from './features.ts';
+import { ESCAPED, features, UNICODE, WORDS } from './features.ts';
 import { encodedLike } from './nested.ts';
-import { type Found, NO_PLACE, type Place, wordsOf } from './types.ts';
+import { type Found, type Known, NO_PLACE, type Place, wordsOf } from './types.ts';
 
 /** What is to happen with what is found, decided by direction, settings and profile. */
 export interface Treatment {
@@ -23,7 +23,11 @@ export interface Scanned {
   readonly findings: readonly Finding[];
   /** First finding whose action is to block. */
   readonly blocked: Finding | null;
+  /** Values found as GENERIC_SECRET, for the residual check only. */
+  readonly secrets: ReadonlySet<string>;
 }
+
+const NOTHING = { findings: [], blocked: null, secrets: new Set<string>() } as const;
 
 interface Hit {
   readonly span: Span;
@@ -43,24 +47,19 @@ const MAX_PATH = 256;
 /** One JSON document: found, reported, replaced. Bytes MUST be valid JSON. */
 export function scanDocument(bytes: Uint8Array, treatment: Treatment): Scanned {
   const flags = features(bytes, 0, bytes.length);
-  if (flags === 0) return { bytes, findings: [], blocked: null };
+  if (flags === 0) return { bytes, ...NOTHING };
   let hits = collect(bytes, flags, treatment, null, false);
   // What one leaf called a phone number or password may stand without that word in another: the text beside the
   // structured result (dlp.md pitfall 1). Such values are looked for once more, everywhere.
   const known = knownValues(hits);
-  if (known.size > 0) hits = collect(bytes, flags, treatment, known, false);
-  if (hits.length === 0) return { bytes, findings: [], blocked: null };
+  if (known !== null) hits = collect(bytes, flags, treatment, known, false);
+  if (hits.length === 0) return { bytes, ...NOTHING };
   const report = new Report(treatment);
-  return { bytes: settle(bytes, hits, treatment, report, []), findings: report.list(), blocked: report.blocked };
+  const settled = settle(bytes, hits, treatment, report, []);
+  return { bytes: settled, findings: report.list(), blocked: report.blocked, secrets: report.secrets };
 }
 
-function collect(
-  bytes: Uint8Array,
-  flags: number,
-  treatment: Treatment,
-  known: ReadonlySet<string> | null,
-  nested: boolean,
-): Hit[] {
+function collect(bytes: Uint8Array, flags: number, treatment: Treatment, known: Known | null, nested: boolean): Hit[] {
   const hits: Hit[] = [];
   const walk = new LeafWalk(bytes);
   const reader = new LeafReader(walk, treatment, known, (flags & WORDS) !== 0, nested);
@@ -75,7 +74,7 @@ function collect(
 class LeafReader {
   readonly #walk: LeafWalk;
   readonly #treatment: Treatment;
-  readonly #known: ReadonlySet<string> | null;
+  readonly #known: Known | null;
   readonly #words: boolean;
   readonly #nested: boolean;
   #root: { readonly tree: unknown } | null = null;
@@ -85,13 +84,7 @@ class LeafReader {
   /** A private key began in the string before and has not ended. */
   #openKey = false;
 
-  constructor(
-    walk: LeafWalk,
-    treatment: Treatment,
-    known: ReadonlySet<string> | null,
-    words: boolean,
-    nested: boolean,
-  ) {
+  constructor(walk: LeafWalk, treatment: Treatment, known: Known | null, words: boolean, nested: boolean) {
     this.#walk = walk;
     this.#treatment = treatment;
     this.#known = known;
@@ -112,34 +105,44 @@ class LeafReader {
   }
 
   #readNumber(): Hit | null {
-    const segments = this.#walk.segments();
-    const depth = this.#treatment.depth(segments);
+    const depth = this.#depth();
     if (depth === null || depth === 'opaque') return null;
     const text = this.#walk.text();
     const found = detectNumber(text, this.#place(), this.#treatment.rules);
-    return found === null ? null : this.#hit(segments, text, [found], null);
+    return found === null ? null : this.#hit(text, [found], null);
   }
 
   #readString(flags: number): Hit | null {
     const walk = this.#walk;
-    const segments = walk.segments();
-    const depth = this.#treatment.depth(segments);
+    const depth = this.#depth();
     if (depth === null) return null;
     const text = walk.text();
     if (walk.kind === 'key')
-      return this.#whenFound(segments, text, detect(text, flags, NO_PLACE, this.#treatment.rules, 'inner'));
-    const name = segments.at(-1);
-    if ((name === 'data' || name === 'blob') && isBinaryContent(this.#tree(), segments, text)) return null;
+      return this.#whenFound(text, detect(text, flags, NO_PLACE, this.#treatment.rules, 'inner'));
+    if (this.#isContent() && isBinaryContent(this.#tree(), walk.segments(), text)) return null;
     const line = this.#keyLine(text);
-    if (line !== null) return this.#hit(segments, text, [line], null);
+    if (line !== null) return this.#hit(text, [line], null);
     const embedded = this.#nested || depth !== 'whole' ? null : embeddedJson(text);
     if (embedded !== null) {
       const inner = collect(embedded, featuresOf(text) | UNICODE | WORDS, this.#treatment, this.#known, true);
-      return inner.length === 0 ? null : this.#hit(segments, text, [], { bytes: embedded, hits: inner });
+      return inner.length === 0 ? null : this.#hit(text, [], { bytes: embedded, hits: inner });
     }
     const found = detect(text, flags, this.#place(), this.#treatment.rules, depth);
     this.#openKey = found.some((one) => one.rule === OPEN_RULE);
-    return this.#whenFound(segments, text, found);
+    return this.#whenFound(text, found);
+  }
+
+  /** Protocol members that are read less deeply stand at the top: no path is built for the rest. */
+  #depth(): Depth | null {
+    return this.#nested || this.#walk.level() > 3 ? 'whole' : this.#treatment.depth(this.#walk.segments());
+  }
+
+  /** The member `data` or `blob`. */
+  #isContent(): boolean {
+    const { start, end } = this.#walk.nearestKeySpan();
+    if (end - start !== 6) return false;
+    const name = this.#walk.bytes.toString('latin1', start + 1, end - 1);
+    return name === 'data' || name === 'blob';
   }
 
   /** A line of a private key that is sent as an array of lines. */
@@ -152,39 +155,69 @@ class LeafReader {
     return { type: 'PRIVATE_KEY', start: 0, end: text.length, rule: 'private_key.line', value: '' };
   }
 
-  #whenFound(segments: readonly (string | number)[], text: string, found: readonly Found[]): Hit | null {
-    return found.length === 0 ? null : this.#hit(segments, text, found, null);
+  #whenFound(text: string, found: readonly Found[]): Hit | null {
+    return found.length === 0 ? null : this.#hit(text, found, null);
   }
 
-  #hit(segments: readonly (string | number)[], text: string, found: readonly Found[], nested: Hit['nested']): Hit {
+  #hit(text: string, found: readonly Found[], nested: Hit['nested']): Hit {
     const { start, end, kind, container } = this.#walk;
+    const segments = this.#walk.segments();
     return { span: { start, end }, kind, container, segments, text, found, nested };
   }
 
   #isAnnounced(): boolean {
-    const at = this.#walk.nearestKey();
-    if (at !== this.#namedAt) {
-      this.#namedAt = at;
-      this.#announced = announcesSecret(wordsOf(this.#walk.keys()));
+    const { start, end } = this.#walk.nearestKeySpan();
+    if (start !== this.#namedAt) {
+      this.#namedAt = start;
+      const plain = (features(this.#walk.bytes, start + 1, end - 1) & (WORDS | ESCAPED)) === 0;
+      // `{"password":{"value":…}}`: these short names say nothing themselves.
+      this.#announced = !(plain && end - start > 9) && announcesSecret(wordsOf(this.#walk.keys(2)));
     }
     return this.#announced;
   }
 
   #place(): Place {
-    const keys = this.#walk.keys();
     const { container, start, end } = this.#previous;
     const near = container === this.#walk.container && end - start <= 34;
-    return {
-      name: wordsOf(keys.slice(-1)),
-      names: wordsOf(keys),
-      before: near ? this.#walk.bytes.toString('utf8', start + 1, end - 1).toLowerCase() : '',
-      known: this.#known,
-    };
+    return new LeafPlace(this.#walk, this.#words && this.#isAnnounced(), near ? this.#previous : null, this.#known);
   }
 
   #tree(): unknown {
     this.#root ??= { tree: JSON.parse(this.#walk.bytes.toString('utf8')) };
     return this.#root.tree;
+  }
+}
+
+/** Most leaves never ask for their names, so names are read only when asked for; the walk MUST still stand on the leaf. */
+class LeafPlace implements Place {
+  readonly announced: boolean;
+  readonly known: Known | null;
+  readonly #walk: LeafWalk;
+  readonly #previous: Span | null;
+  #keys: string[] | null = null;
+  #names: string | null = null;
+
+  constructor(walk: LeafWalk, announced: boolean, previous: Span | null, known: Known | null) {
+    this.#walk = walk;
+    this.announced = announced;
+    this.#previous = previous;
+    this.known = known;
+  }
+
+  get name(): string {
+    this.#keys ??= this.#walk.keys(2);
+    return wordsOf(this.#keys.slice(-1));
+  }
+
+  get names(): string {
+    this.#keys ??= this.#walk.keys(2);
+    this.#names ??= wordsOf(this.#keys);
+    return this.#names;
+  }
+
+  get before(): string {
+    if (this.#previous === null) return '';
+    return this.#walk.bytes.toString('utf8', this.#previous.start + 1, this.#previous.end - 1).toLowerCase();
   }
 }
 
@@ -199,22 +232,22 @@ function embeddedJson(text: string): Uint8Array | null {
   }
 }
 
-function knownValues(hits: readonly Hit[]): Set<string> {
-  const known = new Set<string>();
+function knownValues(hits: readonly Hit[]): Known | null {
+  const digits = new Set<string>();
+  const secrets = new Set<string>();
   const visit = (hit: Hit) => {
     for (const found of hit.found) {
       if (found.contextual !== true || found.quiet === true) continue;
       // A phone number's token value is E.164; what stands elsewhere is its digits.
-      known.add(
-        found.type === 'GENERIC_SECRET' ? found.value : hit.text.slice(found.start, found.end).replace(/\D/g, ''),
-      );
+      const value =
+        found.type === 'GENERIC_SECRET' ? found.value : hit.text.slice(found.start, found.end).replace(/\D/g, '');
+      // Short ones would hit everywhere.
+      if (value.length >= 6) (found.type === 'GENERIC_SECRET' ? secrets : digits).add(value);
     }
     hit.nested?.hits.forEach(visit);
   };
   hits.forEach(visit);
-  // Short ones would hit everywhere.
-  for (const value of known) if (value.length < 6) known.delete(value);
-  return known;
+  return digits.size + secrets.size === 0 ? null : { digits, secrets };
 }
 
 function settle(
@@ -328,6 +361,7 @@ class Report {
   readonly #findings: Finding[] = [];
   readonly #more = new Map<string, { finding: Finding; count: number }>();
   readonly #names = new Map<string, string>();
+  readonly secrets = new Set<string>();
   blocked: Finding | null = null;
 
   constructor(treatment: Treatment) {
@@ -337,6 +371,7 @@ class Report {
   add(found: Found, segments: readonly (string | number)[]): Finding['action'] {
     const wanted = this.#treatment.action(found, segments);
     const action = found.quiet === true ? 'reported' : wanted;
+    if (found.type === 'GENERIC_SECRET') this.secrets.add(found.value);
     const full = this.#findings.length >= MAX_FINDINGS;
     if (full && action !== 'blocked') {
       const key = `${found.type} ${action}`;
@@ -374,14 +409,19 @@ class Report {
   }
 }
 
-/** A secret that is still there after redaction, or null. */
-export function survivingSecret(bytes: Uint8Array, treatment: Treatment): Finding | null {
-  const again = scanDocument(bytes, {
-    ...treatment,
+/**
+ * A secret that is still there after redaction, or null. What only its name made a secret counts when it is one of
+ * the values already found: under `password` our own marker with a rest behind it would look like a new one.
+ */
+export function survivingSecret(scanned: Scanned, treatment: Treatment): Finding | null {
+  const survives = (found: Found) =>
+    isSecret(found) && (found.type !== 'GENERIC_SECRET' || scanned.secrets.has(found.value));
+  const again = scanDocument(scanned.bytes, {
+    rules: treatment.rules,
     depth: (segments) => treatment.depth(segments),
     replacement: (found) => treatment.replacement(found),
     action: (found, segments) =>
-      isSecret(found) && treatment.action(found, segments) === 'replaced' ? 'blocked' : 'reported',
+      survives(found) && treatment.action(found, segments) === 'replaced' ? 'blocked' : 'reported',
   });
   return again.blocked;
 }

@@ -9,7 +9,7 @@ export const DIGITS = 2;
 export const DOTTED = 4;
 /** Colons between hex digits: an IPv6 address, perhaps. */
 export const COLONS = 8;
-/** Twenty or more token characters in a row, not a UUID. */
+/** Eighteen or more token characters in a row, not a UUID. */
 export const RUN = 16;
 export const PERCENT = 32;
 /** `\u` or `\/`: the bytes are not what the string says; decode, then ask again. */
@@ -33,8 +33,8 @@ const SIGN_PERCENT = 8;
 const BACKSLASH = 9;
 const HIGH = 10;
 
-/** Shorter runs hold no key of any vendor we know. */
-const LONG_RUN = 20;
+/** The shortest thing in question is the header of an unsigned JWT with 19; `structuredContent` has 17. */
+const LONG_RUN = 18;
 
 const CLASS = new Uint8Array(256).fill(BREAK);
 const HEX = new Uint8Array(256);
@@ -155,20 +155,29 @@ function announcesSecret(bytes: Uint8Array, at: number): boolean {
   const before = bytes[at - 1]! | 0x20;
   const next = bytes[at + 1]! | 0x20;
   switch (bytes[at]! | 0x20) {
-    case 0x70: // p-as-s
-      return next === 0x61 && (bytes[at + 2]! | 0x20) === 0x73;
+    case 0x70: // p-ass
+      return next === 0x61 && (bytes[at + 2]! | 0x20) === 0x73 && (bytes[at + 3]! | 0x20) === 0x73;
     case 0x6b: // to-k, k-ey, k-ennw
       return (
         (before === 0x6f && (bytes[at - 2]! | 0x20) === 0x74) ||
         (next === 0x65 && ((bytes[at + 2]! | 0x20) === 0x79 || (bytes[at + 4]! | 0x20) === 0x77))
       );
-    case 0x63: // c-re(t), c-re(d), c-ontr
-      return (next === 0x72 && (bytes[at + 2]! | 0x20) === 0x65) || (next === 0x6f && (bytes[at + 3]! | 0x20) === 0x74);
+    case 0x63: // c-ret, c-rede, c-ontr
+      return (
+        (next === 0x72 && (bytes[at + 2]! | 0x20) === 0x65 && endsSecretWord(bytes, at + 3)) ||
+        (next === 0x6f && (bytes[at + 3]! | 0x20) === 0x74 && (bytes[at + 4]! | 0x20) === 0x72)
+      );
     case 0x77: // p-w
       return before === 0x70;
     default: // ori-z, oris is left to RUN
       return before === 0x69 && (bytes[at - 2]! | 0x20) === 0x72;
   }
+}
+
+/** The rest of secret or of credential: `create` is in every second answer. */
+function endsSecretWord(bytes: Uint8Array, at: number): boolean {
+  const letter = bytes[at]! | 0x20;
+  return letter === 0x74 || (letter === 0x64 && (bytes[at + 1]! | 0x20) === 0x65);
 }
 
 function isDisguise(bytes: Uint8Array, at: number): boolean {

@@ -153,7 +153,7 @@ const UNKNOWN_PROFILE = 'policy names a redaction profile that does not exist';
 function judge(scanned: Scanned, before: Uint8Array, treatment: Treatment): Refusal | null {
   if (scanned.blocked !== null) return block(scanned.blocked);
   if (scanned.bytes === before) return null;
-  const survivor = survivingSecret(scanned.bytes, treatment);
+  const survivor = survivingSecret(scanned, treatment);
   return survivor === null ? null : block(survivor);
 }
 

@@ -56,17 +56,24 @@ export interface Found {
 
 /** Where a text stands, for detectors that need context. */
 export interface Place {
+  /** The nearest names may announce a secret: only then is the value judged as one. */
+  readonly announced: boolean;
   /** Words of the nearest member name, as `names`. */
   readonly name: string;
   /** Words of the nearest two member names, lower case, split at case and punctuation; '' at the top. */
   readonly names: string;
   /** Short string before this leaf in the same container (`{"system":"phone","value":…}`), or ''. */
   readonly before: string;
-  /** Values found in context elsewhere in this document: normalised digits and secrets. */
-  readonly known: ReadonlySet<string> | null;
+  readonly known: Known | null;
 }
 
-export const NO_PLACE: Place = { name: '', names: '', before: '', known: null };
+/** Values found in context elsewhere in this document. */
+export interface Known {
+  readonly digits: ReadonlySet<string>;
+  readonly secrets: ReadonlySet<string>;
+}
+
+export const NO_PLACE: Place = { announced: false, name: '', names: '', before: '', known: null };
 
 /** Member names as words, the last two at most: `customerSSN`, `card_number` → `customer ssn`, `card number`. */
 export function wordsOf(names: readonly string[]): string {

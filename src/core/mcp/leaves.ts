@@ -74,11 +74,11 @@ export class LeafWalk {
     return decode(this.bytes, this.start, this.end, this.escaped, this.#highBytes);
   }
 
-  /** Names of the enclosing object members, outermost first; a key leaf counts itself. */
-  keys(): string[] {
+  /** Names of the nearest enclosing object members, outermost first; a key leaf counts itself. */
+  keys(most: number): string[] {
     const keys: string[] = [];
-    for (let depth = 1; depth <= this.#depth; depth++) {
-      if (this.#objects[depth]!) keys.push(this.#keyAt(depth));
+    for (let depth = this.#depth; depth > 0 && keys.length < most; depth--) {
+      if (this.#objects[depth]!) keys.unshift(this.#keyAt(depth));
     }
     return keys;
   }
@@ -92,14 +92,24 @@ export class LeafWalk {
     return segments;
   }
 
-  /** Byte offset of the nearest enclosing member's name, -1 when there is none: a cheap identity for it. */
-  nearestKey(): number {
-    for (let depth = this.#depth; depth > 0; depth--) if (this.#objects[depth]!) return this.#keyStarts[depth]!;
-    return -1;
+  /** How many containers the leaf stands in. */
+  level(): number {
+    return this.#depth;
+  }
+
+  /** The nearest enclosing member's name as bytes with quotes, or none. */
+  nearestKeySpan(): Span {
+    for (let depth = this.#depth; depth > 0; depth--) {
+      if (this.#objects[depth]!) return { start: this.#keyStarts[depth]!, end: this.#keyEnds[depth]! };
+    }
+    return { start: -1, end: -1 };
   }
 
   #keyAt(depth: number): string {
-    return decode(this.bytes, this.#keyStarts[depth]!, this.#keyEnds[depth]!, true, true);
+    const start = this.#keyStarts[depth]!;
+    const end = this.#keyEnds[depth]!;
+    const name = this.bytes.toString('utf8', start + 1, end - 1);
+    return name.includes('\\') ? (JSON.parse(`"${name}"`) as string) : name;
   }
 
   #takeString(start: number): void {
@@ -166,7 +176,6 @@ export class LeafWalk {
 }
 
 function decode(bytes: Buffer, start: number, end: number, escaped: boolean, high: boolean): string {
-  if (start < 0) return '';
   if (escaped) return JSON.parse(bytes.toString('utf8', start, end)) as string;
   return high ? bytes.toString('utf8', start + 1, end - 1) : bytes.toString('latin1', start + 1, end - 1);
 }

@@ -185,7 +185,7 @@ function judge(
 ): 'yes' | 'no' | 'context' {
   const start = groups[0]!.start;
   const end = groups.at(-1)!.end;
-  const context = () => (place.known?.has(digits) || says(CARD_WORDS, place, text, start) ? 'context' : 'no');
+  const context = () => (place.known?.digits.has(digits) || says(CARD_WORDS, place, text, start) ? 'context' : 'no');
   if (!standsAlone(text, start, end)) return 'no';
   // Ranges are handed out year by year: beside a word for card the check digit is enough.
   if (issuer === null) return /^(\d)\1+$/.test(digits) ? 'no' : context();

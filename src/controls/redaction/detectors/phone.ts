@@ -9,7 +9,7 @@ const MAX = 15;
 const MAX_PARSES = 256;
 
 /**
- * Telephone numbers: with + when the numbering plan knows them, in North American writing when valid, bare only
+ * Telephone numbers: with + when country and length fit (reserved ranges too), in North American writing when valid, bare only
  * beside a word for telephone.
  * @param regions countries whose national writing is tried for the token, so that both writings give one token
  */
@@ -54,7 +54,7 @@ function phoneFrom(
     const groups = cluster.slice(first, last + 1);
     const digits = groups.map((part) => part.digits).join('');
     const shaped = northAmerican(text, start, groups) && valid(digits.replace(/^1(?=\d{10}$)/, ''), 'US', plan);
-    const known = place.known?.has(digits) === true;
+    const known = place.known?.digits.has(digits) === true;
     if (!shaped && !known && !(context && isPlausible(groups, digits))) continue;
     const rule = shaped ? 'phone.national' : 'phone.context';
     const end = withExtension(text, groups.at(-1)!.end);
@@ -77,7 +77,7 @@ function international(
     const end = cluster[last]!.end;
     const written = text.slice(lead, end).replace('(0)', '');
     const parsed = plan.left-- > 0 ? parsePhoneNumberFromString(written) : undefined;
-    if (plan.left >= 0 && parsed?.isValid() !== true) continue;
+    if (plan.left >= 0 && parsed?.isPossible() !== true) continue;
     const value = parsed?.number ?? written.replace(/[^\d+]/g, '');
     const stop = withExtension(text, end);
     return { found: { type: 'PHONE', start, end: stop, rule: 'phone.e164', value }, next: skipTo(cluster, last, stop) };

@@ -39,13 +39,14 @@ export function announcesSecret(names: string): boolean {
   return STRONG.test(names) || PASS.test(names) || WEAK.test(names);
 }
 
-/** `password=…`, `api_key: …`, `the token is …`, `Authorization: Basic …` in text. */
-export function findSecrets(text: string): Found[] {
+/** `password=…`, `api_key: …`, `the token is …` in text. */
+export function findAssigned(text: string): Found[] {
   const found: Found[] = [];
+  if (text.length < 9) return found;
   for (const match of text.matchAll(ASSIGNMENT)) {
     const [whole, name, raw] = match;
     if (NOT_SECRET.test(wordsOf([text.slice(Math.max(0, match.index - 16), match.index)]))) continue;
-    const value = raw!.replace(/[.)\]}!?]+$/, '');
+    const value = raw!.replace(/[.)\]}]+$/, '');
     const strong = /pass|pwd|kennwort|contrase|secret/i.test(name!);
     const says = /\s(?:is|lautet|est|es)\s/i.test(whole.slice(name!.length, whole.length - raw!.length + 1));
     if (isPlaceholder(value) || isPlaceholder(raw!) || !isConvincing(value, strong, says)) continue;
@@ -60,13 +61,20 @@ export function findSecrets(text: string): Found[] {
       contextual: true,
     });
   }
+  return found;
+}
+
+/** `Basic …` with a user and a password in it, `Bearer …` with something random. */
+export function findSchemes(text: string): Found[] {
+  const found: Found[] = [];
+  if (!text.includes('asic') && !text.includes('earer')) return found;
   for (const match of text.matchAll(SCHEME)) {
     const [whole, scheme, value] = match;
     const start = match.index + whole.length - value!.length;
     const good =
       scheme === 'Basic'
         ? Buffer.from(value!, 'base64').toString('latin1').includes(':')
-        : value!.length >= 16 && looksRandom(value!);
+        : value!.length >= 18 && looksRandom(value!);
     if (good)
       found.push({
         type: 'GENERIC_SECRET',

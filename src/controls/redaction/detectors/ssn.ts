@@ -22,7 +22,7 @@ export function findSsns(text: string, found: readonly Cluster[], place: Place):
       const digits = bare ? a!.digits : a!.digits + b!.digits + c!.digits;
       if (!isSsn(digits) || !standsAlone(text, a!.start, end) || joinedTo(cluster, first, bare ? 1 : 3)) continue;
       const dashed = split && b!.gap === '-';
-      if (!dashed && !place.known?.has(digits) && !says(SSN_WORDS, place, text, a!.start)) continue;
+      if (!dashed && !place.known?.digits.has(digits) && !says(SSN_WORDS, place, text, a!.start)) continue;
       const rule = dashed ? 'ssn.dashed' : 'ssn.context';
       ssns.push({ type: 'US_SSN', start: a!.start, end, rule, value: digits, contextual: !dashed });
     }

@@ -32,7 +32,7 @@ const RULES: readonly VendorRule[] = [
   rule(
     'slack',
     'xoxb- xoxp- xoxa- xoxr- xoxs- xoxe- xoxe. xoxc- xoxd- xapp-',
-    `x(?:ox[a-z]|app)[-.][A-Za-z0-9-.%]{10,250}`,
+    `x(?:ox[a-z]|app)[-.][A-Za-z0-9.%-]{14,250}`,
   ),
   rule(
     'slack_hook',
@@ -74,25 +74,62 @@ const RULES: readonly VendorRule[] = [
   rule('azure_ad', '8Q~', `8Q~[A-Za-z0-9_.~-]{34}`),
 ];
 
+/** Rules by the first two characters of their literals, so that one pass over a text serves all of them. */
+const BY_LEAD = new Map<number, { readonly prefix: string; readonly rule: VendorRule }[]>();
+for (const rule of RULES) {
+  for (const prefix of rule.prefixes) {
+    const lead = leadAt(prefix, 0);
+    BY_LEAD.set(lead, [...(BY_LEAD.get(lead) ?? []), { prefix, rule }]);
+  }
+}
+/** First characters of all literals: most text is left behind here. */
+const FIRST = new Uint8Array(128);
+for (const lead of BY_LEAD.keys()) FIRST[lead >> 7] = 1;
+
+function leadAt(text: string, at: number): number {
+  return ((text.charCodeAt(at) & 127) << 7) | (text.charCodeAt(at + 1) & 127);
+}
+
 /** Tokens with a vendor's documented shape. Every occurrence of a literal costs at most the pattern's bound. */
 export function findVendorTokens(text: string): Found[] {
   const found: Found[] = [];
-  for (const { name, prefixes, pattern, rule: named } of RULES) {
-    for (const prefix of prefixes) {
-      for (let at = text.indexOf(prefix); at >= 0; at = text.indexOf(prefix, at + 1)) {
-        if (/[A-Za-z0-9]/.test(text[at - 1] ?? '') && name !== 'telegram' && name !== 'azure_ad') continue;
-        pattern.lastIndex = at;
-        const match = pattern.exec(text);
-        if (match === null) continue;
-        const id = named === undefined ? `vendor.${name}` : named(match[0]);
-        if (id === '') continue;
-        const start = name === 'telegram' || name === 'azure_ad' ? leftOf(text, at) : at;
-        found.push({ type: 'VENDOR_TOKEN', start, end: at + match[0].length, rule: id, value: match[0] });
-        at += match[0].length - 1;
-      }
+  let free = true;
+  for (let at = 0; at < text.length - 8; at++) {
+    const code = text.charCodeAt(at);
+    const begins = free || code === COLON || code === EIGHT;
+    free = !isAlphanumeric(code);
+    if (!begins || FIRST[code & 127] === 0) continue;
+    const candidates = BY_LEAD.get(leadAt(text, at));
+    if (candidates === undefined) continue;
+    for (const { prefix, rule } of candidates) {
+      const token = text.startsWith(prefix, at) ? tokenAt(text, at, rule) : null;
+      if (token === null) continue;
+      found.push(token);
+      at = token.end - 1;
+      free = true;
+      break;
     }
   }
   return found;
+}
+
+const COLON = 0x3a;
+const EIGHT = 0x38;
+
+function isAlphanumeric(code: number): boolean {
+  return (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a);
+}
+
+function tokenAt(text: string, at: number, { name, pattern, rule: named }: VendorRule): Found | null {
+  pattern.lastIndex = at;
+  // A dot inside a token belongs to it, one behind it ends the sentence.
+  const token = pattern.exec(text)?.[0].replace(/\.+$/, '');
+  if (token === undefined) return null;
+  const rule = named === undefined ? `vendor.${name}` : named(token);
+  if (rule === '') return null;
+  const start = name === 'telegram' || name === 'azure_ad' ? leftOf(text, at) : at;
+  const end = at + token.length;
+  return { type: 'VENDOR_TOKEN', start, end, rule, value: text.slice(start, end) };
 }
 
 /** The part of the token before the literal: a bot number, three characters of a client secret. */

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import * as values from '../../../test/redaction/values.ts';
+import { scanDocument, survivingSecret, type Treatment } from './document.ts';
+import { openTokeniser } from './token.ts';
+
+const scale = Number(process.env['GATEWRIT_TEST_SCALE'] ?? 1);
+const seed = 20260728;
+const tokeniser = openTokeniser([{ kid: 'test', secret: new Uint8Array(32).fill(7) }]);
+const TREATMENT: Treatment = {
+  rules: { phoneRegions: ['US'], keepPrivateAddresses: true, cutAllHiddenText: false },
+  depth: () => 'whole',
+  action: () => 'replaced',
+  replacement: (found) => tokeniser.replacement(found, 'acme'),
+};
+const scan = (document: unknown) => {
+  const scanned = scanDocument(Buffer.from(JSON.stringify(document)), TREATMENT);
+  return { view: JSON.parse(Buffer.from(scanned.bytes).toString()), findings: scanned.findings };
+};
+
+test('hard negatives come back byte for byte', () => {
+  const file = new URL('../../../test/redaction/hard-negatives.json', import.meta.url);
+  const { documents } = JSON.parse(readFileSync(file, 'utf8')) as { documents: unknown[] };
+  assert.ok(documents.length >= 30);
+  for (const document of documents) {
+    const bytes = Buffer.from(JSON.stringify(document));
+    const scanned = scanDocument(bytes, TREATMENT);
+    assert.equal(scanned.bytes, bytes, `${JSON.stringify(document)} ${JSON.stringify(scanned.findings)}`);
+  }
+});
+
+test('no document is broken: what comes out parses, keeps its shape, and no secret survives', () => {
+  const leaf = fc.oneof(
+    { weight: 4, arbitrary: fc.string({ unit: 'binary', maxLength: 12 }) },
+    {
+      weight: 2,
+      arbitrary: fc.oneof(
+        fc.double({ noNaN: true, noDefaultInfinity: true }),
+        fc.maxSafeInteger(),
+        fc.constant(null),
+        fc.boolean(),
+      ),
+    },
+    {
+      weight: 3,
+      arbitrary: fc
+        .tuple(fc.string({ maxLength: 4 }), values.anyValue, fc.string({ maxLength: 4 }))
+        .map((parts) => parts.join('')),
+    },
+    { weight: 1, arbitrary: values.card.map(Number) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(values.email, values.card)
+        .map(([mail, card]) => JSON.stringify({ mail, list: [Number(card)] })),
+    },
+    { weight: 1, arbitrary: values.anyValue.map((value) => Buffer.from(`some text ${value} more`).toString('base64')) },
+  );
+  const name = fc.oneof(
+    fc.string({ maxLength: 6 }),
+    values.email,
+    fc.constantFrom('phone', 'password', 'card', 'ssn', 'data', 'mimeType', 'token'),
+  );
+  const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
+    tree: fc.oneof(
+      { maxDepth: 3, depthIdentifier: 'tree' },
+      leaf,
+      fc.array(tie('tree'), { maxLength: 4 }),
+      fc.dictionary(name, tie('tree'), { maxKeys: 4 }),
+    ),
+  }));
+  fc.assert(
+    fc.property(tree, fc.boolean(), (document, spread) => {
+      const bytes = Buffer.from(JSON.stringify(document, null, spread ? 2 : 0));
+      const scanned = scanDocument(bytes, TREATMENT);
+      if (scanned.findings.every((finding) => finding.action === 'reported')) {
+        assert.equal(scanned.bytes, bytes);
+        return;
+      }
+      const left = Buffer.from(scanned.bytes).toString();
+      sameShape(JSON.parse(bytes.toString()), JSON.parse(left));
+      assert.equal(survivingSecret(scanned, TREATMENT), null, left);
+    }),
+    { numRuns: 20_000 * scale, seed },
+  );
+});
+
+/** Same containers, same member counts; leaves may have become strings. */
+function sameShape(before: unknown, after: unknown): void {
+  if (typeof before !== 'object' || before === null) {
+    assert.ok(typeof after !== 'object' || after === null);
+    return;
+  }
+  assert.equal(Array.isArray(before), Array.isArray(after));
+  const [a, b] = [Object.values(before), Object.values(after as object)];
+  assert.equal(a.length, b.length, JSON.stringify([before, after]));
+  if (Array.isArray(before)) for (const [i, value] of a.entries()) sameShape(value, b[i]);
+}
+
+test('a card as a JSON number becomes the same token as in text, in any writing of the number', () => {
+  const { view } = scan({ text: 'card 4111 1111 1111 1111', number: 4111111111111111 });
+  assert.equal(view.text, `card ${view.number}`);
+  const written = scanDocument(Buffer.from('{"n":4.111111111111111e15,"m":4111111111111111.0}'), TREATMENT);
+  const { n, m } = JSON.parse(Buffer.from(written.bytes).toString());
+  assert.equal(n, view.number);
+  assert.equal(m, view.number);
+});
+
+test('both copies of a result are redacted alike: JSON in text, and values that only a name gives away', () => {
+  const structured = {
+    customer: { phone: '780 6326', ssn: 460899847, password: 'correct horse' },
+    mail: 'jane@example.org',
+    card: 4111111111111111,
+  };
+  const { view } = scan({
+    content: [{ type: 'text', text: JSON.stringify(structured) }],
+    structuredContent: structured,
+  });
+  assert.equal(view.content[0].text, JSON.stringify(view.structuredContent));
+  assert.match(view.structuredContent.customer.ssn, /^\[US_SSN:[A-Z2-7]{16}\]$/);
+  assert.equal(view.structuredContent.customer.password, '[GENERIC_SECRET removed]');
+  const prose = scan({
+    structuredContent: { phone: '780 6326', password: 'hunter2x' },
+    content: [{ text: 'dial 780 6326 with hunter2x' }],
+  });
+  assert.equal(prose.view.content[0].text, `dial ${prose.view.structuredContent.phone} with [GENERIC_SECRET removed]`);
+});
+
+test('member names are redacted, and two that become one token stay two members', () => {
+  const { view, findings } = scan({ 'jane@example.org': 1, 'JANE@example.org': 2, plain: 3 });
+  const names = Object.keys(view);
+  assert.match(names[0]!, /^\[EMAIL:[A-Z2-7]{16}\]$/);
+  assert.equal(names[1], `${names[0]}~2`);
+  assert.deepEqual(Object.values(view), [1, 2, 3]);
+  assert.doesNotMatch(JSON.stringify(findings), /example\.org/i);
+});
+
+test('images are not read as text, text that calls itself an image is, and base64 text stays base64', () => {
+  const image = Buffer.from(Array.from({ length: 60 }, (_, i) => (i * 37) % 256)).toString('base64');
+  const text = Buffer.from('this is no image but jane@example.org').toString('base64');
+  const { view } = scan({
+    content: [
+      { type: 'image', mimeType: 'image/png', data: image },
+      { type: 'image', data: text, mimeType: 'image/png' },
+      { type: 'resource', resource: { uri: 'x:y', mimeType: 'text/plain', blob: text } },
+    ],
+  });
+  assert.equal(view.content[0].data, image);
+  for (const hidden of [view.content[1].data, view.content[2].resource.blob]) {
+    assert.match(Buffer.from(hidden, 'base64').toString(), /^this is no image but \[EMAIL:[A-Z2-7]{16}\]$/);
+  }
+});
+
+test('a private key sent line by line is removed line by line', () => {
+  const { view } = scan({
+    lines: [
+      '-----BEGIN PRIVATE KEY-----',
+      'MIIEvQIBADANBgkqhkiG9w0BAQEFAASC',
+      'BKcwggSjAgEAAoIBAQ==',
+      '-----END PRIVATE KEY-----',
+      'after',
+    ],
+  });
+  assert.deepEqual(view.lines, [...Array(4).fill('[PRIVATE_KEY removed]'), 'after']);
+});
+
+test('tag characters and terminal escapes are cut out, bidi and zero-width controls are reported, flags and joined emoji stay', () => {
+  const text =
+    'a\u{E0041}\u{E0042}b \u001b[31mred\u001b[0m \u202Ex\u202C z\u200Bz 🏴\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F} 👩‍💻';
+  const { view, findings } = scan({ text });
+  assert.equal(
+    view.text,
+    'ab red \u202Ex\u202C z\u200Bz 🏴\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F} 👩‍💻',
+  );
+  assert.deepEqual([...new Set(findings.map((finding) => `${finding.rule} ${finding.action}`))].sort(), [
+    'hidden_text.ansi replaced',
+    'hidden_text.bidi reported',
+    'hidden_text.tags replaced',
+    'hidden_text.zero_width reported',
+  ]);
+});
+
+test('thousands of findings make a bounded report that still counts them', () => {
+  const { findings } = scan(Array.from({ length: 1000 }, (_, i) => `u${i}@example.org`));
+  assert.ok(findings.length <= 210);
+  assert.equal(findings.at(-1)?.rule, 'and 800 more');
+});

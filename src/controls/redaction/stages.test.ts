@@ -1,0 +1,258 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { CallWith, Reply, Result, Target } from '../../core/call.ts';
+import type { KeyPairOf, SymmetricKey } from '../../core/crypto/keys.ts';
+import { Refusal } from '../../core/stage.ts';
+import {
+  type OutputSchema,
+  openRedaction,
+  type RedactionSettings,
+  redactionSettings,
+  redactionWeaknesses,
+} from './index.ts';
+
+const NOW = { utc: 1_780_000_000_000, mono: 0 };
+const KEYS: KeyPairOf<SymmetricKey> = [{ kid: 'test', secret: new Uint8Array(32).fill(7) }];
+const CANARY = 'canary.7f3@example.org';
+const SECRET = 'AKIAIOSFODNN7EXAMPLE';
+
+const open = (settings: Partial<RedactionSettings> = {}, outputSchema?: OutputSchema) =>
+  openRedaction({ settings: redactionSettings.parse(settings), keys: KEYS, ...(outputSchema ? { outputSchema } : {}) });
+
+function result(document: unknown, kind: Result['kind'] = 'result'): Result {
+  return {
+    kind,
+    bytes: Buffer.from(JSON.stringify(document)),
+    view: () => document,
+    diagnostics: Buffer.from('sealed'),
+  };
+}
+
+function replying(document: unknown, more: object = {}): CallWith<'principal' | 'scrubbed'> {
+  return { principal: { tenant: 'acme' }, scrubbed: result(document), ...more } as CallWith<'principal' | 'scrubbed'>;
+}
+
+function reply(redaction: ReturnType<typeof open>, call: CallWith<'principal' | 'scrubbed'>): Reply {
+  const left = redaction.stages.reply.run(call, NOW);
+  assert.ok(!(left instanceof Refusal) && 'bytes' in left, JSON.stringify(left));
+  return left;
+}
+
+const parse = (bytes: Uint8Array) => JSON.parse(Buffer.from(bytes).toString());
+const decided = (redaction: string | null) => ({
+  obligations: { approval: null, redaction, maxResultBytes: null },
+  rules: [],
+  policy: '',
+  wouldRefuse: null,
+});
+
+function target(definition: object): Target {
+  return { tenant: 'acme', key: 'files/login', definition } as unknown as Target;
+}
+
+function requesting(
+  args: unknown,
+  definition: object = {},
+  profile: string | null = null,
+): CallWith<'target' | 'arguments' | 'decision'> {
+  const bytes = Buffer.from(JSON.stringify(args));
+  return {
+    target: target(definition),
+    arguments: { view: args, digest: '', bytes: () => bytes },
+    decision: decided(profile),
+  } as unknown as CallWith<'target' | 'arguments' | 'decision'>;
+}
+
+test('an answer without findings leaves as the same bytes, at once', () => {
+  const call = replying({
+    content: [{ type: 'text', text: 'all shipped on 2026-11-22T10:00:00Z' }],
+    structuredContent: { id: 17 },
+  });
+  const left = reply(open(), call);
+  assert.equal(left.bytes, call.scrubbed.bytes);
+  assert.deepEqual(
+    { ...left, bytes: 0 },
+    { kind: 'result', bytes: 0, findings: [], diagnostics: call.scrubbed.diagnostics, status: 200 },
+  );
+});
+
+test('personal data and secrets leave from no place of an answer', () => {
+  const places: Record<string, (value: string) => unknown> = {
+    'content text': (value) => ({ content: [{ type: 'text', text: `x ${value}` }] }),
+    'structured result': (value) => ({ content: [], structuredContent: { deep: [{ er: value }] } }),
+    'member name': (value) => ({ structuredContent: { [value]: { a: 1 } } }),
+    meta: (value) => ({ content: [], _meta: { note: value } }),
+    'resource text': (value) => ({ contents: [{ uri: 'file:///a', mimeType: 'text/plain', text: value }] }),
+    'resource blob': (value) => ({
+      contents: [{ uri: 'file:///a', blob: Buffer.from(`some text and ${value}`).toString('base64') }],
+    }),
+    'embedded resource': (value) => ({ content: [{ type: 'resource', resource: { uri: 'x:y', text: value } }] }),
+    'resource link': (value) => ({ content: [{ type: 'resource_link', uri: `file:///home/${value}`, name: value }] }),
+    'prompt message': (value) => ({ messages: [{ role: 'user', content: { type: 'text', text: value } }] }),
+    'JSON in text': (value) => ({ content: [{ type: 'text', text: JSON.stringify({ a: { b: value } }) }] }),
+    'tool description': (value) => ({ tools: [{ name: 'a', description: value, inputSchema: { type: 'object' } }] }),
+    completion: (value) => ({ completion: { values: [value] } }),
+    escape: (value) => ({ content: [{ type: 'text', text: `\u00e9 ${value}` }] }),
+  };
+  for (const [place, build] of Object.entries(places)) {
+    for (const value of [CANARY, SECRET]) {
+      const left = reply(open(), replying(build(value)));
+      assert.doesNotMatch(everyText(parse(left.bytes)), new RegExp(value.replaceAll('.', '\\.'), 'i'), place);
+      assert.equal(left.findings.length > 0, true, place);
+      assert.ok(!JSON.stringify(left.findings).includes(value), `${place}: a finding shows the value`);
+    }
+  }
+});
+
+/** All strings and names, base64 decoded. */
+function everyText(tree: unknown): string {
+  if (typeof tree === 'string') return `${tree}\n${Buffer.from(tree, 'base64').toString('latin1')}\n`;
+  if (typeof tree !== 'object' || tree === null) return `${tree}\n`;
+  return Object.entries(tree)
+    .map(([name, value]) => `${name}\n${everyText(value)}`)
+    .join('');
+}
+
+test('errors are read like results: message and data', () => {
+  const error = { code: -32603, message: `no such user ${CANARY}`, data: { [CANARY]: SECRET } };
+  const left = reply(open(), { ...replying({}), scrubbed: result(error, 'error') });
+  assert.equal(left.kind, 'error');
+  assert.doesNotMatch(Buffer.from(left.bytes).toString(), /canary|AKIA/);
+  assert.equal(parse(left.bytes).code, -32603);
+});
+
+test('notifications are redacted, their envelope and progress token are not touched', () => {
+  const message = {
+    jsonrpc: '2.0',
+    method: 'notifications/progress',
+    params: { progressToken: 4111111111111111, message: CANARY },
+  };
+  const verdict = open().event(Buffer.from(JSON.stringify(message)), { tenant: 'acme', profile: null });
+  assert.ok('pass' in verdict);
+  const left = parse(verdict.pass);
+  assert.equal(left.params.progressToken, 4111111111111111);
+  assert.match(left.params.message, /^\[EMAIL:[A-Z2-7]{16}\]$/);
+});
+
+test('cursors come back as they were, even when they look like secrets', () => {
+  const cursor = 'eyJhbGciOiJub25lIn0.eyJvIjoxfQ.c2lnbmF0dXJl';
+  const left = reply(open(), replying({ tools: [], nextCursor: cursor, requestState: cursor, note: cursor }));
+  assert.deepEqual(parse(left.bytes), {
+    tools: [],
+    nextCursor: cursor,
+    requestState: cursor,
+    note: '[JWT_BEARER removed]',
+  });
+});
+
+test('tokens are stable within a tenant and different between tenants, types and keys', () => {
+  const tokenOf = (tenant: string, value: string, keys = KEYS) =>
+    openRedaction({ settings: redactionSettings.parse({}), keys }).text(value, tenant);
+  assert.equal(tokenOf('a', 'Jane@Example.org'), tokenOf('a', 'jane@example.org'));
+  assert.notEqual(tokenOf('a', CANARY), tokenOf('b', CANARY));
+  assert.notEqual(tokenOf('a', CANARY), tokenOf('a', CANARY, [{ kid: 'x', secret: new Uint8Array(32).fill(8) }]));
+  assert.equal(tokenOf('a', '10.0.0.1 stays'), '10.0.0.1 stays');
+});
+
+test('personal data in arguments is reported and passes, a secret blocks without being named', () => {
+  const { request } = open().stages;
+  const personal = request.run(requesting({ to: CANARY, card: 4111111111111111 }), NOW);
+  assert.deepEqual(personal, {
+    list: [
+      { type: 'EMAIL', path: '/to', rule: 'email', action: 'reported' },
+      { type: 'CREDIT_CARD', path: '/card', rule: 'card.visa', action: 'reported' },
+    ],
+  });
+  const secret = request.run(requesting({ note: { text: `use ${SECRET}` } }), NOW);
+  assert.ok(secret instanceof Refusal);
+  assert.equal(secret.code, 'redaction.blocked');
+  assert.equal(secret.facts.path, '/note/text');
+  assert.ok(!JSON.stringify(secret.facts).includes(SECRET));
+});
+
+test('a field that declares a secret may hold one: by annotation of the pinned schema or by settings', () => {
+  const annotated = {
+    inputSchema: {
+      type: 'object',
+      properties: {
+        login: { properties: { key: { type: 'string', 'x-data-classification': { category: 'credential' } } } },
+      },
+    },
+  };
+  const args = { login: { key: SECRET } };
+  assert.ok(open().stages.request.run(requesting(args), NOW) instanceof Refusal);
+  assert.ok('list' in open().stages.request.run(requesting(args, annotated), NOW));
+  assert.ok('list' in open({ secretFields: { 'files/login': ['/*/key'] } }).stages.request.run(requesting(args), NOW));
+  assert.ok(
+    open({ secretFields: { 'files/other': ['/*/key'] } }).stages.request.run(requesting(args), NOW) instanceof Refusal,
+  );
+  assert.ok(open().stages.request.run(requesting({ login: { other: SECRET } }, annotated), NOW) instanceof Refusal);
+});
+
+test('a type set to block refuses the answer, one set to report passes it', () => {
+  const call = replying({ mail: CANARY });
+  const blocked = open({ types: { EMAIL: 'block' } }).stages.reply.run(call, NOW);
+  assert.ok(blocked instanceof Refusal && blocked.code === 'redaction.blocked' && blocked.facts.path === '/mail');
+  const reported = reply(open({ types: { EMAIL: 'report' } }), call);
+  assert.equal(reported.bytes, call.scrubbed.bytes);
+  assert.equal(reported.findings[0]?.action, 'reported');
+});
+
+test('a replaced value that breaks the output schema refuses the answer instead', () => {
+  const asked: unknown[] = [];
+  const schema: OutputSchema = {
+    check(_target, view) {
+      asked.push(view);
+      return '/card';
+    },
+  };
+  const more = { target: target({ outputSchema: { type: 'object' } }) };
+  const refused = open({}, schema).stages.reply.run(
+    replying({ structuredContent: { card: 4111111111111111 } }, more),
+    NOW,
+  );
+  assert.ok(refused instanceof Refusal && refused.code === 'redaction.blocked' && refused.facts.path === '/card');
+  assert.equal(asked.length, 1);
+  reply(open({}, schema), replying({ structuredContent: { a: 1 } }, more));
+  reply(open({}, schema), replying({ content: [{ text: CANARY }], structuredContent: { a: 1 } }, more));
+  assert.equal(asked.length, 1, 'only a changed structured result is checked');
+});
+
+test('observe reports and changes nothing; the profile none reads nothing; an unknown profile stops', () => {
+  const call = replying({ mail: CANARY, key: SECRET });
+  const observed = reply(open({ mode: 'observe' }), call);
+  assert.equal(observed.bytes, call.scrubbed.bytes);
+  assert.deepEqual(
+    observed.findings.map((finding) => finding.action),
+    ['reported', 'reported'],
+  );
+  assert.deepEqual(reply(open(), { ...call, decision: decided('none') } as typeof call).findings, []);
+  const unknown = open().stages.reply.run({ ...call, decision: decided('lax') } as typeof call, NOW);
+  assert.ok(unknown instanceof Refusal && unknown.code === 'redaction.unavailable');
+  assert.ok('list' in open({ mode: 'observe' }).stages.request.run(requesting({ a: SECRET }), NOW));
+  assert.ok(open().stages.request.run(requesting({ a: 1 }, {}, 'lax'), NOW) instanceof Refusal);
+});
+
+test('what cannot be read is withheld: answers, arguments and notifications', () => {
+  const broken = { ...replying({}), scrubbed: { ...result({}), bytes: Buffer.from('{"a":"jane@example.org') } };
+  const refused = open().stages.reply.run(broken, NOW);
+  assert.ok(refused instanceof Refusal && refused.code === 'redaction.unavailable');
+  assert.deepEqual(open().event(Buffer.from('{"a":"jane@example.org'), { tenant: 'acme', profile: null }), {
+    drop: 'redaction.unavailable',
+  });
+});
+
+test('weak settings are named, the defaults are not weak', () => {
+  assert.deepEqual(redactionWeaknesses(redactionSettings.parse({})), []);
+  assert.equal(
+    redactionWeaknesses(
+      redactionSettings.parse({
+        profile: 'none',
+        mode: 'observe',
+        requestSecrets: 'report',
+        types: { PHONE: 'report' },
+      }),
+    ).length,
+    4,
+  );
+});
