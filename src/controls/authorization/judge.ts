@@ -3,14 +3,13 @@ import { InternalError } from '../../core/internal-error.ts';
 import { Refusal } from '../../core/stage.ts';
 import { BUILT_IN_PREFIX } from './built-in.ts';
 import type { Bundle } from './bundle.ts';
-import type { CedarValueJson, Engine, Evaluation, Policy, PolicySlot, TypeAndId } from './engine.ts';
-import { actionOf, type KnownEntity, principalEntity, targetEntity } from './entities.ts';
+import type { CedarValueJson, Engine, Evaluation, PolicySlot } from './engine.ts';
+import { type KnownEntity, principalEntity } from './entities.ts';
 import { obligationsOf } from './obligations.ts';
+import { type Profile, Profiles, rulesFor } from './profiles.ts';
 import { Recent } from './recent.ts';
 import type { Rule } from './rules.ts';
 import type { AuthorizationSettings } from './settings.ts';
-import { sketch } from './sketch.ts';
-import { mayApply } from './slice.ts';
 import { cedarArguments, Unjudgeable } from './values.ts';
 
 export const VISIBILITIES = ['hidden', 'reachable', 'allowed'] as const;
@@ -20,20 +19,6 @@ export type Visibility = (typeof VISIBILITIES)[number];
 /** Told of policy faults that must not show in what the caller gets. For the operator's log. */
 export type FaultReport = (fault: InternalError) => void;
 
-/** What is known of a target once and for all: the rules that may speak about it, and its entity. */
-interface Profile {
-  readonly number: number;
-  readonly action: TypeAndId;
-  readonly resource: KnownEntity;
-  readonly deciding: PolicySlot;
-  readonly sketched: PolicySlot;
-  /** Null when no obligation can apply. */
-  readonly obliging: PolicySlot | null;
-  readonly readsArguments: boolean;
-  readonly readsNow: boolean;
-}
-
-const MAX_SLICES = 256;
 const NO_CONTEXT = {};
 
 export interface JudgeParts {
@@ -53,16 +38,9 @@ export class Judge {
   readonly #parts: JudgeParts;
   readonly #everyScope: readonly string[];
   readonly #rulesById: ReadonlyMap<string, Rule>;
-  readonly #slices = new Map<string, PolicySlot>();
-  readonly #allSketches: PolicySlot;
-  readonly #allDeciding: PolicySlot;
-  readonly #allObliging: PolicySlot;
-  /** By identity first: the registry hands out the same pinned object until its snapshot changes. */
-  readonly #profiles = new WeakMap<Target, Profile>();
-  readonly #profilesByContent: Recent<Profile>;
+  readonly #profiles: Profiles;
   readonly #seen: Recent<Visibility>;
   readonly #decided: Recent<Decision | Refusal>;
-  #profiled = 0;
   #released = false;
 
   constructor(parts: JudgeParts) {
@@ -70,10 +48,7 @@ export class Judge {
     this.bundle = parts.bundle;
     this.#everyScope = [...parts.bundle.catalogue.scopes.keys()];
     this.#rulesById = new Map(parts.bundle.rules.map((rule) => [rule.id, rule]));
-    this.#allSketches = parts.engine.load(sketches(parts.bundle.rules));
-    this.#allDeciding = parts.engine.load(policies(parts.bundle.rules.filter((rule) => !rule.obligation)));
-    this.#allObliging = parts.engine.load(policies(parts.bundle.rules.filter((rule) => rule.obligation)));
-    this.#profilesByContent = new Recent(parts.settings.cacheEntries);
+    this.#profiles = new Profiles(parts.engine, parts.bundle.rules, parts.settings.cacheEntries);
     this.#seen = new Recent(parts.settings.cacheEntries);
     this.#decided = new Recent(parts.settings.cacheEntries);
   }
@@ -82,15 +57,14 @@ export class Judge {
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    const whole = [this.#allSketches, this.#allDeciding, this.#allObliging];
-    for (const slot of [...this.#slices.values(), ...whole]) this.#parts.engine.release(slot);
+    this.#profiles.release();
     this.#seen.clear();
     this.#decided.clear();
   }
 
   /** Remembered. For lists and events, where a name was not guessed by the caller. */
   visibility(principal: Principal, target: Target): Visibility {
-    const profile = this.#profileOf(target);
+    const profile = this.#profiles.of(target);
     const key = keyOf(profile.number, '', principal);
     const known = this.#seen.get(key);
     if (known !== undefined) return known;
@@ -104,11 +78,11 @@ export class Judge {
    * evaluations over the same rules each time, whether the name exists (and was listed, or asked for, before) or not.
    */
   visibilityOfNamed(principal: Principal, target: Target | null, decoy: Target): Visibility {
-    const profile = this.#profileOf(target ?? decoy);
+    const profile = this.#profiles.of(target ?? decoy);
     const key = keyOf(profile.number, '', principal);
     const known = target ? this.#seen.get(key) : undefined;
     if (known !== undefined && known !== 'hidden') return known;
-    const seen = this.#look(principal, profile, this.#allSketches);
+    const seen = this.#look(principal, profile, this.#profiles.allSketches);
     if (!target) return 'hidden';
     this.#seen.set(key, seen);
     return seen;
@@ -116,7 +90,7 @@ export class Judge {
 
   /** Plain value, ≤ 1 µs when remembered. */
   decide(principal: Principal, target: Target, args: Arguments, now: Now): Decision | Refusal {
-    const profile = this.#profileOf(target);
+    const profile = this.#profiles.of(target);
     if (profile.readsNow) return this.#judge(principal, target, profile, args, now);
     const key = keyOf(profile.number, profile.readsArguments ? args.digest : '', principal);
     const known = this.#decided.get(key);
@@ -129,7 +103,7 @@ export class Judge {
 
   /** Rules that may speak about a target, for people. */
   rulesFor(target: Target): readonly Rule[] {
-    return this.bundle.rules.filter((rule) => mayApply(rule, target));
+    return rulesFor(this.bundle.rules, target);
   }
 
   #look(principal: Principal, profile: Profile, slot: PolicySlot): Visibility {
@@ -237,70 +211,6 @@ export class Judge {
   #withEveryScope(principal: Principal): KnownEntity {
     return principalEntity(principal, [...new Set([...principal.scopes, ...this.#everyScope])]);
   }
-
-  #profileOf(target: Target): Profile {
-    const known = this.#profiles.get(target);
-    if (known !== undefined) return known;
-    const content = contentOf(target);
-    let profile = this.#profilesByContent.get(content);
-    if (profile === undefined) {
-      profile = this.#profile(target);
-      this.#profilesByContent.set(content, profile);
-    }
-    this.#profiles.set(target, profile);
-    return profile;
-  }
-
-  #profile(target: Target): Profile {
-    const rules = this.rulesFor(target);
-    const deciding = rules.filter((rule) => !rule.obligation);
-    const obliging = rules.filter((rule) => rule.obligation);
-    return {
-      number: this.#profiled++,
-      action: actionOf(target.kind),
-      resource: targetEntity(target),
-      deciding: this.#slice('decide', deciding, policies, this.#allDeciding),
-      sketched: this.#slice('sketch', deciding, sketches, this.#allSketches),
-      obliging: obliging.length > 0 ? this.#slice('oblige', obliging, policies, this.#allObliging) : null,
-      readsArguments: rules.some((rule) => rule.reads.arguments),
-      readsNow: rules.some((rule) => rule.reads.now),
-    };
-  }
-
-  /** Targets with the same rules share one parsed set; past a bound the whole set answers the same, only slower. */
-  #slice(
-    use: string,
-    rules: readonly Rule[],
-    write: (rules: readonly Rule[]) => Record<string, Policy>,
-    whole: PolicySlot,
-  ): PolicySlot {
-    const key = `${use} ${rules.map((rule) => rule.id).join(' ')}`;
-    const known = this.#slices.get(key);
-    if (known) return known;
-    if (this.#released || this.#slices.size >= MAX_SLICES) return whole;
-    const slot = this.#parts.engine.load(write(rules));
-    this.#slices.set(key, slot);
-    return slot;
-  }
-}
-
-function policies(rules: readonly Rule[]): Record<string, Policy> {
-  return Object.fromEntries(rules.map((rule) => [rule.id, rule.policy]));
-}
-
-function sketches(rules: readonly Rule[]): Record<string, Policy> {
-  return Object.fromEntries(
-    rules.flatMap((rule) => {
-      const drawn = sketch(rule);
-      return drawn ? [[rule.id, drawn]] : [];
-    }),
-  );
-}
-
-/** Everything of a target that a rule may read, and the pins: two targets that differ in any of it share nothing. */
-function contentOf(target: Target): string {
-  const { kind, tenant, server, name, key, digest, manifest, effect, scopes } = target;
-  return JSON.stringify([kind, tenant, server, name, key, digest, manifest, effect, scopes]);
 }
 
 /** One reading only: both digests have a fixed length or none, and the first of two opaque texts is counted. */
