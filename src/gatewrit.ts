@@ -139,7 +139,7 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
     facts: { verified: (call) => authentication.verified(call), inFlight: () => inFlight.size },
   });
   closing.push(() => limits.close());
-  const authentication = await openAuthentication({ settings: authenticationSection, home, failures: { failed: (address, _client, now) => void limits.failures.failed(address, now) } });
+  const authentication = await openAuthentication({ settings: authenticationSection, home, failures: { failed() {} } });
   closing.push(() => authentication.close());
 
   const validation = openValidation({ settings: readSection('validation', validationSettings, configuration.section('validation')) });
@@ -211,7 +211,8 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
   const stages: Stages = {
     transport: transport.stages,
     limits: limits.stages,
-    authentication: authentication.stage,
+    // Failures are counted around the stage, so that a source that has to wait is told so.
+    authentication: limits.failures.counted(authentication.stage),
     validation: validation.stages,
     registry: { resolve: registry.resolve, list: registry.lists((call, target) => visible(call.principal, target)) },
     authorization: authorization.stages,

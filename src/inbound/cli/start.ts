@@ -77,10 +77,8 @@ async function start({ file, home, log: level, json, io }: StartOptions): Promis
     if (development) {
       step('policy and signed manifests');
       await writeDefaultPolicy(join(home, 'policy'), { quickstart: true });
-      if (file === QUICKSTART) {
-        const { changed } = await signBundled({ folder: MANIFESTS, home, keys: { folder: join(home, 'keys'), generate: true } });
-        for (const server of changed) io.stderr(`gatewrit: the bundled manifest of ${server} changed since it was signed; review and sign it: gatewrit manifest sign\n`);
-      }
+      const { changed } = await signBundled({ folder: MANIFESTS, home, keys: { folder: join(home, 'keys'), generate: true } });
+      for (const server of changed) io.stderr(`gatewrit: the bundled manifest of ${server} changed since it was signed; review and sign it: gatewrit manifest sign\n`);
     }
     const scopes = development ? await catalogued(join(home, 'policy')) : [];
     let issuer: { url: string; close(): Promise<void> } | null = null;

@@ -40,9 +40,16 @@ export function mcpFront(options: FrontOptions): (req: IncomingMessage, res: Ser
     void options.handler.handle(call).then(({ answer, challenge }) => {
       clearInterval(keepAlive);
       if (stream?.open) return stream.end(answer.body);
-      writeAnswer(res, options.headers, answer, challenge ? ['WWW-Authenticate', challenge] : [], req.complete);
+      writeAnswer(res, options.headers, answer, extraHeaders(answer.status, challenge), req.complete);
     });
   };
+}
+
+const NO_HEADERS: readonly string[] = [];
+
+function extraHeaders(status: number, challenge: string): readonly string[] {
+  if (challenge) return ['WWW-Authenticate', challenge];
+  return status === 405 ? ['Allow', 'POST'] : NO_HEADERS;
 }
 
 /** A call as it arrives: identity, head and an unread body. `abandon` is for when the client has gone. */
