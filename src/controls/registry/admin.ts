@@ -14,7 +14,7 @@ export interface AdminOperation {
 
 export type AdminPin = Omit<Target, 'tenant' | 'kind'> & { readonly kind: 'admin' };
 
-export const ADMIN_SERVER = 'gatewrit';
+const ADMIN_SERVER = 'gatewrit';
 
 /** The built-in manifest. */
 export function pinAdmin(operations: readonly AdminOperation[]): AdminPin[] {

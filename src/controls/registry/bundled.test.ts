@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { signBundled } from './bundled.ts';
 import { loadManifests } from './load.ts';
-import { sampleManifest } from './samples.ts';
+import { sampleManifest } from './samples.test.ts';
 
 const bundled = join(import.meta.dirname, '../../../examples/quickstart/manifests');
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { compareLive, type Drift } from './drift.ts';
 import { manifestSchema } from './manifest.ts';
 import { pinManifest, type ServerPins } from './pins.ts';
-import { liveOf, resourceItem, sampleManifest, sampleTool } from './samples.ts';
+import { liveOf, resourceItem, sampleManifest, sampleTool } from './samples.test.ts';
 
 function pinsOf(manifest: Record<string, unknown>): ServerPins {
   const ports = { schemas: { accept: () => null }, scopes: { accepts: () => null } };

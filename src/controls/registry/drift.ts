@@ -5,7 +5,7 @@ import type { ServerPins } from './pins.ts';
 /** What a live server says it offers (attacker-controlled); null for a list it does not support. */
 export type LiveDefinitions = { readonly [L in ListName]?: readonly unknown[] | null };
 
-export const CHANGES = ['changed', 'new', 'missing', 'duplicate', 'malformed'] as const;
+const CHANGES = ['changed', 'new', 'missing', 'duplicate', 'malformed'] as const;
 export type Change = (typeof CHANGES)[number];
 
 /** One difference between a live server and its pins. */

@@ -3,10 +3,9 @@ export { type BundledOptions, type BundledOutcome, signBundled, writeWhole } fro
 export { type Draft, type DraftSource, draftManifest } from './draft.ts';
 export type { Change, Drift, LiveDefinitions } from './drift.ts';
 export { endpointOf } from './endpoint.ts';
-export { LIST_METHODS, type ListMethod, type ListRequest, type Visible } from './lists.ts';
+export type { ListMethod, ListRequest, Visible } from './lists.ts';
 export { type LoadOptions, loadManifests } from './load.ts';
-export { type Fault, KIND_OF, LISTS, type Manifest, PREFIX, readManifest, SERVER_NAME } from './manifest.ts';
-export { EXPOSED_NAME, exposedName } from './names.ts';
+export { type Fault, LISTS, type Manifest, PREFIX, readManifest, SERVER_NAME } from './manifest.ts';
 export { type Pin, type Problem, type SchemaPort, type ScopePort, type ServerPins, scanManifest } from './pins.ts';
 export { REGISTRY_REFUSALS } from './refusals.ts';
 export {
@@ -17,7 +16,7 @@ export {
   type RegistryEvent,
   type RegistryOptions,
 } from './registry.ts';
-export { inert, type ScanFinding, scanDefinition } from './scan.ts';
+export { inert, type ScanFinding } from './scan.ts';
 export { type RegistrySettings, registrySettings, weakRegistry } from './settings.ts';
 export { MANIFEST_TYPE, signManifest, type TrustStore, verifyManifest } from './signature.ts';
 export type { VisibleTo } from './stages.ts';

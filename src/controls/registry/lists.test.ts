@@ -12,7 +12,17 @@ import {
 import type { Target } from '../../core/call.ts';
 import { Refusal } from '../../core/stage.ts';
 import type { ListMethod } from './lists.ts';
-import { ALL, callOf, DEMO, liveOf, NOW, principal, sampleManifest, sampleRegistry, sampleTool } from './samples.ts';
+import {
+  ALL,
+  callOf,
+  DEMO,
+  liveOf,
+  NOW,
+  principal,
+  sampleManifest,
+  sampleRegistry,
+  sampleTool,
+} from './samples.test.ts';
 
 type Registry = Awaited<ReturnType<typeof sampleRegistry>>['registry'];
 type Page = Record<string, unknown> & { nextCursor?: string };

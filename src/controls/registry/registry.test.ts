@@ -19,7 +19,7 @@ import {
   sampleManifest,
   sampleRegistry,
   sampleTool,
-} from './samples.ts';
+} from './samples.test.ts';
 import { scanDefinition } from './scan.ts';
 import { signManifest } from './signature.ts';
 import { NO_TARGET } from './stages.ts';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { CompactSign } from 'jose';
 import { canonicalJson } from '../../core/crypto/jcs.ts';
 import { readManifest } from './manifest.ts';
-import { NOW, sampleManifest, sampleTool, signingKey } from './samples.ts';
+import { NOW, sampleManifest, sampleTool, signingKey } from './samples.test.ts';
 import { MANIFEST_TYPE, signManifest, verifyManifest } from './signature.ts';
 
 const key = signingKey();

@@ -9,7 +9,7 @@ import { openRegistry, type Registry, type RegistryOptions } from './registry.ts
 import { registrySettings } from './settings.ts';
 import { signManifest } from './signature.ts';
 
-/** Values for tests of this folder; nothing here runs in the product. */
+/** Values for the tests of this folder. It holds no test itself; its name keeps it out of the package. */
 export const NOW: Now = { utc: Date.parse('2026-11-22T12:00:00Z'), mono: 1_000 };
 
 export interface SampleItem {
