@@ -1,0 +1,398 @@
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Now, Receipt } from '../../core/call.ts';
+import { canonicalJson } from '../../core/crypto/jcs.ts';
+import { type KeyFolder, openSigningKeys, openSymmetricKeys } from '../../core/crypto/keys.ts';
+import type { NodeAt } from '../../core/crypto/merkle.ts';
+import type { Checkpoint } from '../../core/crypto/signed-note.ts';
+import { InternalError, SettingsError } from '../../core/internal-error.ts';
+import type { FinalStage, Stage } from '../../core/stage.ts';
+import type { Store } from '../../core/store/store.ts';
+import { CheckpointKeys } from './checkpoints.ts';
+import { type Files, makeFolder, Placer, systemFiles } from './files.ts';
+import { Integration, journalLeaf } from './integration.ts';
+import { Journal } from './journal.ts';
+import { Keyring } from './keyring.ts';
+import { type Entry, Ledger, type Placed, SYSTEM_TENANT, type TenantLog } from './ledger.ts';
+import { encodePayload } from './payload.ts';
+import type { RecordKind } from './record.ts';
+import { replay, unreported } from './recovery.ts';
+import type { AuditSettings } from './settings.ts';
+import { intentStage, outcomeStage, type StageParts } from './stages.ts';
+import { StrangerBound } from './strangers.ts';
+import { growsFrom, nodesOnDisk, TiledTree } from './tree.ts';
+import { type Vault, vaultOf } from './vault.ts';
+import { lockWriter } from './writer-lock.ts';
+
+/** Acts of workflows that leave a record of their own. */
+export const EVENT_KINDS = ['approval', 'registry', 'settings', 'erasure', 'keys', 'operation'] as const;
+export type EventKind = (typeof EVENT_KINDS)[number] & RecordKind;
+
+export interface RecordEvent {
+  readonly kind: EventKind;
+  readonly tenant: string;
+  /** Whose key seals the payload (`Principal.key`); needed when there is one. */
+  readonly subject?: string;
+  /** Facts, never values of a call; goes into the sealed `meta` as canonical JSON. */
+  readonly meta: Readonly<Record<string, unknown>>;
+  readonly payload?: Uint8Array;
+  /** Earlier leaves of the same tenant's tree. */
+  readonly refs?: readonly number[];
+  /** Id of the approval this decides: the intent that uses it refers to this record. */
+  readonly approval?: string;
+}
+
+/** `leaf` is the index in the tenant's tree, which `refs` name; `index` the position in the journal. */
+export interface PlacedReceipt extends Receipt {
+  readonly leaf: number;
+}
+
+export interface AuditStats {
+  /** Index of the next record, and how many are durable, integrated and covered by a signed checkpoint. */
+  readonly index: number;
+  readonly durable: number;
+  readonly integrated: number;
+  readonly signed: number;
+  readonly trees: number;
+  readonly bytes: number;
+  readonly commits: number;
+  readonly largestGroup: number;
+}
+
+export interface Audit {
+  readonly stages: {
+    readonly intent: Stage<
+      'principal' | 'message' | 'target' | 'arguments' | 'decision' | 'findings' | 'approval',
+      'intent'
+    >;
+    readonly outcome: FinalStage<'receipt'>;
+  };
+  readonly vault: Vault;
+  /** Resolves when the record is durable. @throws InternalError when it never will be */
+  record(event: RecordEvent): Promise<PlacedReceipt>;
+  /** Deletes a subject's key and records it; everything sealed under it is gone, every proof still holds. */
+  erase(request: { tenant: string; subject: string; basis: string; by: string }): Promise<PlacedReceipt>;
+  /** Brings what is durable into the trees and signs them, now. */
+  checkpoint(): Promise<void>;
+  stats(): AuditStats;
+  close(): Promise<void>;
+}
+
+export interface AuditOptions {
+  readonly settings: AuditSettings;
+  readonly home: string;
+  readonly keys: KeyFolder;
+  readonly store: Store;
+  /** Name of the deployment: key name and beginning of every origin. No blank, `/` or `+`. */
+  readonly deployment: string;
+  /** `<node>-<n>`, kept over restarts. */
+  readonly replica: string;
+  /** The journal has failed: nothing can be recorded, the process must end. Called once. */
+  readonly onFatal: (error: InternalError) => void;
+  /** Relaxed controls, in words; stands in every record. */
+  readonly weak?: () => readonly string[];
+  readonly clock?: () => Now;
+  readonly files?: Files;
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const REMEMBERED_APPROVALS = 10_000;
+/** A refusal's record is of nearly fixed size; this bounds the share of strangers after a restart. */
+const STRANGER_RECORD_BYTES = 900;
+
+/**
+ * Opens the log: takes the writer's lock, repairs a torn tail, checks the trees against their signatures and their
+ * published copies, begins a new segment under new keys.
+ * @throws InternalError `audit.locked`, `audit.corrupt`, `audit.rolled_back`; SettingsError for keys and names
+ */
+export async function openAudit(options: AuditOptions): Promise<Audit> {
+  const { settings, home, store, deployment, replica, files = systemFiles, weak = () => [] } = options;
+  const clock = options.clock ?? (() => ({ utc: Date.now(), mono: performance.now() }));
+  if (!NAME.test(deployment)) throw new SettingsError(`deployment name "${deployment}" must match ${NAME.source}`);
+  if (!NAME.test(replica)) throw new SettingsError(`replica name "${replica}" must match ${NAME.source}`);
+
+  const lock = lockWriter(home, replica);
+  try {
+    const keys = new CheckpointKeys(deployment, openSigningKeys(options.keys, 'checkpoint'));
+    const keks = openSymmetricKeys(options.keys, 'audit-kek');
+    const keyring = await Keyring.open(store, keks, clock().utc);
+    if (keks[1]) await keyring.rewrap(clock().utc);
+
+    const place = placesOf(home, replica);
+    for (const folder of [place.segments, place.trees, place.quarantine, place.work]) makeFolder(files, folder);
+    const placer = new Placer(files, place.work);
+    for (const name of readdirSync(place.work)) files.unlinkSync(join(place.work, name));
+    const printed = join(options.keys.folder, 'audit.pub');
+    if (!existsSync(printed) || readFileSync(printed, 'utf8') !== keys.lines)
+      await placer.place(printed, Buffer.from(keys.lines));
+    setAside(place.reserve, settings.reserveBytes);
+
+    const utc = () => clock().utc;
+    const journalTree = { folder: place.journal, origin: `${deployment}/journal/${replica}`, entries: false };
+    const journalKey = `journal/${replica}`;
+    const journalPublished = await keys.published(store, journalKey, journalTree.origin, utc());
+    const signed = keys.read(place.journal, journalTree.origin);
+    const tree = TiledTree.load(journalTree, signed);
+    refuseRollback(place.journal, journalPublished.checkpoint, signed);
+    const integration = new Integration<TenantLog>(
+      { store, keys, placer, utc },
+      {
+        tree,
+        key: journalKey,
+        published: journalPublished,
+        signed: signed && keys.isCurrent(place.journal) ? signed.size : -1,
+      },
+    );
+    const fresh = { checkpoint: null, version: 0 };
+    const treeKey = (tag: string) => `${tag}/${replica}`;
+    const ledger = new Ledger({
+      deployment,
+      replica,
+      folder: place.trees,
+      keyring,
+      onNewTree: (log) => integration.addTree(log.tree, treeKey(log.name), fresh, 0),
+    });
+
+    const found = new Map<string, FoundTree>();
+    const treeOf = (tag: string) => {
+      let known = found.get(tag);
+      if (!known) {
+        known = findTree(keys, ledger.treeFolder(tag), ledger.origin(tag));
+        found.set(tag, known);
+      }
+      return known;
+    };
+    const replayed = replay({
+      files,
+      folder: place.segments,
+      quarantine: place.quarantine,
+      size: signed?.size ?? 0,
+      utc: utc(),
+      signed: signed ? nodesOnDisk(place.journal, signed.size) : null,
+      leafOf: journalLeaf,
+      visit(frame, tag, leaf, position) {
+        const { tree: tenantTree, checkpoint, nodeAt } = treeOf(tag);
+        if (position === tenantTree.size) tenantTree.append(leaf, Buffer.from(frame.envelope));
+        else if (position > tenantTree.size)
+          throw corrupt(`the tree ${tenantTree.origin} lacks leaves that were signed`);
+        else if (position < (checkpoint?.size ?? 0) && Buffer.compare(nodeAt(0, position), leaf) !== 0)
+          throw corrupt(`record ${frame.index} is not leaf ${position} of ${tenantTree.origin}`);
+        if (frame.index === tree.size) tree.append(journalLeaf(frame.index, frame.tag, leaf), frame.envelope);
+      },
+    });
+    for (const [tag, count] of replayed.counts) {
+      const { tree: tenantTree, checkpoint, signed: size } = treeOf(tag);
+      if (tenantTree.size !== count) throw corrupt(`the tree ${tenantTree.origin} and the journal differ`);
+      const published = await keys.published(store, treeKey(tag), tenantTree.origin, utc());
+      refuseRollback(tenantTree.folder, published.checkpoint, checkpoint);
+      ledger.adopt(Buffer.from(tag, 'hex'), tenantTree, count);
+      integration.addTree(tenantTree, treeKey(tag), published, size);
+    }
+
+    const system = ledger.of(SYSTEM_TENANT);
+    await ledger.ready(system, utc());
+    let halted: InternalError | null = null;
+    const halt = (error: InternalError) => {
+      if (halted) return;
+      halted = error;
+      options.onFatal(error);
+    };
+    const journal = new Journal<TenantLog>({
+      files,
+      folder: place.segments,
+      segment: replayed.segment,
+      first: replayed.next,
+      bytes: replayed.bytes,
+      segmentBytes: settings.segmentBytes,
+      segmentMs: settings.segmentMs,
+      mono: () => clock().mono,
+      books: () => ledger.logs(),
+      onSegment: () => ledger.newSegment(),
+      onCommitted: (group) => integration.take(group),
+      onFatal: halt,
+      lastWords: () => {
+        if (existsSync(place.reserve)) files.unlinkSync(place.reserve);
+        return { book: system, ...ledger.seal(system, note('full', utc(), { reason: 'the disk is full; refusing' })) };
+      },
+    });
+    system.renew = false;
+    ledger.attach(journal);
+
+    const put = (log: TenantLog, entry: Entry) =>
+      new Promise<PlacedReceipt>((resolve, reject) => {
+        const placed: Placed = ledger.write(log, entry, (error) => (error ? reject(error) : resolve(placed)));
+      });
+
+    for (const tail of unreported(readdirSync(place.quarantine))) {
+      const { segment, offset, sha256, copy } = tail;
+      await put(system, note('recovery', utc(), { offset, quarantine: copy, segment, sha256 }));
+      renameSync(join(place.quarantine, copy), join(place.quarantine, copy.replace(/\.torn$/, '.recorded')));
+    }
+
+    const strangers = new StrangerBound(settings.strangers);
+    const approvals = new Map<string, number>();
+    let saidFull = false;
+    const parts: StageParts = {
+      settings,
+      ledger,
+      keyring,
+      strangers,
+      weak,
+      closedBecause(now) {
+        if (halted || journal.failed) return 'the audit log has failed';
+        if (journal.pendingBytes > settings.pendingBytes) return 'too much waits for the disk';
+        if (journal.busyFor(now.mono) > settings.stallMs) return 'the disk does not answer';
+        if (journal.bytes < settings.volumeBytes) return null;
+        if (!saidFull) {
+          saidFull = true;
+          ledger.write(system, note('full', now.utc, { reason: 'volumeBytes is used up; refusing' }), null);
+        }
+        return 'the audit log is full';
+      },
+      roomForStrangers: () => system.nextLeaf * STRANGER_RECORD_BYTES < settings.volumeBytes / 10,
+      leafOfApproval: (log, approval) => approvals.get(`${log.name}/${approval}`),
+    };
+
+    const sayCounted = (now: Now, atOnce: boolean) => {
+      if (halted || journal.failed || !parts.roomForStrangers()) return;
+      const counted = strangers.due(now.mono, atOnce);
+      if (counted) ledger.write(system, note('refusals', now.utc, { ...counted }), null);
+    };
+    const checkpoint = async () => {
+      if (halted) return;
+      sayCounted(clock(), false);
+      try {
+        await integration.publish();
+      } catch (cause) {
+        halt(
+          cause instanceof InternalError
+            ? cause
+            : new InternalError('audit.failed', 'the trees of the audit log cannot be written', {
+                kind: 'outage',
+                cause,
+              }),
+        );
+      }
+    };
+    const timer = setInterval(() => void checkpoint(), settings.checkpointMs);
+    timer.unref();
+
+    const record = async (event: RecordEvent): Promise<PlacedReceipt> => {
+      if (halted) throw halted;
+      const log = ledger.of(event.tenant);
+      await ledger.ready(log, utc());
+      let payload: Entry['payload'] = null;
+      let subjectKey: string | undefined;
+      if (event.payload) {
+        if (event.subject === undefined) throw new TypeError('a payload needs the subject whose key seals it');
+        const key = (await keyring.subject(log.name, event.subject, utc(), true))!;
+        payload = { key, opening: encodePayload([['event', event.payload]]) };
+        subjectKey = `${key.row}/${key.kid}`;
+      }
+      const meta = canonicalJson({ ...event.meta, subject_key: subjectKey, tenant: event.tenant });
+      const placed = await put(log, { kind: event.kind, time: utc(), refs: event.refs ?? [], meta, payload });
+      if (event.approval !== undefined) {
+        if (approvals.size >= REMEMBERED_APPROVALS) approvals.delete(approvals.keys().next().value!);
+        approvals.set(`${log.name}/${event.approval}`, placed.leaf);
+      }
+      return placed;
+    };
+
+    let closing: Promise<void> | null = null;
+    const close = async () => {
+      clearInterval(timer);
+      try {
+        sayCounted(clock(), true);
+        await journal.flushed();
+        await checkpoint();
+        await journal.close();
+      } finally {
+        lock.release();
+      }
+    };
+
+    return {
+      stages: { intent: intentStage(parts), outcome: outcomeStage(parts) },
+      vault: vaultOf(keyring, deployment, utc),
+      record,
+      async erase({ tenant, subject, basis, by }) {
+        const log = ledger.of(tenant);
+        const kid = await keyring.eraseSubject(log.name, subject, utc());
+        return record({ kind: 'erasure', tenant, meta: { basis, by, key: kid, found: kid !== null } });
+      },
+      checkpoint,
+      stats: () => ({
+        index: journal.next,
+        durable: journal.durable,
+        integrated: integration.journalSize,
+        signed: Math.max(0, integration.signedSize),
+        trees: ledger.trees,
+        bytes: journal.bytes,
+        commits: journal.commits,
+        largestGroup: journal.largestGroup,
+      }),
+      close: () => (closing ??= close()),
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** Where the log lives. Every byte below `audit/` is covered; what is not lies beside it. */
+export function placesOf(home: string, replica: string) {
+  const log = join(home, 'audit', replica);
+  const beside = join(home, 'audit-work', replica);
+  return {
+    log,
+    segments: join(log, 'segments'),
+    journal: join(log, 'journal'),
+    trees: join(log, 'trees'),
+    work: join(beside, 'placing'),
+    quarantine: join(beside, 'quarantine'),
+    reserve: join(beside, 'reserve'),
+  };
+}
+
+/** A record of the log about itself. */
+function note(kind: 'full' | 'recovery' | 'refusals', time: number, meta: Record<string, unknown>): Entry {
+  return { kind, time, refs: [], meta: canonicalJson(meta), payload: null };
+}
+
+function setAside(path: string, bytes: number): void {
+  if (bytes > 0 && !existsSync(path)) writeFileSync(path, Buffer.alloc(bytes, 0x20), { mode: 0o600 });
+}
+
+interface FoundTree {
+  readonly tree: TiledTree;
+  readonly checkpoint: Checkpoint | null;
+  /** Size signed by the current key; -1: to be signed anew. */
+  readonly signed: number;
+  readonly nodeAt: NodeAt;
+}
+
+function findTree(keys: CheckpointKeys, folder: string, origin: string): FoundTree {
+  const checkpoint = keys.read(folder, origin);
+  return {
+    tree: TiledTree.load({ folder, origin, entries: true }, checkpoint),
+    checkpoint,
+    signed: checkpoint && keys.isCurrent(folder) ? checkpoint.size : -1,
+    nodeAt: nodesOnDisk(folder, checkpoint?.size ?? 0),
+  };
+}
+
+/** A log older than what was published of it is a restored backup: going on would make two histories. */
+function refuseRollback(folder: string, published: Checkpoint | null, here: Checkpoint | null): void {
+  if (!published || (here && growsFrom(folder, published, here))) return;
+  throw new InternalError(
+    'audit.rolled_back',
+    `${folder} does not contain what was published of it (${published.size} records; here ${here?.size ?? 0} are signed): a backup was restored or records were removed; bring back the newest copy`,
+    { kind: 'outage' },
+  );
+}
+
+function corrupt(what: string): InternalError {
+  return new InternalError('audit.corrupt', `the audit log was damaged or tampered with: ${what}; run audit verify`, {
+    kind: 'outage',
+  });
+}

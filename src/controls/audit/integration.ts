@@ -1,0 +1,153 @@
+import { hash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Checkpoint } from '../../core/crypto/signed-note.ts';
+import { InternalError } from '../../core/internal-error.ts';
+import type { Store } from '../../core/store/store.ts';
+import { CHECKPOINT_FILE, type CheckpointKeys, type Published, publish } from './checkpoints.ts';
+import type { Placer } from './files.ts';
+import { TAG_BYTES } from './frame.ts';
+import type { Book, Written } from './journal.ts';
+import { growsFrom, type TiledTree, type TreeSnapshot } from './tree.ts';
+
+/** Records integrated in one turn of the event loop. */
+const SLICE = 64;
+
+export interface TreeBook extends Book {
+  readonly tree: TiledTree;
+}
+
+/** A tree, its second copy, and the size last signed. */
+interface Shelf {
+  readonly tree: TiledTree;
+  /** Row of the second copy. */
+  readonly key: string;
+  published: Published;
+  signed: number;
+}
+
+const journalLeafBytes = Buffer.alloc(1 + 8 + TAG_BYTES + 32);
+
+/**
+ * The journal's own tree binds what no tenant's tree shows: order across tenants, and that no tenant is missing. Its
+ * leaf is SHA-256(0x00 ‖ index (8, big-endian) ‖ tag (16) ‖ leaf hash of the envelope (32)).
+ */
+export function journalLeaf(index: number, tag: Uint8Array, leaf: Uint8Array): Buffer {
+  journalLeafBytes.writeUInt32BE(Math.floor(index / 2 ** 32), 1);
+  journalLeafBytes.writeUInt32BE(index % 2 ** 32, 5);
+  journalLeafBytes.set(tag, 9);
+  journalLeafBytes.set(leaf, 9 + TAG_BYTES);
+  return hash('sha256', journalLeafBytes, 'buffer');
+}
+
+/** Brings durable records into their trees behind the journal, and signs what has grown. */
+export class Integration<B extends TreeBook> {
+  readonly #options: {
+    readonly store: Store;
+    readonly keys: CheckpointKeys;
+    readonly placer: Placer;
+    readonly utc: () => number;
+  };
+  readonly #journal: Shelf;
+  readonly #shelves = new Map<TiledTree, Shelf>();
+  #queue: Written<B>[] = [];
+  #head = 0;
+  #draining = false;
+  #publishing: Promise<void> | null = null;
+
+  constructor(
+    options: { store: Store; keys: CheckpointKeys; placer: Placer; utc: () => number },
+    journal: { tree: TiledTree; key: string; published: Published; signed: number },
+  ) {
+    this.#options = options;
+    this.#journal = journal;
+  }
+
+  get journalSize(): number {
+    return this.#journal.tree.size;
+  }
+
+  get signedSize(): number {
+    return this.#journal.signed;
+  }
+
+  /** @param signed size of the checkpoint on disk; -1: sign anew, grown or not */
+  addTree(tree: TiledTree, key: string, published: Published, signed: number): void {
+    this.#shelves.set(tree, { tree, key, published, signed });
+  }
+
+  /** Durable records, in order. */
+  take(group: readonly Written<B>[]): void {
+    for (const record of group) this.#queue.push(record);
+    if (this.#draining) return;
+    this.#draining = true;
+    setImmediate(this.#drain);
+  }
+
+  /** Signs every tree that has grown. One run at a time; a second caller waits for a run that begins after its call. */
+  async publish(): Promise<void> {
+    while (this.#publishing) await this.#publishing;
+    this.#publishing = this.#publishAll().finally(() => {
+      this.#publishing = null;
+    });
+    return this.#publishing;
+  }
+
+  readonly #drain = (): void => {
+    this.#integrate(SLICE);
+    if (this.#head < this.#queue.length) setImmediate(this.#drain);
+    else this.#draining = false;
+  };
+
+  #integrate(most: number): void {
+    const end = Math.min(this.#queue.length, this.#head + most);
+    for (; this.#head < end; this.#head++) {
+      const { book, index, leaf, envelope } = this.#queue[this.#head]!;
+      book.tree.append(leaf, envelope);
+      this.#journal.tree.append(journalLeaf(index, book.tag, leaf), envelope);
+    }
+    if (this.#head < this.#queue.length) return;
+    this.#queue = [];
+    this.#head = 0;
+  }
+
+  async #publishAll(): Promise<void> {
+    while (this.#queue.length - this.#head > SLICE) {
+      this.#integrate(SLICE);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#integrate(SLICE);
+    // One moment for all: the journal's checkpoint never covers more than the trees behind it.
+    const grown: [Shelf, TreeSnapshot][] = [];
+    for (const shelf of this.#shelves.values()) {
+      if (shelf.tree.size !== shelf.signed) grown.push([shelf, shelf.tree.snapshot()]);
+    }
+    if (this.#journal.tree.size !== this.#journal.signed) grown.push([this.#journal, this.#journal.tree.snapshot()]);
+    for (const [shelf, snapshot] of grown) await this.#sign(shelf, snapshot);
+  }
+
+  async #sign(shelf: Shelf, snapshot: TreeSnapshot): Promise<void> {
+    const { keys, placer, store, utc } = this.#options;
+    const { tree, published } = shelf;
+    for (const [path, bytes] of snapshot.files) await placer.place(path, bytes);
+    if (!growsFrom(tree.folder, published.checkpoint, snapshot)) {
+      throw new InternalError(
+        'audit.forked',
+        `the tree ${tree.origin} does not begin with what was published of it; nothing more is signed`,
+        { kind: 'outage' },
+      );
+    }
+    const checkpoint: Checkpoint = { origin: tree.origin, size: snapshot.size, root: snapshot.root };
+    const note = keys.sign(checkpoint);
+    await placer.place(join(tree.folder, CHECKPOINT_FILE), Buffer.from(note));
+    shelf.signed = snapshot.size;
+    try {
+      const version = await publish(store, shelf.key, note, published, utc());
+      shelf.published = { checkpoint, version };
+    } catch (error) {
+      if (error instanceof InternalError && error.code === 'audit.forked') throw error;
+      // The second copy lags behind while the store is out of reach; the next signature brings it up.
+    }
+    for (const folder of snapshot.obsolete) await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,308 @@
+import { hash } from 'node:crypto';
+import { join } from 'node:path';
+import { InternalError } from '../../core/internal-error.ts';
+import type { Files } from './files.ts';
+import { syncFolder } from './files.ts';
+import { frameLength, writeFrame } from './frame.ts';
+import { encodeHeader, segmentName } from './segments.ts';
+
+/** Records that share one write and one sync at most (audit.md 3.3). */
+const GROUP_RECORDS = 512;
+const GROUP_BYTES = 8 * 1024 * 1024;
+const FIRST_BATCH_BYTES = 256 * 1024;
+
+/** The tree a record belongs to, as far as the journal cares. */
+export interface Book {
+  /** 16 bytes. */
+  readonly tag: Buffer;
+  /** The same in hex. */
+  readonly name: string;
+  /** Records of this tree that are durable. */
+  durable: number;
+}
+
+export interface Written<B extends Book> {
+  readonly book: B;
+  readonly index: number;
+  /** RFC 6962 leaf hash of the envelope. */
+  readonly leaf: Buffer;
+  readonly envelope: Buffer;
+  readonly settle: Settle | null;
+}
+
+/** Called once: with null when the record is durable, else with the reason why it never will be. */
+export type Settle = (error: InternalError | null) => void;
+
+export interface JournalOptions<B extends Book> {
+  readonly files: Files;
+  readonly folder: string;
+  /** Number of the next segment to create and index of the next record. */
+  readonly segment: number;
+  readonly first: number;
+  /** Bytes of the segments before. */
+  readonly bytes: number;
+  readonly segmentBytes: number;
+  readonly segmentMs: number;
+  /** Monotonic ms. */
+  readonly mono: () => number;
+  readonly books: () => Iterable<B>;
+  /** A new segment has begun: what is sealed from now on needs new keys. */
+  readonly onSegment: () => void;
+  readonly onCommitted: (group: readonly Written<B>[]) => void;
+  /** Called once, after every waiter was told. Nothing may be written afterwards. */
+  readonly onFatal: (error: InternalError) => void;
+  /** On a full disk, called before onFatal: frees the reserve and gives the record that says so. */
+  readonly lastWords: () => { book: B; envelope: Buffer; parts: readonly Buffer[] } | null;
+}
+
+interface Batch<B extends Book> {
+  bytes: Buffer;
+  length: number;
+  records: Written<B>[];
+}
+
+/**
+ * The one physical log of a process. Records gather while the disk is busy; as soon as it is free, one asynchronous
+ * write and one fdatasync make them durable together; only then are they acknowledged. A failed write or sync is never
+ * repeated: Linux may have marked the pages clean (audit.md 3.3).
+ */
+export class Journal<B extends Book> {
+  readonly #options: JournalOptions<B>;
+  #fd = -1;
+  #segment: number;
+  #segmentStart = 0;
+  #position = 0;
+  #earlierBytes: number;
+  #next: number;
+  #durable: number;
+  #pendingBytes = 0;
+  #filling: Batch<B>;
+  #full: Batch<B>[] = [];
+  #spare: Batch<B>[] = [];
+  #busySince = -1;
+  #scheduled = false;
+  #failed: InternalError | null = null;
+  #idle: (() => void)[] = [];
+  #commits = 0;
+  #largest = 0;
+
+  /** Creates the first segment. @throws when the folder cannot be written */
+  constructor(options: JournalOptions<B>) {
+    this.#options = options;
+    this.#segment = options.segment;
+    this.#next = options.first;
+    this.#durable = options.first;
+    this.#earlierBytes = options.bytes;
+    this.#filling = newBatch();
+    this.#beginSegment();
+  }
+
+  /** Index of the next record. */
+  get next(): number {
+    return this.#next;
+  }
+
+  get durable(): number {
+    return this.#durable;
+  }
+
+  get failed(): InternalError | null {
+    return this.#failed;
+  }
+
+  /** Bytes on disk and on their way. */
+  get bytes(): number {
+    return this.#earlierBytes + this.#position + this.#pendingBytes;
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  get commits(): number {
+    return this.#commits;
+  }
+
+  get largestGroup(): number {
+    return this.#largest;
+  }
+
+  /** How long the running commit has taken, ms; 0 when none runs. */
+  busyFor(mono: number): number {
+    return this.#busySince < 0 ? 0 : mono - this.#busySince;
+  }
+
+  /**
+   * Takes a record; it is durable when `settle` hears null. Returns its index.
+   * @throws InternalError `audit.failed` after a failure
+   */
+  append(book: B, envelope: Buffer, parts: readonly Buffer[], settle: Settle | null): number {
+    if (this.#failed) throw this.#failed;
+    const length = frameLength(envelope, parts);
+    const batch = this.#roomFor(length);
+    const index = this.#next++;
+    const leafAt = writeFrame(batch.bytes, batch.length, { index, tag: book.tag, envelope, parts });
+    const leaf = hash('sha256', batch.bytes.subarray(leafAt, leafAt + 1 + envelope.length), 'buffer');
+    batch.length += length;
+    batch.records.push({ book, index, leaf, envelope, settle });
+    this.#pendingBytes += length;
+    if (this.#busySince < 0 && !this.#scheduled) {
+      this.#scheduled = true;
+      // After the events of this turn: callers that arrived together share the sync.
+      setImmediate(this.#commit);
+    }
+    return index;
+  }
+
+  /** Resolves when everything taken so far is durable, or has failed. */
+  flushed(): Promise<void> {
+    if (this.#failed || (this.#pendingBytes === 0 && this.#busySince < 0)) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  async close(): Promise<void> {
+    await this.flushed();
+    this.#failed ??= new InternalError('audit.closed', 'the audit log is closed', { kind: 'outage' });
+    if (this.#fd >= 0) this.#options.files.closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  #roomFor(length: number): Batch<B> {
+    const batch = this.#filling;
+    if (batch.records.length >= GROUP_RECORDS || (batch.length > 0 && batch.length + length > GROUP_BYTES)) {
+      this.#full.push(batch);
+      this.#filling = this.#spare.pop() ?? newBatch();
+    }
+    const chosen = this.#filling;
+    if (chosen.length + length > chosen.bytes.length) {
+      const wider = Buffer.allocUnsafeSlow(Math.max(chosen.bytes.length * 2, chosen.length + length));
+      chosen.bytes.copy(wider, 0, 0, chosen.length);
+      chosen.bytes = wider;
+    }
+    return chosen;
+  }
+
+  readonly #commit = (): void => {
+    this.#scheduled = false;
+    if (this.#failed) return;
+    const batch = this.#full.shift() ?? this.#filling;
+    if (batch.length === 0) {
+      this.#rest();
+      return;
+    }
+    if (batch === this.#filling) this.#filling = this.#spare.pop() ?? newBatch();
+    this.#busySince = this.#options.mono();
+    try {
+      if (this.#segmentIsDone()) this.#beginSegment();
+    } catch (cause) {
+      this.#fail(cause, batch);
+      return;
+    }
+    this.#write(batch, 0);
+  };
+
+  #write(batch: Batch<B>, from: number): void {
+    const { files } = this.#options;
+    files.write(this.#fd, batch.bytes, from, batch.length - from, this.#position + from, (error, written) => {
+      if (error || written === 0) this.#fail(error ?? new Error('nothing was written'), batch);
+      else if (from + written < batch.length) this.#write(batch, from + written);
+      else this.#sync(batch);
+    });
+  }
+
+  #sync(batch: Batch<B>): void {
+    this.#options.files.fdatasync(this.#fd, (error) => {
+      if (error) this.#fail(error, batch);
+      else this.#acknowledge(batch);
+    });
+  }
+
+  #acknowledge(batch: Batch<B>): void {
+    const { records } = batch;
+    this.#position += batch.length;
+    this.#pendingBytes -= batch.length;
+    this.#durable += records.length;
+    this.#commits++;
+    if (records.length > this.#largest) this.#largest = records.length;
+    this.#busySince = -1;
+    for (const record of records) {
+      record.book.durable++;
+      record.settle?.(null);
+    }
+    this.#options.onCommitted(records);
+    this.#recycle(batch);
+    if (this.#pendingBytes > 0 && !this.#scheduled) this.#commit();
+    else if (this.#pendingBytes === 0) this.#rest();
+  }
+
+  #rest(): void {
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #recycle(batch: Batch<B>): void {
+    if (this.#spare.length >= 2 || batch.bytes.length > GROUP_BYTES) return;
+    batch.length = 0;
+    batch.records = [];
+    this.#spare.push(batch);
+  }
+
+  #segmentIsDone(): boolean {
+    const { segmentBytes, segmentMs, mono } = this.#options;
+    return this.#position >= segmentBytes || mono() - this.#segmentStart >= segmentMs;
+  }
+
+  /** Everything before is durable here, so a reader may take damage in an older segment for what it is. */
+  #beginSegment(): void {
+    const { files, folder, books, mono, onSegment } = this.#options;
+    const trees: Record<string, number> = {};
+    for (const book of books()) if (book.durable > 0) trees[book.name] = book.durable;
+    const header = encodeHeader({ segment: this.#segment, first: this.#durable, trees });
+    const fd = files.openSync(join(folder, segmentName(this.#segment)), 'wx', 0o600);
+    if (files.writeSync(fd, header, 0, header.length, 0) !== header.length) throw new Error('short write of a header');
+    files.fdatasyncSync(fd);
+    syncFolder(files, folder);
+    if (this.#fd >= 0) files.closeSync(this.#fd);
+    this.#earlierBytes += this.#position;
+    this.#fd = fd;
+    this.#segment++;
+    this.#position = header.length;
+    this.#segmentStart = mono();
+    onSegment();
+  }
+
+  #fail(cause: unknown, batch: Batch<B>): void {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    this.#failed = new InternalError(
+      'audit.failed',
+      `the audit log cannot be written (${why}); this process must end, its next start repairs the tail`,
+      { kind: 'outage', cause },
+    );
+    for (const one of [batch, ...this.#full, this.#filling]) {
+      for (const record of one.records) record.settle?.(this.#failed);
+    }
+    this.#full = [];
+    if ((cause as NodeJS.ErrnoException | null)?.code === 'ENOSPC') this.#sayFull();
+    this.#rest();
+    this.#options.onFatal(this.#failed);
+  }
+
+  /** Nothing of the failed group was acknowledged: its bytes give way to one record that says the disk is full. */
+  #sayFull(): void {
+    const { files, lastWords } = this.#options;
+    try {
+      const words = lastWords();
+      if (!words) return;
+      const frame = Buffer.alloc(frameLength(words.envelope, words.parts));
+      writeFrame(frame, 0, { index: this.#durable, tag: words.book.tag, ...words });
+      files.ftruncateSync(this.#fd, this.#position);
+      files.writeSync(this.#fd, frame, 0, frame.length, this.#position);
+      files.fdatasyncSync(this.#fd);
+    } catch {
+      // The process ends anyway, and the tail is repaired at the next start; onFatal carries the first cause.
+    }
+  }
+}
+
+function newBatch<B extends Book>(): Batch<B> {
+  return { bytes: Buffer.allocUnsafeSlow(FIRST_BATCH_BYTES), length: 0, records: [] };
+}

@@ -1,0 +1,147 @@
+import { createHmac } from 'node:crypto';
+import { sha256Base64Url } from '../../core/crypto/digest.ts';
+import { SEAL_ALG, type SealKey, seal } from '../../core/crypto/envelope.ts';
+import { randomSlice } from '../../core/ids.ts';
+import { InternalError } from '../../core/internal-error.ts';
+import { MAX_ENVELOPE_BYTES } from './frame.ts';
+
+/** What an envelope may say in clear of its record: nothing finer than this. */
+export const RECORD_KINDS = [
+  'intent',
+  'outcome',
+  'refusal',
+  'refusals',
+  'approval',
+  'registry',
+  'settings',
+  'erasure',
+  'keys',
+  'operation',
+  'recovery',
+  'full',
+] as const;
+export type RecordKind = (typeof RECORD_KINDS)[number];
+
+export const SCHEMA_VERSION = 1;
+/** r, the key of the commitment, stands before the plaintext inside the sealed part. */
+export const OPENING_BYTES = 32;
+
+export const PART_NAMES = ['meta', 'payload'] as const;
+export type PartName = (typeof PART_NAMES)[number];
+
+/** The public envelope (audit.md 3.1): the leaf of the tree. Members stand in the order of RFC 8785. */
+export interface Envelope {
+  readonly id: string;
+  readonly kind: RecordKind;
+  readonly parts: readonly {
+    readonly alg: string;
+    /** HMAC-SHA-256(r, plaintext), base64url. */
+    readonly commit: string;
+    readonly ct_len: number;
+    readonly ct_sha256: string;
+    readonly kid: string;
+    readonly name: PartName;
+  }[];
+  /** Earlier leaf indexes in the same tree. */
+  readonly refs: readonly number[];
+  readonly t_ms: number;
+  readonly v: number;
+}
+
+export interface PartPlan {
+  readonly name: PartName;
+  readonly kid: string;
+  readonly key: SealKey;
+  /** 32 free bytes, then the plaintext. */
+  readonly opening: Buffer;
+}
+
+export interface RecordPlan {
+  readonly origin: string;
+  readonly kind: RecordKind;
+  readonly id: string;
+  /** ms UTC */
+  readonly time: number;
+  readonly refs: readonly number[];
+  readonly parts: readonly PartPlan[];
+}
+
+export function partAad(origin: string, id: string, name: PartName): string {
+  return `${origin}\n${SCHEMA_VERSION}\n${id}\n${name}`;
+}
+
+export function commitment(opening: Uint8Array): string {
+  return createHmac('sha256', opening.subarray(0, OPENING_BYTES))
+    .update(opening.subarray(OPENING_BYTES))
+    .digest('base64url');
+}
+
+/** Room for r, then the text. */
+export function openingOf(text: string): Buffer {
+  const length = Buffer.byteLength(text);
+  const opening = Buffer.allocUnsafe(OPENING_BYTES + length);
+  opening.write(text, OPENING_BYTES, length, 'utf8');
+  return opening;
+}
+
+/**
+ * Seals the parts of a record and writes its envelope. A template in canonical order stands for the canonicaliser:
+ * every value in it is a digest, a number or a word of ours (a test compares with RFC 8785).
+ */
+export function sealRecord(plan: RecordPlan): { envelope: Buffer; parts: Buffer[] } {
+  const sealed: Buffer[] = [];
+  let list = '';
+  for (const { name, kid, key, opening } of plan.parts) {
+    opening.set(randomSlice(OPENING_BYTES), 0);
+    const ciphertext = seal(key, opening, partAad(plan.origin, plan.id, name));
+    sealed.push(ciphertext);
+    list +=
+      `${list === '' ? '' : ','}{"alg":"${SEAL_ALG}","commit":"${commitment(opening)}","ct_len":${ciphertext.length},` +
+      `"ct_sha256":"${sha256Base64Url(ciphertext)}","kid":"${kid}","name":"${name}"}`;
+  }
+  const envelope = Buffer.from(
+    `{"id":"${plan.id}","kind":"${plan.kind}","parts":[${list}],"refs":[${plan.refs.join(',')}],` +
+      `"t_ms":${plan.time},"v":${SCHEMA_VERSION}}`,
+    'latin1',
+  );
+  if (envelope.length > MAX_ENVELOPE_BYTES)
+    throw new InternalError('audit.envelope', `an envelope of ${envelope.length} bytes is too large`);
+  return { envelope, parts: sealed };
+}
+
+/** Reads an attacker-controlled envelope; null when it is not of this form. Does not look at the ciphertexts. */
+export function parseEnvelope(bytes: Buffer): Envelope | null {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    // What is no JSON is no envelope.
+    return null;
+  }
+  const envelope = raw as Partial<Envelope> | null;
+  const whole =
+    typeof envelope === 'object' &&
+    envelope !== null &&
+    envelope.v === SCHEMA_VERSION &&
+    typeof envelope.id === 'string' &&
+    (RECORD_KINDS as readonly unknown[]).includes(envelope.kind) &&
+    Number.isSafeInteger(envelope.t_ms) &&
+    isListOf(envelope.refs, (ref) => Number.isSafeInteger(ref) && (ref as number) >= 0) &&
+    isListOf(envelope.parts, isPart);
+  return whole ? (envelope as Envelope) : null;
+}
+
+function isPart(value: unknown): boolean {
+  const part = value as Envelope['parts'][number] | null;
+  return (
+    typeof part === 'object' &&
+    part !== null &&
+    (PART_NAMES as readonly unknown[]).includes(part.name) &&
+    [part.alg, part.commit, part.ct_sha256, part.kid].every((text) => typeof text === 'string') &&
+    Number.isSafeInteger(part.ct_len)
+  );
+}
+
+function isListOf(value: unknown, good: (member: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(good);
+}

@@ -1,0 +1,177 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { consistencyProof, Frontier, HASH_BYTES, type NodeAt, verifyConsistency } from '../../core/crypto/merkle.ts';
+import type { Checkpoint } from '../../core/crypto/signed-note.ts';
+import {
+  decodeBundle,
+  encodeBundle,
+  nodesFromTiles,
+  TILE_HEIGHT,
+  TILE_WIDTH,
+  type TileName,
+  tilePath,
+  tileWidthAt,
+} from '../../core/crypto/tiles.ts';
+import { InternalError } from '../../core/internal-error.ts';
+
+/** What a tree wants on disk to be whole at `size`: files in order, then folders of partial tiles nobody needs any more. */
+export interface TreeSnapshot {
+  readonly size: number;
+  readonly root: Uint8Array;
+  readonly files: readonly (readonly [path: string, bytes: Uint8Array])[];
+  readonly obsolete: readonly string[];
+}
+
+interface OpenTile {
+  index: number;
+  count: number;
+  readonly hashes: Buffer;
+}
+
+/**
+ * One growing tlog-tiles tree. Only the right edge is in memory; whole tiles are handed out once, partial ones at each
+ * snapshot. A tree without bundles (`entries: false`) keeps hashes alone.
+ */
+export class TiledTree {
+  readonly folder: string;
+  readonly origin: string;
+  readonly #entries: boolean;
+  readonly #frontier: Frontier;
+  readonly #open: OpenTile[] = [];
+  #bundle: Uint8Array[] = [];
+  #whole: (readonly [string, Uint8Array])[] = [];
+  #obsolete: string[] = [];
+
+  private constructor(place: { folder: string; origin: string; entries: boolean }, frontier: Frontier) {
+    this.folder = place.folder;
+    this.origin = place.origin;
+    this.#entries = place.entries;
+    this.#frontier = frontier;
+  }
+
+  get size(): number {
+    return this.#frontier.size;
+  }
+
+  /**
+   * The tree as of a checkpoint, read from its tiles.
+   * @throws InternalError `audit.corrupt` when the tiles are not those that were signed
+   */
+  static load(place: { folder: string; origin: string; entries: boolean }, checkpoint: Checkpoint | null): TiledTree {
+    if (!checkpoint) return new TiledTree(place, new Frontier());
+    const { size } = checkpoint;
+    try {
+      const frontier = Frontier.read(size, nodesOnDisk(place.folder, size));
+      if (Buffer.compare(frontier.root(), checkpoint.root) !== 0) throw new Error('the root is another');
+      const tree = new TiledTree(place, frontier);
+      for (let level = 0; TILE_WIDTH ** level <= size; level++) {
+        const index = Math.floor(size / TILE_WIDTH ** level / TILE_WIDTH);
+        const tile = tree.#tileAt(level);
+        tile.index = index;
+        tile.count = tileWidthAt(size, level, index);
+        if (tile.count > 0) readTile(place.folder, { level, index, width: tile.count }).copy(tile.hashes);
+      }
+      const last = size % TILE_WIDTH;
+      if (place.entries && last > 0) {
+        const bundle = readPrefix(place.folder, {
+          level: 'entries',
+          index: Math.floor(size / TILE_WIDTH),
+          width: last,
+        });
+        tree.#bundle = (decodeBundle(bundle) ?? []).slice(0, last).map((entry) => Buffer.from(entry));
+        if (tree.#bundle.length !== last) throw new Error('the last bundle is cut');
+      }
+      return tree;
+    } catch (cause) {
+      throw new InternalError(
+        'audit.corrupt',
+        `the tree in ${place.folder} is not the one its checkpoint signs; run audit verify and restore the folder`,
+        { kind: 'outage', cause },
+      );
+    }
+  }
+
+  append(leaf: Uint8Array, entry: Uint8Array): void {
+    this.#frontier.append(leaf, this.#keep);
+    if (!this.#entries) return;
+    this.#bundle.push(entry);
+    if (this.#bundle.length < TILE_WIDTH) return;
+    const name = { level: 'entries', index: this.size / TILE_WIDTH - 1, width: TILE_WIDTH } as const;
+    this.#whole.push([join(this.folder, tilePath(name)), encodeBundle(this.#bundle)]);
+    this.#obsolete.push(join(this.folder, `${tilePath(name)}.p`));
+    this.#bundle = [];
+  }
+
+  /** The tree as it is now. Whole tiles are handed out once: who takes a snapshot writes it. */
+  snapshot(): TreeSnapshot {
+    const files = this.#whole;
+    const obsolete = this.#obsolete;
+    this.#whole = [];
+    this.#obsolete = [];
+    for (const [level, { index, count, hashes }] of this.#open.entries()) {
+      if (count === 0) continue;
+      const path = join(this.folder, tilePath({ level, index, width: count }));
+      files.push([path, Buffer.from(hashes.subarray(0, count * HASH_BYTES))]);
+    }
+    if (this.#bundle.length > 0) {
+      const index = Math.floor(this.size / TILE_WIDTH);
+      const path = join(this.folder, tilePath({ level: 'entries', index, width: this.#bundle.length }));
+      files.push([path, encodeBundle(this.#bundle)]);
+    }
+    return { size: this.size, root: this.#frontier.root(), files, obsolete };
+  }
+
+  readonly #keep = (level: number, _index: number, node: Uint8Array): void => {
+    if (level % TILE_HEIGHT !== 0) return;
+    const tile = this.#tileAt(level / TILE_HEIGHT);
+    tile.hashes.set(node, tile.count * HASH_BYTES);
+    tile.count++;
+    if (tile.count < TILE_WIDTH) return;
+    const name = { level: level / TILE_HEIGHT, index: tile.index, width: TILE_WIDTH };
+    this.#whole.push([join(this.folder, tilePath(name)), Buffer.from(tile.hashes)]);
+    this.#obsolete.push(join(this.folder, `${tilePath(name)}.p`));
+    tile.index++;
+    tile.count = 0;
+  };
+
+  #tileAt(level: number): OpenTile {
+    while (this.#open.length <= level)
+      this.#open.push({ index: 0, count: 0, hashes: Buffer.alloc(TILE_WIDTH * HASH_BYTES) });
+    return this.#open[level]!;
+  }
+}
+
+/**
+ * Does the tree on disk, as of `to`, begin with the tree `from`? Reads the tiles, not the memory of the writer.
+ * Nothing published yet (null) agrees with everything.
+ */
+export function growsFrom(folder: string, from: Checkpoint | null, to: { size: number; root: Uint8Array }): boolean {
+  if (!from || from.size === 0) return true;
+  if (from.size > to.size) return false;
+  const proof = consistencyProof(from.size, to.size, nodesOnDisk(folder, to.size));
+  return verifyConsistency({ from: from.size, to: to.size, fromRoot: from.root, toRoot: to.root, proof });
+}
+
+/** Subtree hashes out of the tiles of a tree of at least `size` leaves. Throws when a tile is missing or short. */
+export function nodesOnDisk(folder: string, size: number): NodeAt {
+  const read = new Map<string, Buffer>();
+  return nodesFromTiles((level, index) => {
+    const name = { level, index, width: tileWidthAt(size, level, index) };
+    const path = tilePath(name);
+    const known = read.get(path);
+    if (known) return known;
+    const tile = readTile(folder, name);
+    read.set(path, tile);
+    return tile;
+  });
+}
+
+function readTile(folder: string, name: TileName & { readonly level: number }): Buffer {
+  return readPrefix(folder, name).subarray(0, name.width * HASH_BYTES);
+}
+
+/** The partial tile asked for, or the whole one that took its place. */
+function readPrefix(folder: string, name: TileName): Buffer {
+  const path = join(folder, tilePath(name));
+  return readFileSync(existsSync(path) ? path : join(folder, tilePath({ ...name, width: TILE_WIDTH })));
+}
