@@ -7,6 +7,7 @@ import {
   type AuthenticationSettings,
   authenticationSettings,
   checkListeners,
+  developmentIssuerSettings,
   metadataPaths,
   openAuthentication,
   resourceMetadata,
@@ -15,7 +16,7 @@ import { authorizationSettings, openAuthorization } from './controls/authorizati
 import { errorsSettings, openErrors } from './controls/errors/index.ts';
 import { limitsSettings, openLimits } from './controls/limits/index.ts';
 import { openRedaction, redactionSettings } from './controls/redaction/index.ts';
-import { openRegistry, registrySettings } from './controls/registry/index.ts';
+import { endpointOf, openRegistry, registrySettings } from './controls/registry/index.ts';
 import { openTransport, type Transport, transportSettings } from './controls/transport/index.ts';
 import { openValidation, validationSettings } from './controls/validation/index.ts';
 import type { Call, Now, Principal, Target } from './core/call.ts';
@@ -45,7 +46,7 @@ export interface GatewritOptions {
   /** Public base URLs of the two listeners, without a final slash, e.g. `https://localhost:8443`. */
   readonly urls: { readonly public: string; readonly admin: string };
   /** The embedded issuer, in development only. */
-  readonly development: { readonly issuer: string; readonly jwks: string } | null;
+  readonly development: { readonly issuer: string } | null;
   readonly clock: () => Now;
   readonly log: Log;
   /** The audit log cannot go on: the process must end (audit.md 3.3). */
@@ -112,6 +113,7 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
   closing.push(() => store.close());
   const ephemeral = openEphemeralMemory();
   const inFlight = new InFlight();
+  let failed = false;
 
   const audit = await openAudit({
     settings: readSection('audit', auditSettings, configuration.section('audit')),
@@ -120,7 +122,10 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
     store,
     deployment: listen.deployment,
     replica: `${listen.node}-0`,
-    onFatal: options.onFatal,
+    onFatal: (error) => {
+      failed = true;
+      options.onFatal(error);
+    },
   });
   closing.push(() => audit.close());
 
@@ -156,7 +161,7 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
     settings: readSection('approval', approvalSettings, configuration.section('approval')),
     store,
     vault: audit.vault,
-    records: audit,
+    records: { record: ({ kind, meta, ...whose }) => audit.record({ kind: 'approval', ...whose, approval: String(meta['id']), meta: { event: kind, ...meta } }) },
     mac: openSymmetricKeys(keys, 'approval-mac'),
   });
   const sweep = setInterval(() => void approval.sweep(clock()).catch((cause) => log.error('expired approvals could not be swept', {}, cause)), SWEEP_MS);
@@ -175,6 +180,7 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
     schemas: validation.schemas,
     scopes: { accepts: (scopes) => authorization.catalogue.accepts(scopes) },
     admin: operations,
+    endpoints: endpointsOf(configuration),
     records: { record: (event) => log.warn(`registry: ${event.text}`, { kind: event.event, server: event.server, target: event.target, code: event.code }) },
     info: { name: 'gatewrit', version: '0.1.0' },
     now: clock().utc,
@@ -193,7 +199,9 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
     await Promise.all([...servers.values()].map((server) => server.close()));
   });
   for (const [name, settings] of Object.entries(configuration.upstreams)) {
-    servers.set(name, openServer(name, serverSettings(settings, configuration, home), { clock, log, onListChanged: () => void watch.look(name) }));
+    // Until it has been compared again, nothing of a server that says it changed or went away is served.
+    const again = () => watch.lost(name);
+    servers.set(name, openServer(name, serverSettings(settings, configuration, home), { clock, log, onChanged: again, onEnded: again }));
   }
 
   const visible = (principal: Principal, target: Target) => authorization.visible(principal, target) !== 'hidden';
@@ -255,7 +263,7 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
     resources,
     scopes: [...authorization.catalogue.scopes.keys()],
     quarantined: () => registry.quarantined(),
-    healthy: () => audit.healthy(),
+    healthy: () => !failed,
     lookAtServers: () => watch.start(readSection('registry', registrySettings, configuration.section('registry')).observeEverySeconds),
     async reload() {
       await authorization.reload();
@@ -267,10 +275,10 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
 }
 
 /** In development the one issuer is the embedded one; anywhere else settings name them. */
-function developmentIssuer({ configuration, development }: GatewritOptions) {
+function developmentIssuer({ configuration, development, home }: GatewritOptions) {
   const raw = (configuration.section('authentication') ?? {}) as Record<string, unknown>;
   if (!development) return readSection('authentication', authenticationSettings, raw);
-  const embedded = { issuer: development.issuer, jwks: development.jwks, typ: ['at+jwt'] };
+  const embedded = developmentIssuerSettings(home, development.issuer);
   return readSection('authentication', authenticationSettings, { ...raw, issuers: [embedded, ...((raw['issuers'] as unknown[]) ?? [])] });
 }
 
@@ -292,6 +300,11 @@ function serverSettings(settings: UpstreamSettings, configuration: Configuration
   return {
     http: { url, ca: ca ? configuration.path(ca) : undefined, authorization: authorization ? openSecret(authorization).toString().trim() : undefined, maxConnections },
   };
+}
+
+/** Where each server is reached, in the form a manifest may bind itself to. */
+function endpointsOf(configuration: Configuration): ReadonlyMap<string, string> {
+  return new Map(Object.entries(configuration.upstreams).map(([name, settings]) => [name, endpointOf('stdio' in settings ? settings.stdio : settings.http)]));
 }
 
 /** Refusals are ordinary; what was thrown inside is for the operator. Neither line holds a value of the call. */

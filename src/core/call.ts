@@ -1,4 +1,4 @@
-import type { Refusal } from './stage.ts';
+import type { Refusal } from './refusal.ts';
 
 /**
  * What a call carries, on one page. A call arrives with a head and a body nobody has read yet; each stage of
@@ -25,7 +25,7 @@ export interface Head {
   /** Path of the request target, undecoded, without the query. */
   readonly path: string;
   readonly query: string;
-  /** Lower-case names; the first value where a name was repeated. Check `repeated` before trusting one. */
+  /** Lower-case names; where a name was repeated node joins or drops values: trust one only after transport.head, or read `rawHeaders`. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Names and values alternating, exactly as sent. */
   readonly rawHeaders: readonly string[];

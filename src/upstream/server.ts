@@ -21,6 +21,8 @@ export interface ServerOptions {
   readonly log: Log;
   /** Told when the server says that a list of its changed: its definitions must be looked at again. */
   readonly onListChanged: () => void;
+  /** Told when a session ended by itself: whoever answers next must be looked at again. */
+  readonly onEnded: () => void;
 }
 
 /** A stale "legacy" never corrects itself, because an upgraded server still answers `initialize` (protocol.md 1.1). */
@@ -73,6 +75,7 @@ export class UpstreamServer {
     if (incoming.status === 404 && session.sessionId) {
       // The legacy session ended at the server; the call was refused there, the next one opens a new session.
       this.#session = null;
+      this.#options.onEnded();
       return new WireFault('unavailable', false, 'the session ended at the server');
     }
     const answer = readAnswer(incoming, id);
@@ -146,7 +149,9 @@ export class UpstreamServer {
     const wire: Wire = this.#options.dial((reason) => {
       if (this.#session?.wire !== wire) return;
       this.#session = null;
-      if (!this.#closed) this.#options.log.warn('upstream ended', { server: this.name, reason });
+      if (this.#closed) return;
+      this.#options.log.warn('upstream ended', { server: this.name, reason });
+      this.#options.onEnded();
     });
     return wire;
   }

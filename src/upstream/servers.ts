@@ -29,14 +29,15 @@ const CONNECT_TIMEOUT_MS = 5_000;
 export function openServer(
   name: string,
   settings: ServerSettings,
-  options: { clock: () => Now; log: Log; onListChanged: (name: string) => void },
+  options: { clock: () => Now; log: Log; onChanged: () => void; onEnded: () => void },
 ): UpstreamServer {
   const { clock, log } = options;
   return new UpstreamServer({
     name,
     clock,
     log,
-    onListChanged: () => options.onListChanged(name),
+    onListChanged: options.onChanged,
+    onEnded: options.onEnded,
     carrier: 'stdio' in settings ? 'stdio' : 'http',
     dial: (onEnd) =>
       'stdio' in settings

@@ -4,6 +4,11 @@ import type { Log } from '../core/log.ts';
 import type { UpstreamServer } from '../upstream/server.ts';
 import { WireFault } from '../upstream/wire.ts';
 
+/** Wait before looking again at a server that was lost for the n-th time. */
+const RETRY_MS = [0, 500, 2_000, 10_000, 30_000];
+/** After this long without a loss the next one counts as the first. */
+const CALM_MS = 60_000;
+
 /**
  * Compares every live server with its pins: at the start, at every change notice, and again and again. What differs is
  * quarantined by the registry; a server that cannot be asked keeps what was observed of it, its calls fail by themselves.
@@ -14,7 +19,14 @@ export class ServerWatch {
   readonly #clock: () => Now;
   readonly #log: Log;
   readonly #looking = new Map<string, Promise<void>>();
+  /** Servers that changed while a look was running: that look may have seen the old state. */
+  readonly #again = new Set<string>();
+  /** How often in a row a server was lost, and when last (ms monotonic). */
+  readonly #losses = new Map<string, number>();
+  readonly #calmSince = new Map<string, number>();
+  readonly #retries = new Set<NodeJS.Timeout>();
   #timer: NodeJS.Timeout | null = null;
+  #stopped = false;
 
   constructor(parts: { servers: ReadonlyMap<string, UpstreamServer>; registry: Registry; clock: () => Now; log: Log }) {
     this.#servers = parts.servers;
@@ -34,13 +46,41 @@ export class ServerWatch {
     await Promise.all([...this.#servers.keys()].map((name) => this.look(name)));
   }
 
-  /** One look at a time per server; whoever asks meanwhile shares it. */
+  /**
+   * A server says it changed, or its session ended: nothing of it is served until it has been compared again. The first
+   * look comes at once; a server that keeps going away is asked at growing intervals.
+   */
+  lost(name: string): void {
+    if (this.#stopped) return;
+    this.#registry.forget(name);
+    const losses = this.#losses.get(name) ?? 0;
+    this.#losses.set(name, losses + 1);
+    this.#calmSince.set(name, this.#clock().mono);
+    const retry = setTimeout(() => {
+      this.#retries.delete(retry);
+      void this.look(name);
+    }, RETRY_MS[Math.min(losses, RETRY_MS.length - 1)]);
+    retry.unref();
+    this.#retries.add(retry);
+  }
+
+  /** One look at a time per server. Who asks meanwhile gets a look that began after he asked. */
   look(name: string): Promise<void> {
     const running = this.#looking.get(name);
-    if (running) return running;
-    const look = this.#look(name).finally(() => this.#looking.delete(name));
+    if (running) {
+      this.#again.add(name);
+      return running;
+    }
+    const look = this.#lookUntilStill(name).finally(() => this.#looking.delete(name));
     this.#looking.set(name, look);
     return look;
+  }
+
+  async #lookUntilStill(name: string): Promise<void> {
+    do {
+      this.#again.delete(name);
+      await this.#look(name);
+    } while (this.#again.has(name) && !this.#stopped);
   }
 
   async #look(name: string): Promise<void> {
@@ -50,6 +90,8 @@ export class ServerWatch {
       const live = await server.introspect();
       if (live instanceof WireFault) return this.#log.warn('upstream cannot be looked at', { server: name, reason: live.evidence });
       this.#registry.observe(name, live, this.#clock());
+      const age = this.#clock().mono - (this.#calmSince.get(name) ?? 0);
+      if (age > CALM_MS) this.#losses.delete(name);
     } catch (cause) {
       // What cannot be compared is not served: its pins wait until a look succeeds.
       this.#registry.forget(name);
@@ -58,6 +100,8 @@ export class ServerWatch {
   }
 
   stop(): void {
+    this.#stopped = true;
     if (this.#timer) clearInterval(this.#timer);
+    for (const retry of this.#retries) clearTimeout(retry);
   }
 }

@@ -97,7 +97,7 @@ const APPROVAL = `// What must happen besides. A rule with @obligation grants no
 @id("destructive-needs-approval")
 @description("A person approves every destructive call.")
 @obligation("approval")
-@rule("destructive-needs-approval")
+@rule("destructive")
 permit (principal, action == Action::"call_tool", resource)
 when { resource.effect == "destructive" };
 `;

@@ -25,11 +25,12 @@ export function encodeReply(call: Call, reply: Reply): WireAnswer {
 }
 
 /** The caller's request id, byte for byte, or null when none was read. */
-function idBytes(call: Call): Uint8Array {
+function idBytes(call: Call, refusal?: Refusal): Uint8Array {
   const message = call.message;
-  if (!message?.spans.id) return Buffer.from('null');
+  if (!message?.spans.id) return refusal?.facts.requestId ?? NO_ID;
   return message.bytes.subarray(message.spans.id.start, message.spans.id.end);
 }
+const NO_ID = Buffer.from('null');
 
 /**
  * A refusal as the table says. `authorization.unknown` is byte-identical whatever was asked for: it bears no name and
@@ -39,7 +40,8 @@ export function encodeRefusal(call: Call, refusal: Refusal): WireAnswer {
   const row: WireRow = REFUSALS[refusal.code];
   const facts = refusal.facts;
   const retryAfter = facts.retryAfterMs === undefined ? 0 : Math.max(1, Math.ceil(facts.retryAfterMs / 1000));
-  const id = idBytes(call).toString();
+  const idLexeme = idBytes(call, refusal);
+  const id = Buffer.from(idLexeme).toString();
   if (row.form === 'tool' && call.message?.method === 'tools/call') {
     return {
       status: row.status,
@@ -49,7 +51,7 @@ export function encodeRefusal(call: Call, refusal: Refusal): WireAnswer {
   }
   const known = refusal.code === 'authorization.unknown' ? {} : { code: row.word, correlationId: call.id };
   const data = { ...known, ...approvalFacts(refusal), ...facts.data, ...(facts.path ? { path: facts.path } : {}) };
-  const hasId = call.message?.spans.id !== null && call.message !== undefined;
+  const hasId = idLexeme !== NO_ID;
   const error = { code: row.rpc, message: facts.text ?? row.text, ...(Object.keys(data).length > 0 ? { data } : {}) };
   return {
     status: row.status,

@@ -88,7 +88,7 @@ test('explain names the rules that decide, and ends with 1 when the call would b
   ];
   const allowed = await run(...asked, '--scope', 'jira:write');
   assert.equal(allowed.code, 0);
-  assert.match(allowed.out, /needs an approval by rule "destructive-needs-approval"/);
+  assert.match(allowed.out, /needs an approval by rule "destructive"/);
   assert.match(allowed.out, /\* permit {6}use-with-every-scope {2}10-use\.cedar:4/);
   const refused = await run(...asked, '--json');
   const { verdict, visibility, scopes } = JSON.parse(refused.out);

@@ -163,7 +163,7 @@ async function draft(options: Options, io: Io): Promise<number> {
   const { openServer } = await import('../../upstream/servers.ts');
   const { WireFault } = await import('../../upstream/wire.ts');
   const clock = () => ({ utc: Date.now(), mono: performance.now() });
-  const live = openServer(server, settings, { clock, log: silentLog, onListChanged: () => {} });
+  const live = openServer(server, settings, { clock, log: silentLog, onChanged: () => {}, onEnded: () => {} });
   try {
     const definitions = await live.introspect();
     if (definitions instanceof WireFault) {

@@ -94,7 +94,7 @@ async function start({ file, home, log: level, json, io }: StartOptions): Promis
       configuration,
       home,
       urls,
-      development: issuer ? { issuer: issuer.url, jwks: `file:${join(home, 'keys', 'issuer.pub.jwks')}` } : null,
+      development: issuer ? { issuer: issuer.url } : null,
       clock,
       log,
       onFatal: (error) => {
