@@ -122,7 +122,7 @@ export const publicIp = fc
   .map((octets) => octets.join('.'));
 export const publicIp6 = fc
   .tuple(from('123456789abcdef', 4), from('123456789abcdef', 3))
-  .map(([a, b]) => `2001:db8:${a}::${b}`);
+  .chain(([a, b]) => fc.constantFrom(`2001:db8:${a}::${b}`, `2001:db8:0:1:${a}:2:3:${b}`, `2a00::${a}`));
 export const wrongIp = fc.constantFrom(
   '256.1.1.1',
   '1.2.3',

@@ -8,7 +8,12 @@ export const CARD_WORDS =
   /\b(?:cards?|visa|mastercard|amex|maestro|discover|diners|jcb|unionpay|cc|ccn|pan|credit|debit|kreditkarte|karte|carte|tarjeta|kreditkort)\b/;
 export const SSN_WORDS = /\b(?:ssn|social ?security|social|soc sec|tin|itin|taxpayer)\b/;
 export const PHONE_WORDS =
-  /\b(?:phones?|telephones?|tel|mobiles?|cell|cellphone|fax|call|calls|calling|dial|desk|sms|whatsapp|hotline|voicemail|landline|reach|ring|texting|answering|messages?|registered|telefon|telefonnummer|handy|mobil|rufnummer|anruf|telephone|portable|telefono|movil|msisdn|gsm|helpline|pager|switchboard)\b/;
+  /\b(?:phones?|telephones?|tel|mobiles?|cell|cellphone|fax|sms|whatsapp|hotline|voicemail|landline|telefon|telefonnummer|handy|mobil|rufnummer|portable|telefono|movil|msisdn|gsm|helpline|pager|switchboard|dial)\b/;
+/** Verbs of telephoning: enough for a number written like one; a bare row of digits needs the whole phrase before it. */
+export const PHONE_VERBS =
+  /\b(?:call|calls|calling|called|reach|reached|ring|texting|answering|messages?|registered|anruf|anrufen|appeler|llamar)\b/;
+export const PHONE_PHRASE =
+  /\b(?:call|calls|calling|called|reach|reached|ring|text|texting|answering|messages?|registered|contact)(?: [a-z']{1,12}){0,3} (?:at|on|to|number|line)[ :]{0,2}$|\bcall(?: me| us| him| her| them| back)?[ :]{1,2}$/;
 /** Words that name a place or a person as often as a telephone: only right before the number. */
 export const PHONE_LABELS =
   /\b(?:office|desk|contact|home|work|number|direct|main|front desk|assistant)[\s:.\-(#]{1,3}$/;

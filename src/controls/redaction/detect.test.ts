@@ -103,6 +103,7 @@ test('disguised values are found: other digits, zero-width characters, percent-e
     ['4111\u00a01111\u00a01111\u00a01111', 'CREDIT_CARD'],
     ['𝟒𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏', 'CREDIT_CARD'],
     ['٤١١١١١١١١١١١١١١١', 'CREDIT_CARD'],
+    ['4111\u001b[1m1111\u001b[0m11111111', 'CREDIT_CARD'],
     ['jane%40example.org', 'EMAIL'],
     ['jane＠example.org', 'EMAIL'],
     ['ja\u00adne@exam\u2060ple.org', 'EMAIL'],
@@ -129,6 +130,7 @@ test('credentials in URLs and connection strings are found without the host', ()
 test('a password is found by what announces it, and a sentence about passwords is left', () => {
   const shown = (text: string) => found(text).map((one) => text.slice(one.start, one.end));
   assert.deepEqual(shown('password=hunter2!'), ['hunter2!']);
+  assert.deepEqual(shown('x=1&password=a&b2c3d4&y=2'), ['a&b2c3d4']);
   assert.deepEqual(shown('db_password: "s3cr3tpw"'), ['s3cr3tpw']);
   assert.deepEqual(shown('the password is hunter2.'), ['hunter2']);
   assert.deepEqual(shown('api_key = 9f8e7d6c5b4a39281706'), ['9f8e7d6c5b4a39281706']);

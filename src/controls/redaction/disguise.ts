@@ -1,3 +1,5 @@
+import { ANSI } from './hidden-text.ts';
+
 /**
  * Undoes what hides a value from detectors but not from a reader: zero-width characters inside it, full-width and
  * other scripts' digits, typographic dashes and spaces, percent-encoding. Works on a copy with offsets back into the text.
@@ -10,6 +12,8 @@ export interface View {
 
 /** Characters without width or meaning inside a value, bidi controls, variation selectors and tags among them. */
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
+/** Begins a terminal escape: colours stand inside and around values. */
+const ESCAPE = /[\u001B\u009B\u009D]/u;
 const SPACE = /[\u00A0\u2000-\u200A\u202F\u205F\u3000]/u;
 const DASH = /[\u2010-\u2015\u2212\uFE58\uFE63\uFF0D]/u;
 const COMPATIBLE = /[\uFE50-\uFE6B\uFF01-\uFF5E]|(?![0-9])\p{Nd}/u;
@@ -17,11 +21,19 @@ const ANY = new RegExp([INVISIBLE, SPACE, DASH, COMPATIBLE].map((part) => part.s
 
 /** The text as a reader sees it; null when that is the text itself. */
 export function undisguise(text: string): View | null {
-  if (!ANY.test(text)) return null;
+  if (!ANY.test(text) && !ESCAPE.test(text)) return null;
+  const escapes = ESCAPE.test(text) ? [...text.matchAll(ANSI)] : [];
+  let cut = 0;
   let out = '';
   const starts: number[] = [];
   const ends: number[] = [];
   for (let at = 0; at < text.length; ) {
+    const escaped = escapes[cut];
+    if (escaped !== undefined && at >= escaped.index) {
+      at = escaped.index + escaped[0].length;
+      cut++;
+      continue;
+    }
     const point = text.codePointAt(at)!;
     const width = point > 0xffff ? 2 : 1;
     const plain = point < 0x80 ? text[at]! : plainForm(text.slice(at, at + width), point);

@@ -54,6 +54,7 @@ CLASS[0x2d] = DASH;
 CLASS[0x40] = SIGN_AT;
 CLASS[0x25] = SIGN_PERCENT;
 CLASS[0x5c] = BACKSLASH;
+CLASS[0x1b] = HIGH;
 
 /** Flags of what bytes[start, end) may hold; 0 means: nothing a detector could find. */
 export function features(bytes: Uint8Array, start: number, end: number): number {
@@ -184,6 +185,8 @@ function isDisguise(bytes: Uint8Array, at: number): boolean {
   const second = bytes[at + 1]!;
   const third = bytes[at + 2]!;
   switch (bytes[at]) {
+    case 0x1b: // a terminal escape; only in text that is no JSON
+      return true;
     case 0xc2: // C1 controls, no-break space, soft hyphen
       return second <= 0xa0 || second === 0xad;
     case 0xcd: // combining grapheme joiner

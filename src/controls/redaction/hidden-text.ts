@@ -5,7 +5,7 @@ const TAGS = /[\u{E0000}-\u{E007F}]+/gu;
 /** The three flags of Unicode that are written with tags: England, Scotland, Wales. */
 const FLAGS = new Set(['gbeng', 'gbsct', 'gbwls']);
 /** CSI and OSC sequences and lone C1 introducers; bounded, so that a start without an end costs little. */
-const ANSI =
+export const ANSI =
   /(?:\u001B\[|\u009B)[0-?]{0,32}[ -/]{0,8}[@-~]|(?:\u001B\]|\u009D)[^\u0007\u001B\u009C]{0,2048}(?:\u0007|\u001B\\|\u009C)|\u001B[ -/]{0,4}[0-~]|[\u001B\u009B\u009D]/gu;
 const BIDI = /[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]+/gu;
 const ZERO_WIDTH = /[\u00AD\u200B\u2060-\u2064\uFEFF]+|(?<=[!-~])[\u200C\u200D]+(?=[!-~])|[\u{E0100}-\u{E01EF}]+/gu;

@@ -218,6 +218,19 @@ test('a replaced value that breaks the output schema refuses the answer instead'
   assert.equal(asked.length, 1, 'only a changed structured result is checked');
 });
 
+test('coloured terminal output keeps its words and loses values and colours', () => {
+  const left = reply(
+    open(),
+    replying({ text: '\u001b[32mjane@example.org\u001b[0m paid with \u001b[1m4111111111111111\u001b[0m' }),
+  );
+  assert.match(parse(left.bytes).text, /^\[EMAIL:[A-Z2-7]{16}\] paid with \[CREDIT_CARD:[A-Z2-7]{16}\]$/);
+});
+
+test('a secret that only shows after hidden text was cut out refuses the answer', () => {
+  const refused = open().stages.reply.run(replying({ text: 'AKIAIOSFODNN7%45\u{E0041}XAMPLE' }), NOW);
+  assert.ok(refused instanceof Refusal && refused.code === 'redaction.blocked' && refused.facts.path === '/text');
+});
+
 test('observe reports and changes nothing; the profile none reads nothing; an unknown profile stops', () => {
   const call = replying({ mail: CANARY, key: SECRET });
   const observed = reply(open({ mode: 'observe' }), call);

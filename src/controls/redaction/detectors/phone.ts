@@ -1,5 +1,14 @@
 import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js/min';
-import { after, before, OTHER_NUMBER, PHONE_LABELS, PHONE_WORDS, PHONE_WORDS_AFTER } from '../context.ts';
+import {
+  after,
+  before,
+  OTHER_NUMBER,
+  PHONE_LABELS,
+  PHONE_PHRASE,
+  PHONE_VERBS,
+  PHONE_WORDS,
+  PHONE_WORDS_AFTER,
+} from '../context.ts';
 import { type Cluster, type Group, isDigit } from '../digits.ts';
 import type { Found, Place } from '../types.ts';
 
@@ -9,7 +18,7 @@ const MAX = 15;
 const MAX_PARSES = 256;
 
 /**
- * Telephone numbers: with + when country and length fit (reserved ranges too), in North American writing when valid, bare only
+ * Telephone numbers: with + when country and length fit (reserved ranges too), in North American writing, bare only
  * beside a word for telephone.
  * @param regions countries whose national writing is tried for the token, so that both writings give one token
  */
@@ -49,13 +58,13 @@ function phoneFrom(
   if (windows.length === 0) return null;
   const plus = text[start] === '+' || (text[start] === '(' && text[start + 1] === '+');
   if (plus) return international(text, cluster, start, windows, place, plan);
-  const context = isBeside(text, start, cluster[windows[0]!]!.end, place);
+  const context = besides(text, start, cluster[windows[0]!]!.end, place);
   for (const last of windows) {
     const groups = cluster.slice(first, last + 1);
     const digits = groups.map((part) => part.digits).join('');
-    const shaped = northAmerican(text, start, groups) && valid(digits.replace(/^1(?=\d{10}$)/, ''), 'US', plan);
+    const shaped = northAmerican(text, start, groups);
     const known = place.known?.digits.has(digits) === true;
-    if (!shaped && !known && !(context && isPlausible(groups, digits))) continue;
+    if (!shaped && !known && !(isEnough(context, groups) && isPlausible(groups, digits))) continue;
     const rule = shaped ? 'phone.national' : 'phone.context';
     const end = withExtension(text, groups.at(-1)!.end);
     const value = e164(digits, plan) ?? digits;
@@ -85,7 +94,7 @@ function international(
   // No plan knows it, but a word beside it says what it is.
   const last = windows[0]!;
   const end = cluster[last]!.end;
-  if (!isBeside(text, start, end, place)) return null;
+  if (besides(text, start, end, place) === 'nothing') return null;
   const value = text.slice(lead, end).replace(/[^\d+]/g, '');
   const stop = withExtension(text, end);
   return {
@@ -132,17 +141,21 @@ function endsAlone(text: string, end: number): boolean {
   return !(/[.:,]/.test(after) && isDigit(text.charCodeAt(end + 1)));
 }
 
-function isBeside(text: string, start: number, end: number, place: Place): boolean {
-  if (PHONE_WORDS.test(place.names) && !/\b(?:id|message|count|type|code)\b/.test(place.names)) return true;
+/** What stands around the number: a word for telephone, a verb of telephoning, or nothing of the kind. */
+type Beside = 'word' | 'verb' | 'nothing';
+
+function besides(text: string, start: number, end: number, place: Place): Beside {
+  if (PHONE_WORDS.test(place.names) && !/\b(?:id|message|count|type|code)\b/.test(place.names)) return 'word';
   const lead = before(text, start);
-  if (OTHER_NUMBER.test(lead)) return false;
-  // The words of this line and the end of the line before it (`Phone:\n…`).
-  return (
-    PHONE_WORDS.test(lead) ||
-    PHONE_LABELS.test(lead) ||
-    PHONE_WORDS_AFTER.test(after(text, end)) ||
-    PHONE_WORDS.test(place.before)
-  );
+  if (OTHER_NUMBER.test(lead)) return 'nothing';
+  if (PHONE_WORDS.test(lead) || PHONE_LABELS.test(lead) || PHONE_PHRASE.test(lead)) return 'word';
+  if (PHONE_WORDS_AFTER.test(after(text, end)) || PHONE_WORDS.test(place.before)) return 'word';
+  return PHONE_VERBS.test(lead) ? 'verb' : 'nothing';
+}
+
+/** Beside a verb only a number that is written like one: "processed 1234567 calls, 7654321 left" counts things. */
+function isEnough(beside: Beside, groups: readonly Group[]): boolean {
+  return beside === 'word' || (beside === 'verb' && groups.length > 1);
 }
 
 /** (201) 555-0123, 201-555-0123, 201.555.0123, with or without a leading 1. */
@@ -151,7 +164,7 @@ function northAmerican(text: string, start: number, groups: readonly Group[]): b
     .map((group) => group.digits.length)
     .join('-')
     .replace(/^1-(?=3-)/, '');
-  if (parts !== '3-3-4') return false;
+  if (parts !== '3-3-4' || !/^[2-9]/.test(groups.at(-3)!.digits)) return false;
   const [, second, third] = groups.slice(-3);
   if (text[start] === '(') return /^\) ?$/.test(second!.gap) && /^[-. ]$/.test(third!.gap);
   return /^[-.]$/.test(third!.gap) && second!.gap === third!.gap;
@@ -177,11 +190,6 @@ function isDate([a, b, c]: readonly Group[]): boolean {
     Number(b.digits) <= 31 &&
     Number(last) <= 31
   );
-}
-
-function valid(digits: string, region: string, plan: Plan): boolean {
-  if (plan.left-- <= 0) return true;
-  return parsePhoneNumberFromString(digits, region as CountryCode)?.isValid() === true;
 }
 
 function e164(digits: string, plan: Plan): string | null {

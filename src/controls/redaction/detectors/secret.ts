@@ -10,7 +10,7 @@ const NOT_SECRET =
   /\b(?:next|prev|previous|page|continuation|sync|cursor|progress|cancel|csrf|hint|policy|length|count|type|name|id|url|public|primary|foreign|sort|partition|expires|max|min|total)\b/;
 
 const ASSIGNMENT =
-  /(password|passwd|passwort|kennwort|passphrase|passcode|pwd|\bpass|secret|token|api[_ -]?key|apikey|access[_ -]?key|account[_ -]?key|secret[_ -]?key|auth[_ -]?token|credential|mot de passe|contraseña)["'\\]{0,3}\s{0,3}(?:[:=]{1,2}>?|=>|\bis\b|\blautet\b|\best\b|\bes\b)\s{0,3}["'\\]{0,3}([^\s"'\\,;&<>]{4,512})/gi;
+  /(password|passwd|passwort|kennwort|passphrase|passcode|pwd|\bpass|secret|token|api[_ -]?key|apikey|access[_ -]?key|account[_ -]?key|secret[_ -]?key|auth[_ -]?token|credential|mot de passe|contraseña)["'\\]{0,3}\s{0,3}(?:[:=]{1,2}>?|=>|\bis\b|\blautet\b|\best\b|\bes\b)\s{0,3}["'\\]{0,3}((?:[^\s"'\\,;&<>]|&(?![A-Za-z_.-]{1,40}=)){4,512})/gi;
 const SCHEME = /\b(Basic|Bearer)\s{1,3}([A-Za-z0-9+/=._~-]{8,4096})/g;
 
 const PASS = /(?:^| )pass$/;
