@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import * as values from '../../../test/redaction/values.ts';
-import { scanDocument, survivingSecret, type Treatment } from './document.ts';
+import { scanDocument, survivingSecret } from './document.ts';
 import { openTokeniser } from './token.ts';
+import type { Treatment } from './treatment.ts';
 
 const scale = Number(process.env['GATEWRIT_TEST_SCALE'] ?? 1);
 const seed = 20260728;

@@ -1,6 +1,7 @@
 import type { Finding } from '../../core/call.ts';
 import { detect, featuresOf, type Rules } from './detect.ts';
-import { replaceIn, scanDocument } from './document.ts';
+import { scanDocument } from './document.ts';
+import { replaceIn } from './replace.ts';
 import type { RedactionSettings } from './settings.ts';
 import { marker } from './token.ts';
 import { type Found, NO_PLACE } from './types.ts';

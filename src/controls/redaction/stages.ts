@@ -3,9 +3,11 @@ import type { KeyPairOf, SymmetricKey } from '../../core/crypto/keys.ts';
 import { Refusal, type Stage, type Verdict } from '../../core/stage.ts';
 import { declaresSecret } from './declared.ts';
 import { type Depth, detect, featuresOf, isSecret, type Rules } from './detect.ts';
-import { replaceIn, type Scanned, scanDocument, survivingSecret, type Treatment } from './document.ts';
+import { type Scanned, scanDocument, survivingSecret } from './document.ts';
+import { replaceIn } from './replace.ts';
 import { PROFILES, type Profile, type RedactionSettings } from './settings.ts';
 import { openTokeniser } from './token.ts';
+import type { Treatment } from './treatment.ts';
 import { type Found, NO_PLACE } from './types.ts';
 
 /** Asked after a structured result was changed: does it still match what the tool promised? */
