@@ -1,0 +1,96 @@
+import type { Target } from '../../core/call.ts';
+import { InternalError } from '../../core/internal-error.ts';
+import { foldKey } from '../../core/mcp/key-names.ts';
+import { type Hint, hintFor } from './hint.ts';
+import type { Compiled, SchemaCompiler } from './schema.ts';
+
+/** Judges the arguments of one pinned definition. Null: they match. */
+export type ArgumentsJudge = (args: Readonly<Record<string, unknown>>) => Hint | null;
+
+/** Judges by definition digest, compiled at first use, the least recently used dropped first. */
+export class Definitions {
+  readonly #compiler: SchemaCompiler;
+  readonly #max: number;
+  readonly #judges = new Map<string, ArgumentsJudge>();
+
+  constructor(compiler: SchemaCompiler, max: number) {
+    this.#compiler = compiler;
+    this.#max = max;
+  }
+
+  /** @throws InternalError when the pinned definition cannot be enforced: it should not have been registered */
+  judgeOf(target: Target): ArgumentsJudge {
+    const key = `${target.kind} ${target.digest}`;
+    const known = this.#judges.get(key);
+    if (known !== undefined) {
+      this.#judges.delete(key);
+      this.#judges.set(key, known);
+      return known;
+    }
+    const judge = judgeFor(target, this.#compiler);
+    if (typeof judge === 'string') {
+      throw new InternalError('validation.schema_unusable', `${target.key}: ${judge}; review the manifest again`);
+    }
+    if (this.#judges.size >= this.#max) this.#judges.delete(this.#judges.keys().next().value!);
+    this.#judges.set(key, judge);
+    return judge;
+  }
+}
+
+function judgeFor(target: Target, compiler: SchemaCompiler): ArgumentsJudge | string {
+  if (target.kind === 'resource' || target.kind === 'template') return () => null;
+  if (target.kind === 'prompt') return promptJudge(target.definition['arguments']);
+  const schema = target.definition['inputSchema'];
+  if (schema === undefined) return 'the definition has no inputSchema';
+  const compiled = compiler.compile(schema);
+  return typeof compiled === 'string' ? compiled : schemaJudge(compiled, rootProperties(schema));
+}
+
+function schemaJudge(compiled: Compiled, declared: readonly string[]): ArgumentsJudge {
+  const disguised = disguiseOf(declared);
+  return (args) => {
+    const violation = compiled.violation(args);
+    if (violation !== null) return hintFor(violation, compiled.names, declared);
+    return disguised(args)
+      ? { path: '/', text: '/: has a member that differs from one of the schema only in case' }
+      : null;
+  };
+}
+
+/**
+ * Finds a member that a decoder without regard to case would take for a declared one (`Path` beside `path`): policy
+ * would read one value and the tool another. Judged at the root, where policy reads.
+ */
+function disguiseOf(declared: readonly string[]): (args: Readonly<Record<string, unknown>>) => boolean {
+  const exact = new Set(declared);
+  const folded = new Set(declared.map(foldKey));
+  return (args) => {
+    for (const name of Object.keys(args)) if (!exact.has(name) && folded.has(foldKey(name))) return true;
+    return false;
+  };
+}
+
+function rootProperties(schema: unknown): readonly string[] {
+  const properties = (schema as Readonly<Record<string, unknown>>)['properties'];
+  return typeof properties === 'object' && properties !== null ? Object.keys(properties) : [];
+}
+
+/** Prompts declare names only: all values are strings, nothing undeclared passes. */
+function promptJudge(declaration: unknown): ArgumentsJudge | string {
+  const list = declaration ?? [];
+  if (!Array.isArray(list) || !list.every((one) => typeof one?.name === 'string'))
+    return 'arguments is not a list of named arguments';
+  const names = new Set<string>(list.map((one) => one.name));
+  const required = list.filter((one) => one.required === true).map((one) => one.name as string);
+  const known = [...names].join(', ');
+  return (args) => {
+    for (const name of required)
+      if (!Object.hasOwn(args, name)) return { path: `/${name}`, text: `/${name}: required` };
+    for (const name of Object.keys(args)) {
+      if (!names.has(name))
+        return { path: '/', text: `/: has an argument the prompt does not declare (known: ${known})` };
+      if (typeof args[name] !== 'string') return { path: `/${name}`, text: `/${name}: must be string` };
+    }
+    return null;
+  };
+}
