@@ -9,13 +9,13 @@ import { InternalError, SettingsError } from '../../core/internal-error.ts';
 import type { FinalStage, Stage } from '../../core/stage.ts';
 import type { Store } from '../../core/store/store.ts';
 import { CheckpointKeys } from './checkpoints.ts';
+import type { RecordEvent } from './events.ts';
 import { type Files, makeFolder, Placer, systemFiles } from './files.ts';
 import { Integration, journalLeaf } from './integration.ts';
 import { Journal } from './journal.ts';
 import { Keyring } from './keyring.ts';
 import { type Entry, Ledger, type Placed, SYSTEM_TENANT, type TenantLog } from './ledger.ts';
 import { encodePayload } from './payload.ts';
-import type { RecordKind } from './record.ts';
 import { replay, unreported } from './recovery.ts';
 import type { AuditSettings } from './settings.ts';
 import { intentStage, outcomeStage, type StageParts } from './stages.ts';
@@ -23,24 +23,6 @@ import { StrangerBound } from './strangers.ts';
 import { growsFrom, nodesOnDisk, TiledTree } from './tree.ts';
 import { type Vault, vaultOf } from './vault.ts';
 import { lockWriter } from './writer-lock.ts';
-
-/** Acts of workflows that leave a record of their own. */
-export const EVENT_KINDS = ['approval', 'registry', 'settings', 'erasure', 'keys', 'operation'] as const;
-export type EventKind = (typeof EVENT_KINDS)[number] & RecordKind;
-
-export interface RecordEvent {
-  readonly kind: EventKind;
-  readonly tenant: string;
-  /** Whose key seals the payload (`Principal.key`); needed when there is one. */
-  readonly subject?: string;
-  /** Facts, never values of a call; goes into the sealed `meta` as canonical JSON. */
-  readonly meta: Readonly<Record<string, unknown>>;
-  readonly payload?: Uint8Array;
-  /** Earlier leaves of the same tenant's tree. */
-  readonly refs?: readonly number[];
-  /** Id of the approval this decides: the intent that uses it refers to this record. */
-  readonly approval?: string;
-}
 
 /** `leaf` is the index in the tenant's tree, which `refs` name; `index` the position in the journal. */
 export interface PlacedReceipt extends Receipt {
