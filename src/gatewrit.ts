@@ -21,7 +21,7 @@ import { openTransport, type Transport, transportSettings } from './controls/tra
 import { openValidation, validationSettings } from './controls/validation/index.ts';
 import type { Call, Now, Principal, Target } from './core/call.ts';
 import { type KeyFolder, openSymmetricKeys } from './core/crypto/keys.ts';
-import { runStages } from './core/flow.ts';
+import { type AnyStage, runStages } from './core/flow.ts';
 import { InFlight } from './core/in-flight.ts';
 import type { Log } from './core/log.ts';
 import { challengeFor } from './core/mcp/challenge.ts';
@@ -51,6 +51,8 @@ export interface GatewritOptions {
   readonly log: Log;
   /** The audit log cannot go on: the process must end (audit.md 3.3). */
   readonly onFatal: (error: Error) => void;
+  /** Only for `npm run bench`: puts a stop watch around each stage. It must answer as the stage would. */
+  readonly wrap?: (stage: AnyStage) => AnyStage;
 }
 
 export interface Gatewrit {
@@ -230,10 +232,12 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
     upstream: upstreamStage(servers, new InProcessOperations(new Map(operations.map((operation) => [operation.name, operation]))), emit),
     errors: errors.stage,
   };
-  const entry = entryFlow(stages).stages;
-  const calls = callFlow(stages).stages.slice(entry.length);
+  const { wrap = (stage: AnyStage) => stage } = options;
+  const entry = entryFlow(stages).stages.map((stage) => wrap(stage));
+  const calls = callFlow(stages).stages.slice(entry.length).map((stage) => wrap(stage));
   const lists = listFlow(stages).stages.slice(entry.length);
-  const ending = { reply: redaction.stages.reply, outcome: audit.stages.outcome };
+  const outcome = wrap(audit.stages.outcome as unknown as AnyStage) as unknown as typeof audit.stages.outcome;
+  const ending = { reply: redaction.stages.reply, outcome };
   let draining = false;
 
   async function handle(call: Call): Promise<{ answer: WireAnswer; challenge: string }> {
