@@ -61,12 +61,7 @@ test('a schema beyond its bounds is refused, not compiled', () => {
 
 test('a recursive schema that branches ends as a refusal, in no time', () => {
   const branch = { properties: { a: { $ref: '#' } } };
-  const schema = {
-    anyOf: [
-      { ...branch, required: ['x'] },
-      { ...branch, required: ['y'] },
-    ],
-  };
+  const schema = { allOf: [branch, branch] };
   let value: object = {};
   for (let i = 0; i < 40; i++) value = { a: value };
   const started = performance.now();
