@@ -51,26 +51,26 @@ export function stringLexeme(text: string, dice: readonly number[]): string {
 }
 
 const dice = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 4 });
-export const numberLexeme = fc.oneof(
+const numberLexeme = fc.oneof(
   fc.constantFrom('0', '-0', '1', '1.0', '1e0', '1E+2', '-12.5e-3', '9007199254740993', '0.1', '1e308', '1e-400'),
   fc.integer().map(String),
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => JSON.stringify(value)),
 );
 
-export interface Json {
+interface Json {
   readonly text: string;
   /** Member texts, for objects: what an edit may take out. */
   readonly members?: readonly { readonly name: string; readonly value: Json }[];
 }
 
-export const leaf: fc.Arbitrary<Json> = fc.oneof(
+const leaf: fc.Arbitrary<Json> = fc.oneof(
   fc.constantFrom('true', 'false', 'null').map((text) => ({ text })),
   numberLexeme.map((text) => ({ text })),
   fc.tuple(plainText, dice).map(([text, way]) => ({ text: stringLexeme(text, way) })),
 );
 
 /** An object text over given member values. */
-export function objectOf(name: fc.Arbitrary<string>, value: fc.Arbitrary<Json>, maxLength = 4): fc.Arbitrary<Json> {
+function objectOf(name: fc.Arbitrary<string>, value: fc.Arbitrary<Json>, maxLength = 4): fc.Arbitrary<Json> {
   const member = fc.record({ name, value, dice, pads: fc.tuple(blank, blank, blank, blank) });
   return fc.tuple(blank, fc.uniqueArray(member, { selector: (entry) => entry.name, maxLength })).map(([pad, list]) => ({
     text: `{${pad}${list.map((m) => `${m.pads[0]}${stringLexeme(m.name, m.dice)}${m.pads[1]}:${m.pads[2]}${m.value.text}${m.pads[3]}`).join(',')}}`,
