@@ -1,24 +1,23 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Configuration, UpstreamSettings } from './configuration.ts';
-import { approvalSettings, openApproval } from './controls/approval/index.ts';
-import { auditSettings, openAudit } from './controls/audit/index.ts';
+import type { Configuration } from './configuration.ts';
+import { endpointsOf, serverSettings } from './configured-servers.ts';
+import { openApproval } from './controls/approval/index.ts';
+import { openAudit } from './controls/audit/index.ts';
 import {
   type AuthenticationSettings,
-  authenticationSettings,
   checkListeners,
-  developmentIssuerSettings,
   metadataPaths,
   openAuthentication,
   resourceMetadata,
 } from './controls/authentication/index.ts';
-import { authorizationSettings, openAuthorization } from './controls/authorization/index.ts';
-import { errorsSettings, openErrors } from './controls/errors/index.ts';
-import { limitsSettings, openLimits } from './controls/limits/index.ts';
-import { openRedaction, redactionSettings } from './controls/redaction/index.ts';
-import { endpointOf, openRegistry, registrySettings } from './controls/registry/index.ts';
-import { openTransport, type Transport, transportSettings } from './controls/transport/index.ts';
-import { openValidation, validationSettings } from './controls/validation/index.ts';
+import { openAuthorization } from './controls/authorization/index.ts';
+import { openErrors } from './controls/errors/index.ts';
+import { openLimits } from './controls/limits/index.ts';
+import { openRedaction } from './controls/redaction/index.ts';
+import { openRegistry } from './controls/registry/index.ts';
+import { openTransport, type Transport } from './controls/transport/index.ts';
+import { openValidation } from './controls/validation/index.ts';
 import type { Call, Now, Principal, Target } from './core/call.ts';
 import { type KeyFolder, openSymmetricKeys } from './core/crypto/keys.ts';
 import { type AnyStage, runStages } from './core/flow.ts';
@@ -27,14 +26,14 @@ import type { Log } from './core/log.ts';
 import { challengeFor } from './core/mcp/challenge.ts';
 import { encodeRefusal, encodeReply, type WireAnswer } from './core/mcp/wire.ts';
 import { Refusal } from './core/stage.ts';
-import { openSecret, readSection } from './core/settings.ts';
 import { openEphemeralMemory } from './core/store/ephemeral-memory.ts';
 import { openMemoryStore } from './core/store/memory.ts';
 import { openSqliteStore } from './core/store/sqlite.ts';
-import { CALL_METHODS, callFlow, entryFlow, eventFlow, listFlow, type Stages } from './pipeline.ts';
+import { eventFlow, flowsAfterEntry, type Stages } from './pipeline.ts';
+import { readSections, weaknessesOf } from './sections.ts';
 import { InProcessOperations } from './upstream/in-process.ts';
 import type { UpstreamServer } from './upstream/server.ts';
-import { openServer, type ServerSettings, upstreamStage } from './upstream/servers.ts';
+import { openServer, upstreamStage } from './upstream/servers.ts';
 import { endCall } from './workflows/ending.ts';
 import { credentialAlive, eventEmitter, targetVisible } from './workflows/events.ts';
 import { ServerWatch } from './workflows/watch.ts';
@@ -64,6 +63,8 @@ export interface Gatewrit {
   readonly resources: { readonly mcp: string; readonly servers: ReadonlyMap<string, string>; readonly admin: string };
   /** Scopes of the catalogue. */
   readonly scopes: readonly string[];
+  /** What is relaxed, in words. */
+  readonly weak: readonly string[];
   /** What is withheld and why, for people. */
   readonly quarantined: () => readonly { server: string; name: string | null; text: string }[];
   /** Whether calls can be served now: the log is writable. */
@@ -97,7 +98,11 @@ export async function openGatewrit(options: GatewritOptions): Promise<Gatewrit> 
   }
 }
 
-async function compose(options: GatewritOptions, closing: (() => Promise<void> | void)[], close: () => Promise<void>): Promise<Gatewrit> {
+async function compose(
+  options: GatewritOptions,
+  closing: (() => Promise<void> | void)[],
+  close: () => Promise<void>,
+): Promise<Gatewrit> {
   const { configuration, home, clock, log, urls } = options;
   const { listen } = configuration;
   mkdirSync(home, { recursive: true, mode: 0o700 });
@@ -107,18 +112,22 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
     servers: new Map(Object.keys(configuration.upstreams).map((name) => [name, `${urls.public}/mcp/${name}`])),
     admin: `${urls.admin}/api`,
   };
-  const authenticationSection = developmentIssuer(options);
-  checkListeners(authenticationSection, [listen.public.host, listen.admin.host]);
-  const keys: KeyFolder = { folder: join(home, 'keys'), generate: authenticationSection.development };
+  const settings = readSections(options);
+  checkListeners(settings.authentication, [listen.public.host, listen.admin.host]);
+  const weak = weaknessesOf(settings, configuration);
+  const keys: KeyFolder = { folder: join(home, 'keys'), generate: settings.authentication.development };
 
-  const store = configuration.store.driver === 'memory' ? openMemoryStore() : openSqliteStore({ path: join(home, 'store', 'gatewrit.db') });
+  const store =
+    configuration.store.driver === 'memory'
+      ? openMemoryStore()
+      : openSqliteStore({ path: join(home, 'store', 'gatewrit.db') });
   closing.push(() => store.close());
   const ephemeral = openEphemeralMemory();
   const inFlight = new InFlight();
   let failed = false;
 
   const audit = await openAudit({
-    settings: readSection('audit', auditSettings, configuration.section('audit')),
+    settings: settings.audit,
     home,
     keys,
     store,
@@ -128,31 +137,42 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
       failed = true;
       options.onFatal(error);
     },
+    weak: () => weak,
+    clock,
   });
   closing.push(() => audit.close());
 
   const hosts = { public: [new URL(urls.public).host], admin: [new URL(urls.admin).host] };
   const transport = openTransport({
-    settings: readSection('transport', transportSettings, configuration.section('transport')),
+    settings: settings.transport,
     resources: {
-      resource: (listener, server) => (listener === 'admin' ? resources.admin : server === null ? resources.mcp : (resources.servers.get(server) ?? null)),
+      resource: (listener, server) =>
+        listener === 'admin'
+          ? resources.admin
+          : server === null
+            ? resources.mcp
+            : (resources.servers.get(server) ?? null),
       hosts: (listener) => hosts[listener],
     },
   });
 
   const limits = openLimits({
-    settings: readSection('limits', limitsSettings, configuration.section('limits')),
+    settings: settings.limits,
     ephemeral,
     facts: { verified: (call) => authentication.verified(call), inFlight: () => inFlight.size },
   });
   closing.push(() => limits.close());
-  const authentication = await openAuthentication({ settings: authenticationSection, home, failures: { failed() {} } });
+  const authentication = await openAuthentication({
+    settings: settings.authentication,
+    home,
+    failures: { failed() {} },
+  });
   closing.push(() => authentication.close());
 
-  const validation = openValidation({ settings: readSection('validation', validationSettings, configuration.section('validation')) });
+  const validation = openValidation({ settings: settings.validation });
 
   const authorization = await openAuthorization({
-    settings: readSection('authorization', authorizationSettings, configuration.section('authorization')),
+    settings: settings.authorization,
     folder: join(home, 'policy'),
     now: clock,
     report: (fault) => log.error('policy could not be evaluated', { code: fault.code }, fault),
@@ -160,13 +180,19 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
   closing.push(() => authorization.close());
 
   const approval = openApproval({
-    settings: readSection('approval', approvalSettings, configuration.section('approval')),
+    settings: settings.approval,
     store,
     vault: audit.vault,
-    records: { record: ({ kind, meta, ...whose }) => audit.record({ kind: 'approval', ...whose, approval: String(meta['id']), meta: { event: kind, ...meta } }) },
+    records: {
+      record: ({ kind, meta, ...whose }) =>
+        audit.record({ kind: 'approval', ...whose, approval: String(meta['id']), meta: { event: kind, ...meta } }),
+    },
     mac: openSymmetricKeys(keys, 'approval-mac'),
   });
-  const sweep = setInterval(() => void approval.sweep(clock()).catch((cause) => log.error('expired approvals could not be swept', {}, cause)), SWEEP_MS);
+  const sweep = setInterval(
+    () => void approval.sweep(clock()).catch((cause) => log.error('expired approvals could not be swept', {}, cause)),
+    SWEEP_MS,
+  );
   sweep.unref();
   closing.push(async () => {
     clearInterval(sweep);
@@ -175,7 +201,7 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
 
   const operations = Object.entries(approval.operations).map(([name, operation]) => ({ name, ...operation }));
   const registry = await openRegistry({
-    settings: readSection('registry', registrySettings, configuration.section('registry')),
+    settings: settings.registry,
     home,
     keys,
     seal: openSymmetricKeys(keys, 'state-seal'),
@@ -183,16 +209,24 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
     scopes: { accepts: (scopes) => authorization.catalogue.accepts(scopes) },
     admin: operations,
     endpoints: endpointsOf(configuration),
-    records: { record: (event) => log.warn(`registry: ${event.text}`, { kind: event.event, server: event.server, target: event.target, code: event.code }) },
+    records: {
+      record: (event) =>
+        log.warn(`registry: ${event.text}`, {
+          kind: event.event,
+          server: event.server,
+          target: event.target,
+          code: event.code,
+        }),
+    },
     info: { name: 'gatewrit', version: '0.1.0' },
     now: clock().utc,
   });
 
   const redaction = openRedaction({
-    settings: readSection('redaction', redactionSettings, configuration.section('redaction')),
+    settings: settings.redaction,
     keys: openSymmetricKeys(keys, 'redaction-token'),
   });
-  const errors = openErrors({ settings: readSection('errors', errorsSettings, configuration.section('errors')) });
+  const errors = openErrors({ settings: settings.errors });
 
   const servers = new Map<string, UpstreamServer>();
   const watch = new ServerWatch({ servers, registry, clock, log });
@@ -200,19 +234,27 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
     watch.stop();
     await Promise.all([...servers.values()].map((server) => server.close()));
   });
-  for (const [name, settings] of Object.entries(configuration.upstreams)) {
+  for (const [name, upstream] of Object.entries(configuration.upstreams)) {
     // Until it has been compared again, nothing of a server that says it changed or went away is served.
     const again = () => watch.lost(name);
-    servers.set(name, openServer(name, serverSettings(settings, configuration, home), { clock, log, onChanged: again, onEnded: again }));
+    servers.set(
+      name,
+      openServer(name, serverSettings(upstream, configuration, home), { clock, log, onChanged: again, onEnded: again }),
+    );
   }
 
   const visible = (principal: Principal, target: Target) => authorization.visible(principal, target) !== 'hidden';
   const judges = eventFlow({
     credentialAlive,
-    targetVisible: targetVisible((call, now) => registry.serves(call.target, now) && visible(call.principal, call.target)),
+    targetVisible: targetVisible(
+      (call, now) => registry.serves(call.target, now) && visible(call.principal, call.target),
+    ),
     budget: limits.event,
     redaction: (call, bytes) => {
-      const judged = redaction.event(bytes, { tenant: call.principal?.tenant ?? 'system', profile: call.decision?.obligations.redaction ?? null });
+      const judged = redaction.event(bytes, {
+        tenant: call.principal?.tenant ?? 'system',
+        profile: call.decision?.obligations.redaction ?? null,
+      });
       return 'pass' in judged ? judged.pass : judged.drop;
     },
   });
@@ -229,13 +271,15 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
     redaction: redaction.stages,
     approval: approval.stages,
     audit: audit.stages,
-    upstream: upstreamStage(servers, new InProcessOperations(new Map(operations.map((operation) => [operation.name, operation]))), emit),
+    upstream: upstreamStage(
+      servers,
+      new InProcessOperations(new Map(operations.map((operation) => [operation.name, operation]))),
+      emit,
+    ),
     errors: errors.stage,
   };
   const { wrap = (stage: AnyStage) => stage } = options;
-  const entry = entryFlow(stages).stages.map((stage) => wrap(stage));
-  const calls = callFlow(stages).stages.slice(entry.length).map((stage) => wrap(stage));
-  const lists = listFlow(stages).stages.slice(entry.length);
+  const flows = flowsAfterEntry(stages, wrap);
   const outcome = wrap(audit.stages.outcome as unknown as AnyStage) as unknown as typeof audit.stages.outcome;
   const ending = { reply: redaction.stages.reply, outcome };
   let draining = false;
@@ -243,12 +287,17 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
   async function handle(call: Call): Promise<{ answer: WireAnswer; challenge: string }> {
     inFlight.enter(call);
     try {
-      let ended = draining ? new Refusal('transport.draining', { retryAfterMs: 1000 }) : await runStages(entry, call, clock);
-      if (ended === null) ended = await runStages(CALL_METHODS.includes(call.message!.method) ? calls : lists, call, clock);
+      let ended = draining
+        ? new Refusal('transport.draining', { retryAfterMs: 1000 })
+        : await runStages(flows.entry, call, clock);
+      ended ??= await runStages(flows.of(call.message!), call, clock);
       const end = await endCall(call, ended, ending, clock);
       if ('reply' in end) return { answer: encodeReply(call, end.reply), challenge: '' };
       logRefusal(log, call, end.refusal);
-      return { answer: encodeRefusal(call, end.refusal), challenge: challengeFor(end.refusal, call.endpoint?.resource ?? resources.mcp) ?? '' };
+      return {
+        answer: encodeRefusal(call, end.refusal),
+        challenge: challengeFor(end.refusal, call.endpoint?.resource ?? resources.mcp) ?? '',
+      };
     } finally {
       inFlight.leave(call);
     }
@@ -263,12 +312,13 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
   return {
     transport,
     handle,
-    metadata: metadataDocuments(authenticationSection, resources),
+    metadata: metadataDocuments(settings.authentication, resources),
     resources,
     scopes: [...authorization.catalogue.scopes.keys()],
+    weak,
     quarantined: () => registry.quarantined(),
     healthy: () => !failed,
-    lookAtServers: () => watch.start(readSection('registry', registrySettings, configuration.section('registry')).observeEverySeconds),
+    lookAtServers: () => watch.start(settings.registry.observeEverySeconds),
     async reload() {
       await authorization.reload();
       await registry.reload(clock().utc);
@@ -278,42 +328,25 @@ async function compose(options: GatewritOptions, closing: (() => Promise<void> |
   };
 }
 
-/** In development the one issuer is the embedded one; anywhere else settings name them. */
-function developmentIssuer({ configuration, development, home }: GatewritOptions) {
-  const raw = (configuration.section('authentication') ?? {}) as Record<string, unknown>;
-  if (!development) return readSection('authentication', authenticationSettings, raw);
-  const embedded = developmentIssuerSettings(home, development.issuer);
-  return readSection('authentication', authenticationSettings, { ...raw, issuers: [embedded, ...((raw['issuers'] as unknown[]) ?? [])] });
-}
-
-function metadataDocuments(settings: AuthenticationSettings, resources: { mcp: string; servers: ReadonlyMap<string, string>; admin: string }) {
+function metadataDocuments(
+  settings: AuthenticationSettings,
+  resources: { mcp: string; servers: ReadonlyMap<string, string>; admin: string },
+) {
   const all = [resources.mcp, ...resources.servers.values(), resources.admin];
   const documents = new Map<string, object>();
-  for (const [path, resource] of metadataPaths(all, resources.mcp)) documents.set(path, resourceMetadata(settings, resource));
+  for (const [path, resource] of metadataPaths(all, resources.mcp))
+    documents.set(path, resourceMetadata(settings, resource));
   return documents;
-}
-
-function serverSettings(settings: UpstreamSettings, configuration: Configuration, home: string): ServerSettings {
-  if ('stdio' in settings) {
-    const { command, args, cwd, env } = settings.stdio;
-    const open = (value: string) => (value.startsWith('home:') ? join(home, value.slice(5)) : /^(env|file):/.test(value) ? openSecret(value).toString() : value);
-    const opened = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, open(value)]));
-    return { stdio: { command, args, cwd: configuration.path(cwd ?? '.'), env: opened } };
-  }
-  const { url, ca, authorization, maxConnections } = settings.http;
-  return {
-    http: { url, ca: ca ? configuration.path(ca) : undefined, authorization: authorization ? openSecret(authorization).toString().trim() : undefined, maxConnections },
-  };
-}
-
-/** Where each server is reached, in the form a manifest may bind itself to. */
-function endpointsOf(configuration: Configuration): ReadonlyMap<string, string> {
-  return new Map(Object.entries(configuration.upstreams).map(([name, settings]) => [name, endpointOf('stdio' in settings ? settings.stdio : settings.http)]));
 }
 
 /** Refusals are ordinary; what was thrown inside is for the operator. Neither line holds a value of the call. */
 function logRefusal(log: Log, call: Call, refusal: Refusal): void {
-  const fields = { call: call.id, code: refusal.code, evidence: refusal.facts.evidence ?? null, target: call.target?.key ?? null };
+  const fields = {
+    call: call.id,
+    code: refusal.code,
+    evidence: refusal.facts.evidence ?? null,
+    target: call.target?.key ?? null,
+  };
   if (refusal.facts.cause !== undefined) log.error('call failed inside', fields, refusal.facts.cause);
   else log.info('call refused', fields);
 }

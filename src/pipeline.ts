@@ -1,14 +1,17 @@
-import type { Call, Now } from './core/call.ts';
-import { Flow } from './core/flow.ts';
+import type { Call, Message, Now } from './core/call.ts';
+import { type AnyStage, Flow } from './core/flow.ts';
 import type { RefusalCode } from './core/mcp/refusals.ts';
-import type { FinalStage, Stage } from './core/stage.ts';
+import { type FinalStage, Refusal, type Stage } from './core/stage.ts';
 
 /**
  * Which stages, in which order: the product on one page. The compiler refuses a line whose needs have not been left
  * by the lines above it. `test/boundaries.test.ts` keeps this file free of everything but order.
  */
 export interface Stages {
-  readonly transport: { readonly head: Stage<never, 'endpoint'>; readonly body: Stage<'endpoint' | 'principal', 'body'> };
+  readonly transport: {
+    readonly head: Stage<never, 'endpoint'>;
+    readonly body: Stage<'endpoint' | 'principal', 'body'>;
+  };
   readonly limits: {
     readonly door: Stage<'endpoint', 'door'>;
     readonly principal: Stage<'principal', 'budget'>;
@@ -37,10 +40,16 @@ export interface Stages {
     readonly consume: Stage<'principal' | 'target' | 'arguments' | 'approval' | 'intent', 'consumed'>;
   };
   readonly audit: {
-    readonly intent: Stage<'principal' | 'message' | 'target' | 'arguments' | 'decision' | 'findings' | 'approval', 'intent'>;
+    readonly intent: Stage<
+      'principal' | 'message' | 'target' | 'arguments' | 'decision' | 'findings' | 'approval',
+      'intent'
+    >;
     readonly outcome: FinalStage<'receipt'>;
   };
-  readonly upstream: Stage<'endpoint' | 'principal' | 'message' | 'target' | 'arguments' | 'decision' | 'approval' | 'intent' | 'consumed', 'result'>;
+  readonly upstream: Stage<
+    'endpoint' | 'principal' | 'message' | 'target' | 'arguments' | 'decision' | 'approval' | 'intent' | 'consumed',
+    'result'
+  >;
   readonly errors: Stage<'target' | 'result', 'scrubbed'>;
 }
 
@@ -87,23 +96,25 @@ export function listFlow(s: Stages) {
   return entryFlow(s).stage(s.registry.list).stage(s.redaction.reply);
 }
 
-/** 3. A stream opened (subscriptions/listen): the same as a list; what it honours is the acknowledgement. */
-export const streamFlow = listFlow;
+/*
+ * 3. A stream opened (subscriptions/listen): entry, then what the principal may hear of. Not served at this depth: the
+ *    method ends in `unknownMethod`, and discovery promises no change notices.
+ */
 
 /** 4. An event to the client. A credential that ended or a target that was hidden since closes the way at once. */
 export function eventFlow(j: EventJudges): readonly EventJudge[] {
   return [j.credentialAlive, j.targetVisible, j.budget, j.redaction];
 }
 
-/** 5. A request from an upstream to the client: none is relayed at this depth; the upstream reads "not supported". */
-export const UPSTREAM_REQUESTS_RELAYED: readonly string[] = [];
+/*
+ * 5. A request from an upstream to the client: none is relayed at this depth; the upstream reads "not supported"
+ *    (upstream/stdio-runner.ts), because we declare no capability to it.
+ * 6. A response of the client to such a request: none can be open, so validation.message refuses it, after authentication.
+ */
 
-/** 6. A response of the client to such a request: none can be open, so validation.message refuses it. */
-export const CLIENT_RESPONSES_ACCEPTED = false;
-
-/** Which flow a method takes. A method that stands in no list is unknown (validation.message). */
-export const CALL_METHODS: readonly string[] = ['tools/call', 'prompts/get', 'resources/read', 'admin/call'];
-export const LIST_METHODS: readonly string[] = [
+/** Which flow a method takes. A method that stands in neither list is refused as unknown. */
+const CALL_METHODS: readonly string[] = ['tools/call', 'prompts/get', 'resources/read', 'admin/call'];
+const LIST_METHODS: readonly string[] = [
   'server/discover',
   'tools/list',
   'prompts/list',
@@ -111,8 +122,39 @@ export const LIST_METHODS: readonly string[] = [
   'resources/templates/list',
 ];
 
-/** Routes outside the principal rule: the whole list. Nothing else is answered before authentication. */
+/** A notification of the client is taken and recorded; none changes anything at this depth (cancelling is closing the stream). */
+const accepted: Stage<'message', 'reply'> = {
+  name: 'notification',
+  leaves: 'reply',
+  run: () => ({ kind: 'result', bytes: new Uint8Array(0), findings: [], diagnostics: null, status: 202 }),
+};
+
+const unknownMethod: Stage<'message', 'reply'> = {
+  name: 'method',
+  leaves: 'reply',
+  run: () => new Refusal('validation.method'),
+};
+
+/**
+ * All flows behind the entry, made once: what a message takes after everybody knows what it is. `wrap` sees every stage
+ * (the bench measures with it); it must not change what a stage does.
+ */
+export function flowsAfterEntry(s: Stages, wrap: (stage: AnyStage) => AnyStage) {
+  const entry = entryFlow(s);
+  const rest = (flow: { readonly stages: readonly AnyStage[] }) => flow.stages.slice(entry.stages.length).map(wrap);
+  const [calls, lists] = [rest(callFlow(s)), rest(listFlow(s))];
+  const [notifications, unknown] = [rest(entry.stage(accepted)), rest(entry.stage(unknownMethod))];
+  return {
+    entry: entry.stages.map(wrap),
+    of({ kind, method }: Message): readonly AnyStage[] {
+      if (kind === 'notification') return notifications;
+      return CALL_METHODS.includes(method) ? calls : LIST_METHODS.includes(method) ? lists : unknown;
+    },
+  };
+}
+
+/** Routes outside the principal rule, with what lies below them: the whole list. Nothing else is answered before authentication. */
 export const PUBLIC_ROUTES = {
-  public: ['/.well-known/oauth-protected-resource', '/.well-known/mcp-capabilities', '/healthz'],
+  public: ['/.well-known/oauth-protected-resource', '/healthz'],
   admin: ['/.well-known/oauth-protected-resource', '/console', '/readyz', '/healthz'],
 } as const;

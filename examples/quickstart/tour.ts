@@ -30,7 +30,9 @@ try {
       say(`${colour(32, 'PASS')}  ${title}\n      ${result.slice(0, 140)}\n`);
     } catch (error) {
       seen.push({ step: title, pass: false, ms: Date.now() - begun, seen: (error as Error).message });
-      say(`${colour(31, 'FAIL')}  ${title}\n      ${(error as Error).message.split('\n').slice(0, 12).join('\n      ')}\n`);
+      say(
+        `${colour(31, 'FAIL')}  ${title}\n      ${(error as Error).message.split('\n').slice(0, 12).join('\n      ')}\n`,
+      );
     }
   }
 } finally {
@@ -38,8 +40,10 @@ try {
 }
 
 const failed = seen.filter(({ pass }) => !pass).length;
-if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify({ steps: seen, passed: seen.length - failed, failed })}\n`);
+if (process.argv.includes('--json'))
+  process.stdout.write(`${JSON.stringify({ steps: seen, passed: seen.length - failed, failed })}\n`);
 say(`\n${seen.length - failed} of ${seen.length} steps passed in ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
-if (failed > 0 && gateway) say(`\nThe gateway wrote:\n${gateway.log().split('\n').slice(-30).join('\n')}\n(home kept: ${home})\n`);
+if (failed > 0 && gateway)
+  say(`\nThe gateway wrote:\n${gateway.log().split('\n').slice(-30).join('\n')}\n(home kept: ${home})\n`);
 else rmSync(home, { recursive: true, force: true });
 process.exitCode = failed > 0 ? 1 : 0;

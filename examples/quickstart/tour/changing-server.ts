@@ -8,7 +8,9 @@ import { createInterface } from 'node:readline';
  * description of its first tool carries an instruction to the model.
  */
 const trigger = process.env['CHANGE_WHEN']!;
-const child: ChildProcess = spawn(process.execPath, [join(import.meta.dirname, '../../internal-tools/readonly.ts')], { stdio: ['pipe', 'pipe', 'inherit'] });
+const child: ChildProcess = spawn(process.execPath, [join(import.meta.dirname, '../../internal-tools/readonly.ts')], {
+  stdio: ['pipe', 'pipe', 'inherit'],
+});
 process.stdin.pipe(child.stdin!);
 process.stdin.on('end', () => child.kill());
 
@@ -22,4 +24,6 @@ createInterface({ input: child.stdout! }).on('line', (line) => {
   process.stdout.write(`${line}\n`);
 });
 
-watchFile(trigger, { interval: 100 }, () => process.stdout.write('{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n'));
+watchFile(trigger, { interval: 100 }, () =>
+  process.stdout.write('{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n'),
+);

@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { Agent, fetch as undiciFetch, request } from 'undici';
+import { Agent, request, fetch as undiciFetch } from 'undici';
 
 const root = join(import.meta.dirname, '../../..');
 const bin = join(root, 'bin/gatewrit.mjs');
@@ -21,7 +21,10 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
   /** The JSON body, {} when there is none. */
-  readonly json: { result?: Record<string, unknown>; error?: { code: number; message: string; data?: Record<string, unknown> } };
+  readonly json: {
+    result?: Record<string, unknown>;
+    error?: { code: number; message: string; data?: Record<string, unknown> };
+  };
 }
 
 export interface Ran {
@@ -47,9 +50,25 @@ export class GatewayProcess {
   }
 
   /** Starts `gatewrit start --json`. Rejects with what it wrote when it ends or takes too long. */
-  static start(options: { home: string; config?: string; env?: Record<string, string>; timeoutMs?: number }): Promise<GatewayProcess> {
-    const args = [bin, 'start', '--json', '--home', options.home, ...(options.config ? ['--config', options.config] : [])];
-    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } });
+  static start(options: {
+    home: string;
+    config?: string;
+    env?: Record<string, string>;
+    timeoutMs?: number;
+  }): Promise<GatewayProcess> {
+    const args = [
+      bin,
+      'start',
+      '--json',
+      '--home',
+      options.home,
+      ...(options.config ? ['--config', options.config] : []),
+    ];
+    const child = spawn(process.execPath, args, {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...options.env },
+    });
     const log: string[] = [];
     child.stderr.on('data', (chunk: Buffer) => log.push(chunk.toString()));
     return new Promise((resolve, reject) => {
@@ -89,9 +108,14 @@ export class GatewayProcess {
   /** Runs another command of the product against this home. */
   run(...args: string[]): Promise<Ran> {
     return new Promise((resolve) => {
-      execFile(process.execPath, [bin, ...args, '--home', this.home], { cwd: root, timeout: 30_000 }, (error, stdout, stderr) => {
-        resolve({ code: error ? Number(error.code ?? 3) : 0, stdout, stderr });
-      });
+      execFile(
+        process.execPath,
+        [bin, ...args, '--home', this.home],
+        { cwd: root, timeout: 30_000 },
+        (error, stdout, stderr) => {
+          resolve({ code: error ? Number(error.code ?? 3) : 0, stdout, stderr });
+        },
+      );
     });
   }
 
@@ -102,7 +126,10 @@ export class GatewayProcess {
   }
 
   /** Sends one HTTP request as it is. */
-  async send(url: string, options: { method?: string; headers?: Record<string, string>; body?: string | Uint8Array } = {}): Promise<Answer> {
+  async send(
+    url: string,
+    options: { method?: string; headers?: Record<string, string>; body?: string | Uint8Array } = {},
+  ): Promise<Answer> {
     const answer = await request(url, {
       method: options.method ?? 'POST',
       dispatcher: this.agent,
@@ -114,7 +141,12 @@ export class GatewayProcess {
   }
 
   /** Sends one modern MCP request by hand, headers and envelope as the protocol wants them. */
-  rpc(method: string, params: Record<string, unknown>, token: string | null, options: { url?: string; id?: number; headers?: Record<string, string> } = {}): Promise<Answer> {
+  rpc(
+    method: string,
+    params: Record<string, unknown>,
+    token: string | null,
+    options: { url?: string; id?: number; headers?: Record<string, string> } = {},
+  ): Promise<Answer> {
     const name = params['name'] ?? params['uri'];
     const headers: Record<string, string> = {
       'content-type': 'application/json',
@@ -125,8 +157,16 @@ export class GatewayProcess {
       ...(token === null ? {} : { authorization: `Bearer ${token}` }),
       ...options.headers,
     };
-    const meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} };
-    const body = JSON.stringify({ jsonrpc: '2.0', id: options.id ?? 1, method, params: { ...params, _meta: { ...meta, ...(params['_meta'] as object | undefined) } } });
+    const meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': {},
+    };
+    const body = JSON.stringify({
+      jsonrpc: '2.0',
+      id: options.id ?? 1,
+      method,
+      params: { ...params, _meta: { ...meta, ...(params['_meta'] as object | undefined) } },
+    });
     return this.send(options.url ?? this.ready.mcp, { headers, body });
   }
 
@@ -137,14 +177,21 @@ export class GatewayProcess {
   /** The official SDK client, connected over HTTPS. */
   async client(token: string, url = this.ready.mcp): Promise<Client> {
     const client = new Client({ name: 'tour', version: '1.0.0' }, { versionNegotiation: { mode: 'auto' } });
-    const fetch = (input: string | URL, init?: RequestInit) => undiciFetch(input, { ...init, dispatcher: this.agent } as Parameters<typeof undiciFetch>[1]) as unknown as Promise<Response>;
-    await client.connect(new StreamableHTTPClientTransport(new URL(url), { fetch, authProvider: { token: async () => token } }));
+    const fetch = (input: string | URL, init?: RequestInit) =>
+      undiciFetch(input, { ...init, dispatcher: this.agent } as Parameters<
+        typeof undiciFetch
+      >[1]) as unknown as Promise<Response>;
+    await client.connect(
+      new StreamableHTTPClientTransport(new URL(url), { fetch, authProvider: { token: async () => token } }),
+    );
     return client;
   }
 }
 
 function readJson(text: string): Answer['json'] {
-  const data = text.startsWith('event:') ? (/^data: (.*)$/m.exec(text.slice(text.lastIndexOf('event:')))?.[1] ?? '') : text;
+  const data = text.startsWith('event:')
+    ? (/^data: (.*)$/m.exec(text.slice(text.lastIndexOf('event:')))?.[1] ?? '')
+    : text;
   try {
     return JSON.parse(data) as Answer['json'];
   } catch {

@@ -8,7 +8,9 @@ export function writeTourSettings(home: string): { config: string; change: strin
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const config = join(home, 'gatewrit.yaml');
   const change = join(home, 'change-now');
-  const server = (file: string, env: Record<string, string>) => ({ stdio: { command: 'node', args: [file], cwd: root, env: { TRACKER_FILE: 'home:tracker.db', ...env } } });
+  const server = (file: string, env: Record<string, string>) => ({
+    stdio: { command: 'node', args: [file], cwd: root, env: { TRACKER_FILE: 'home:tracker.db', ...env } },
+  });
   const settings = {
     listen: { public: { port: 0 }, admin: { port: 0 } },
     authentication: { development: true },

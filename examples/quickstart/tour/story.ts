@@ -47,7 +47,10 @@ export function story(gateway: GatewayProcess, change: string): Step[] {
         const client = await gateway.client(reader);
         const orders = await client.callTool({ name: 'readonly__postgres_query', arguments: SQL });
         assert.match(JSON.stringify(orders.content), /whiteboard/);
-        const people = await client.callTool({ name: 'readonly__postgres_query', arguments: { sql: 'SELECT name, email FROM customers' } });
+        const people = await client.callTool({
+          name: 'readonly__postgres_query',
+          arguments: { sql: 'SELECT name, email FROM customers' },
+        });
         await client.close();
         assert.match(JSON.stringify(people.content), /\[EMAIL:/);
         assert.doesNotMatch(JSON.stringify(people.content), /example\.org/);
@@ -60,7 +63,16 @@ export function story(gateway: GatewayProcess, change: string): Step[] {
       play: async () => {
         const { privateKey } = await generateKeyPair('ES256');
         const claims = new SignJWT({ scope: READ, client_id: 'x' }).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' });
-        return refused(await claims.setIssuer(gateway.ready.issuer).setSubject('alice').setAudience(gateway.ready.mcp).setIssuedAt().setExpirationTime('5m').sign(privateKey), 401);
+        return refused(
+          await claims
+            .setIssuer(gateway.ready.issuer)
+            .setSubject('alice')
+            .setAudience(gateway.ready.mcp)
+            .setIssuedAt()
+            .setExpirationTime('5m')
+            .sign(privateKey),
+          401,
+        );
       },
     },
     {
@@ -83,7 +95,9 @@ export function story(gateway: GatewayProcess, change: string): Step[] {
     {
       title: 'an oversized body: 413',
       play: async () => {
-        const answer = await gateway.call('readonly__postgres_query', { sql: 'x'.repeat(2 * 1024 * 1024) }, reader).catch(() => null);
+        const answer = await gateway
+          .call('readonly__postgres_query', { sql: 'x'.repeat(2 * 1024 * 1024) }, reader)
+          .catch(() => null);
         if (answer) assert.equal(answer.status, 413);
         return answer ? '413' : 'connection closed while sending';
       },
@@ -119,7 +133,15 @@ export function story(gateway: GatewayProcess, change: string): Step[] {
     {
       title: 'an approver approves from the command line',
       play: async () => {
-        const { code, stderr } = await gateway.run('approvals', 'approve', approval, '--as', 'approver1', '--reason', 'budget is there');
+        const { code, stderr } = await gateway.run(
+          'approvals',
+          'approve',
+          approval,
+          '--as',
+          'approver1',
+          '--reason',
+          'budget is there',
+        );
         assert.equal(code, 0, stderr);
         return 'approved by approver1';
       },
@@ -127,7 +149,11 @@ export function story(gateway: GatewayProcess, change: string): Step[] {
     {
       title: 'other arguments do not profit from it',
       play: async () => {
-        const answer = await gateway.call('destructive__jira_create', { ...issue, title: 'Order ten whiteboards' }, writer);
+        const answer = await gateway.call(
+          'destructive__jira_create',
+          { ...issue, title: 'Order ten whiteboards' },
+          writer,
+        );
         assert.equal(wordOf(answer), 'APPROVAL_REQUIRED');
         return 'asked again';
       },
@@ -135,8 +161,14 @@ export function story(gateway: GatewayProcess, change: string): Step[] {
     {
       title: '40 repeats at once run it exactly once',
       play: async () => {
-        const answers = await Promise.all(Array.from({ length: 40 }, () => gateway.call('destructive__jira_create', issue, writer)));
-        const keys = new Set(answers.filter((answer) => answer.json.result && !answer.json.result['isError']).map((answer) => /PROJ-\d+/.exec(textOf(answer))?.[0]));
+        const answers = await Promise.all(
+          Array.from({ length: 40 }, () => gateway.call('destructive__jira_create', issue, writer)),
+        );
+        const keys = new Set(
+          answers
+            .filter((answer) => answer.json.result && !answer.json.result['isError'])
+            .map((answer) => /PROJ-\d+/.exec(textOf(answer))?.[0]),
+        );
         assert.deepEqual([...keys], ['PROJ-1']);
         const found = await gateway.call('readonly__jira_search', { jql: 'whiteboard' }, reader);
         assert.equal((textOf(found).match(/PROJ-/g) ?? []).length, 1);
@@ -188,6 +220,8 @@ export function story(gateway: GatewayProcess, change: string): Step[] {
       play: async () => {
         const copy = join(gateway.home, 'copy-of-the-log');
         cpSync(logFolder(gateway.home), copy, { recursive: true });
+        const before = await gateway.run('audit', 'verify', copy);
+        assert.equal(before.code, 0, `the copy itself: ${before.stdout}`);
         const file = largestFile(copy);
         const bytes = readFileSync(file);
         const at = Math.floor(bytes.length / 3);
@@ -195,7 +229,12 @@ export function story(gateway: GatewayProcess, change: string): Step[] {
         writeFileSync(file, bytes);
         const { code, stdout } = await gateway.run('audit', 'verify', copy);
         assert.equal(code, 1, stdout);
-        return stdout.trim().split('\n').find((line) => /index|frame|record|entry/i.test(line)) ?? 'found';
+        return (
+          stdout
+            .trim()
+            .split('\n')
+            .find((line) => /index|frame|record|entry/i.test(line)) ?? 'found'
+        );
       },
     },
   ];
@@ -204,7 +243,13 @@ export function story(gateway: GatewayProcess, change: string): Step[] {
 /** Signed with the development issuer's own key: everything about it is right but its time. */
 async function expiredToken(gateway: GatewayProcess): Promise<string> {
   const { mintDevelopmentToken } = await import('../../../src/controls/authentication/index.ts');
-  const order = { home: gateway.home, issuer: gateway.ready.issuer, audience: gateway.ready.mcp, subject: 'alice', scopes: READ.split(' ') };
+  const order = {
+    home: gateway.home,
+    issuer: gateway.ready.issuer,
+    audience: gateway.ready.mcp,
+    subject: 'alice',
+    scopes: READ.split(' '),
+  };
   return mintDevelopmentToken({ ...order, now: Date.now() - 3_600_000, ttlSeconds: 300 });
 }
 
@@ -215,6 +260,9 @@ function logFolder(home: string): string {
 
 function largestFile(folder: string): string {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  const sizes = files.map((entry) => ({ path: join(entry.parentPath, entry.name), size: readFileSync(join(entry.parentPath, entry.name)).length }));
+  const sizes = files.map((entry) => ({
+    path: join(entry.parentPath, entry.name),
+    size: readFileSync(join(entry.parentPath, entry.name)).length,
+  }));
   return sizes.sort((a, b) => b.size - a.size)[0]!.path;
 }

@@ -81,7 +81,7 @@ export const REFUSALS = {
   'validation.bounds': row(
     400,
     'http',
-    -32600,
+    -32700,
     'INVALID_REQUEST',
     'The body is nested too deep or has too many members.',
   ),
