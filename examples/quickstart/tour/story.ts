@@ -229,12 +229,9 @@ export function story(gateway: GatewayProcess, change: string): Step[] {
         writeFileSync(file, bytes);
         const { code, stdout } = await gateway.run('audit', 'verify', copy);
         assert.equal(code, 1, stdout);
-        return (
-          stdout
-            .trim()
-            .split('\n')
-            .find((line) => /index|frame|record|entry/i.test(line)) ?? 'found'
-        );
+        const finding = stdout.split('\n').find((line) => line.includes('FINDING'));
+        assert.ok(finding, stdout);
+        return finding.trim();
       },
     },
   ];
