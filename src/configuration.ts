@@ -33,9 +33,20 @@ const listener = (port: number) =>
     .prefault({});
 
 const listenSettings = z.strictObject({
-  deployment: z.string().regex(/^[a-z0-9.-]{1,64}$/).default('gatewrit').describe('Name of this deployment: part of every log origin.'),
-  node: z.string().regex(/^[a-z0-9-]{1,32}$/).default('node1').describe('Name of this node; with the process number it is the replica id.'),
-  url: z.url({ protocol: /^https$/ }).optional().describe('Public base URL when it is not https://localhost:PORT, e.g. https://mcp.example.com.'),
+  deployment: z
+    .string()
+    .regex(/^[a-z0-9.-]{1,64}$/)
+    .default('gatewrit')
+    .describe('Name of this deployment: part of every log origin.'),
+  node: z
+    .string()
+    .regex(/^[a-z0-9-]{1,32}$/)
+    .default('node1')
+    .describe('Name of this node; with the process number it is the replica id.'),
+  url: z
+    .url({ protocol: /^https$/ })
+    .optional()
+    .describe('Public base URL when it is not https://localhost:PORT, e.g. https://mcp.example.com.'),
   public: listener(8443).describe('The listener agents reach.'),
   admin: listener(8444).describe('Console, admin API, metrics; keep it on loopback or a private network.'),
 });
@@ -45,7 +56,12 @@ const stdioUpstream = z.strictObject({
   command: z.string().min(1).describe('Program to start; `node` is the Node that runs the gateway.'),
   args: z.array(z.string()).default([]).describe('Its arguments; never passed through a shell.'),
   cwd: z.string().optional().describe('Working folder, relative to this file.'),
-  env: z.record(z.string(), z.string()).default({}).describe('Its environment besides PATH, HOME, LANG; values may be references: env:NAME, file:PATH, or home:NAME for a path in the state folder.'),
+  env: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe(
+      'Its environment besides PATH, HOME, LANG; values may be references: env:NAME, file:PATH, or home:NAME for a path in the state folder.',
+    ),
 });
 const httpUpstream = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe('Its MCP endpoint.'),
@@ -55,13 +71,22 @@ const httpUpstream = z.strictObject({
 });
 const upstream = z.union([z.strictObject({ stdio: stdioUpstream }), z.strictObject({ http: httpUpstream })]);
 export type UpstreamSettings = z.output<typeof upstream>;
-const upstreamsSettings = z.record(z.string().regex(/^[a-z0-9-]{1,32}$/, 'a server name is [a-z0-9-], at most 32 characters'), upstream);
+const upstreamsSettings = z.record(
+  z.string().regex(/^[a-z0-9-]{1,32}$/, 'a server name is [a-z0-9-], at most 32 characters'),
+  upstream,
+);
 
 const storeSettings = z.strictObject({
-  driver: z.enum(['sqlite', 'memory']).default('sqlite').describe('sqlite: a file under the home. memory: lost at the end, shown as weak.'),
+  driver: z
+    .enum(['sqlite', 'memory'])
+    .default('sqlite')
+    .describe('sqlite: a file under the home. memory: lost at the end, shown as weak.'),
 });
 const telemetrySettings = z.strictObject({
-  level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('Least level written to stderr.'),
+  level: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('Least level written to stderr.'),
 });
 
 /** The whole file: the sections nobody else owns are read here, each control reads its own. */
@@ -93,7 +118,8 @@ export function readConfiguration(file: string): Configuration {
 
 /** The same from an object, for embedding and tests. */
 export function configurationOf(raw: unknown, folder: string): Configuration {
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw new SettingsError('the settings must be a mapping of sections');
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
+    throw new SettingsError('the settings must be a mapping of sections');
   const sections = raw as Record<string, unknown>;
   const unknown = Object.keys(sections).filter((name) => !(SECTIONS as readonly string[]).includes(name));
   if (unknown.length > 0) {

@@ -6,16 +6,31 @@ import { describe, test } from 'node:test';
 /** Architecture as a test: imports only go down (ARCHITECTURE.md, "The tree"). Types count too. */
 const root = join(import.meta.dirname, '..');
 const src = join(root, 'src');
-const sources = globSync('**/*.ts', { cwd: src }).filter((file) => !file.endsWith('.test.ts')).sort();
+const sources = globSync('**/*.ts', { cwd: src })
+  .filter((file) => !file.endsWith('.test.ts'))
+  .sort();
 
-const CONTROLS = ['authentication', 'authorization', 'approval', 'validation', 'redaction', 'audit', 'registry', 'transport', 'errors', 'limits'];
+const CONTROLS = [
+  'authentication',
+  'authorization',
+  'approval',
+  'validation',
+  'redaction',
+  'audit',
+  'registry',
+  'transport',
+  'errors',
+  'limits',
+];
 const DEV_ONLY = ['oidc-provider', '@peculiar/x509', 'reflect-metadata', '@electric-sql/pglite'];
 
 function importsOf(file: string): string[] {
   const text = readFileSync(join(src, file), 'utf8');
-  return [...text.matchAll(/(?:^|\n)\s*(?:import|export)\s[^'";]*?from\s+'([^']+)'|(?:^|\n)import\s+'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/g)].map(
-    (match) => match[1] ?? match[2] ?? match[3] ?? '',
-  );
+  return [
+    ...text.matchAll(
+      /(?:^|\n)\s*(?:import|export)\s[^'";]*?from\s+'([^']+)'|(?:^|\n)import\s+'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/g,
+    ),
+  ].map((match) => match[1] ?? match[2] ?? match[3] ?? '');
 }
 
 /** Where a file stands: the layers from top to bottom, a control under its own name. */
@@ -30,7 +45,8 @@ const MAY_IMPORT: Readonly<Record<string, (place: string) => boolean>> = {
   inbound: (place) => place !== 'surface',
   root: (place) => place !== 'surface' && place !== 'inbound',
   pipeline: (place) => place === 'core',
-  workflows: (place) => place === 'core' || place === 'pipeline' || place.startsWith('controls/') || place === 'upstream',
+  workflows: (place) =>
+    place === 'core' || place === 'pipeline' || place.startsWith('controls/') || place === 'upstream',
   upstream: (place) => place === 'core',
   core: () => false,
 };
@@ -48,7 +64,10 @@ describe('the tree', () => {
       for (const file of ['README.md', 'index.ts', 'stages.ts', 'refusals.ts', 'settings.ts']) {
         assert.ok(existsSync(join(src, 'controls', control, file)), `src/controls/${control}/${file} is missing`);
       }
-      assert.ok(globSync(`controls/${control}/**/*.test.ts`, { cwd: src }).length > 0, `${control} has no test beside it`);
+      assert.ok(
+        globSync(`controls/${control}/**/*.test.ts`, { cwd: src }).length > 0,
+        `${control} has no test beside it`,
+      );
     }
   });
 
@@ -62,7 +81,8 @@ describe('the tree', () => {
           wrong.push(`${file} reaches out of src: ${specifier}`);
           continue;
         }
-        if (!mayImport(placeOf(file), placeOf(target))) wrong.push(`${file} (${placeOf(file)}) imports ${target} (${placeOf(target)})`);
+        if (!mayImport(placeOf(file), placeOf(target)))
+          wrong.push(`${file} (${placeOf(file)}) imports ${target} (${placeOf(target)})`);
       }
     }
     assert.deepEqual(wrong, []);
@@ -76,7 +96,8 @@ describe('the tree', () => {
         const target = relative(src, resolve(src, dirname(file), specifier));
         const place = placeOf(target);
         const development = target.includes('/development/');
-        if (place.startsWith('controls/') && placeOf(file) !== place && !target.endsWith('/index.ts') && !development) wrong.push(`${file} imports ${target}`);
+        if (place.startsWith('controls/') && placeOf(file) !== place && !target.endsWith('/index.ts') && !development)
+          wrong.push(`${file} imports ${target}`);
       }
     }
     assert.deepEqual(wrong, []);
@@ -84,7 +105,12 @@ describe('the tree', () => {
 
   test('there is no import cycle between files', () => {
     const graph = new Map(
-      sources.map((file) => [file, importsOf(file).filter((s) => s.startsWith('.')).map((s) => relative(src, resolve(src, dirname(file), s)))]),
+      sources.map((file) => [
+        file,
+        importsOf(file)
+          .filter((s) => s.startsWith('.'))
+          .map((s) => relative(src, resolve(src, dirname(file), s))),
+      ]),
     );
     const done = new Set<string>();
     const cycles: string[] = [];
@@ -106,8 +132,10 @@ describe('the tree', () => {
     for (const file of sources) {
       for (const specifier of importsOf(file)) {
         const name = specifier.startsWith('@') ? specifier.split('/').slice(0, 2).join('/') : specifier.split('/')[0]!;
-        if (name === 'hono' && !file.startsWith('inbound/') && !file.endsWith('/routes.ts')) wrong.push(`${file}: hono`);
-        if (specifier === 'node:sqlite' && file !== 'core/store/sqlite.ts' && !file.endsWith('/writer-lock.ts')) wrong.push(`${file}: node:sqlite`);
+        if (name === 'hono' && !file.startsWith('inbound/') && !file.endsWith('/routes.ts'))
+          wrong.push(`${file}: hono`);
+        if (specifier === 'node:sqlite' && file !== 'core/store/sqlite.ts' && !file.endsWith('/writer-lock.ts'))
+          wrong.push(`${file}: node:sqlite`);
         if (DEV_ONLY.includes(name) && !file.includes('/development/')) wrong.push(`${file}: ${name}`);
       }
     }
@@ -116,7 +144,9 @@ describe('the tree', () => {
 
   test('no folder or file is called utils, helpers, common, shared, manager or service', () => {
     assert.deepEqual(
-      sources.filter((file) => file.split('/').some((part) => /^(utils?|helpers?|common|shared|managers?|services?)(\.ts)?$/.test(part))),
+      sources.filter((file) =>
+        file.split('/').some((part) => /^(utils?|helpers?|common|shared|managers?|services?)(\.ts)?$/.test(part)),
+      ),
       [],
     );
   });

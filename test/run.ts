@@ -14,14 +14,26 @@ function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = 
   return spawnSync(command, [...args], { cwd: root, stdio: 'inherit', env }).status ?? 3;
 }
 
-function tests(patterns: readonly string[], options: { concurrency: number; timeoutMs: number }, more: readonly string[]): number {
+function tests(
+  patterns: readonly string[],
+  options: { concurrency: number; timeoutMs: number },
+  more: readonly string[],
+): number {
   const files = more.length > 0 ? more : patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).sort();
   if (!existsSync(vectors)) {
-    process.stdout.write(`\n!!! third-party vectors are not at ${vectors}: tests that need them are SKIPPED. Set GATEWRIT_VECTORS.\n\n`);
+    process.stdout.write(
+      `\n!!! third-party vectors are not at ${vectors}: tests that need them are SKIPPED. Set GATEWRIT_VECTORS.\n\n`,
+    );
   }
   return run(
     process.execPath,
-    ['--test', `--test-concurrency=${options.concurrency}`, `--test-timeout=${options.timeoutMs}`, '--test-reporter=spec', ...files],
+    [
+      '--test',
+      `--test-concurrency=${options.concurrency}`,
+      `--test-timeout=${options.timeoutMs}`,
+      '--test-reporter=spec',
+      ...files,
+    ],
     { ...process.env, GATEWRIT_VECTORS: vectors },
   );
 }
@@ -34,10 +46,14 @@ function check(): number {
     ['package', bin('publint'), ['--strict']],
   ];
   if (build() !== 0) return 1;
-  return steps.map(([what, command, args]) => {
-    process.stdout.write(`\n== ${what}\n`);
-    return run(command, args);
-  }).some((status) => status !== 0) ? 1 : 0;
+  return steps
+    .map(([what, command, args]) => {
+      process.stdout.write(`\n== ${what}\n`);
+      return run(command, args);
+    })
+    .some((status) => status !== 0)
+    ? 1
+    : 0;
 }
 
 function build(): number {
@@ -48,7 +64,11 @@ function build(): number {
 const [size, ...more] = process.argv.slice(2);
 switch (size) {
   case 'test':
-    process.exitCode = tests(['src/**/*.test.ts', 'test/*.test.ts', 'test/{e2e,attacks,vectors,policies,redaction}/**/*.test.ts'], { concurrency: 2, timeoutMs: 120_000 }, more);
+    process.exitCode = tests(
+      ['src/**/*.test.ts', 'test/*.test.ts', 'test/{e2e,attacks,vectors,policies,redaction}/**/*.test.ts'],
+      { concurrency: 2, timeoutMs: 120_000 },
+      more,
+    );
     break;
   case 'services':
     process.exitCode = tests(['test/services/**/*.test.ts'], { concurrency: 1, timeoutMs: 600_000 }, more);

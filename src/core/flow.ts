@@ -40,7 +40,11 @@ export class Flow<Has extends SlotName> {
  * Runs stages in order. Resolves with null when every stage has left its slot, or with the refusal or answer that ended it.
  * Whatever is thrown ends as a refusal: fail shut. No promise is made for a stage that answered at once.
  */
-export async function runStages(stages: readonly AnyStage[], call: Call, clock: Clock): Promise<Refusal | Answer | null> {
+export async function runStages(
+  stages: readonly AnyStage[],
+  call: Call,
+  clock: Clock,
+): Promise<Refusal | Answer | null> {
   const slots = call as { -readonly [K in SlotName]?: unknown };
   for (const stage of stages) {
     if (call.signal.aborted) return new Refusal('upstream.cancelled', { evidence: `client left before ${stage.name}` });

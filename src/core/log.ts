@@ -1,7 +1,21 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 
 /** The fields a log line may bear. Everything else is dropped: an allow-list, because values of calls must never get here. */
-export const LOG_FIELDS = ['call', 'code', 'stage', 'evidence', 'server', 'target', 'status', 'ms', 'count', 'kind', 'path', 'address', 'reason'] as const;
+export const LOG_FIELDS = [
+  'call',
+  'code',
+  'stage',
+  'evidence',
+  'server',
+  'target',
+  'status',
+  'ms',
+  'count',
+  'kind',
+  'path',
+  'address',
+  'reason',
+] as const;
 export type LogField = (typeof LOG_FIELDS)[number];
 export type LogFields = { readonly [F in LogField]?: string | number | boolean | null };
 
@@ -13,7 +27,10 @@ export interface Log {
 
 /** JSON lines on stderr; stdout belongs to the command. */
 export function openLog(options: { level: string; to?: DestinationStream }): Log {
-  const logger: Logger = pino({ level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, options.to ?? pino.destination({ dest: 2, sync: false }));
+  const logger: Logger = pino(
+    { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    options.to ?? pino.destination({ dest: 2, sync: false }),
+  );
   return {
     info: (message, fields) => logger.info(allowed(fields), message),
     warn: (message, fields) => logger.warn(allowed(fields), message),
@@ -26,7 +43,9 @@ export const silentLog: Log = { info() {}, warn() {}, error() {} };
 
 function allowed(fields: LogFields | undefined): object {
   if (!fields) return {};
-  return Object.fromEntries(LOG_FIELDS.flatMap((name) => (fields[name] === undefined ? [] : [[name, inert(fields[name])]])));
+  return Object.fromEntries(
+    LOG_FIELDS.flatMap((name) => (fields[name] === undefined ? [] : [[name, inert(fields[name])]])),
+  );
 }
 
 /** Control characters never reach the log: no forged lines, no terminal escapes (threats.md T38). */

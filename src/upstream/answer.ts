@@ -20,7 +20,9 @@ export class ReceivedResult implements Result {
 
   view(): unknown {
     if (!this.#parsed) {
-      this.#view = JSON.parse(Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length).toString('utf8'));
+      this.#view = JSON.parse(
+        Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length).toString('utf8'),
+      );
       this.#parsed = true;
     }
     return this.#view;
@@ -31,12 +33,16 @@ export class ReceivedResult implements Result {
 export function readAnswer(incoming: Incoming, id: number): ReceivedResult | WireFault {
   const { bytes } = incoming;
   const spans = incoming.spans ?? classify(bytes).spans;
-  if (!spans || spans.method || spans.unknown) return new WireFault('protocol', true, `HTTP ${incoming.status}: no JSON-RPC response`);
+  if (!spans || spans.method || spans.unknown)
+    return new WireFault('protocol', true, `HTTP ${incoming.status}: no JSON-RPC response`);
   // An error before the upstream could read our id bears none (or null); it can only be about this exchange.
-  const about = ownId(bytes, spans) === id || (spans.error !== null && (!spans.id || textOf(bytes, spans.id) === 'null'));
+  const about =
+    ownId(bytes, spans) === id || (spans.error !== null && (!spans.id || textOf(bytes, spans.id) === 'null'));
   if (!about) return new WireFault('protocol', true, 'the answer bears another id');
-  if (spans.result && !spans.error) return new ReceivedResult('result', bytes.subarray(spans.result.start, spans.result.end));
-  if (spans.error && !spans.result) return new ReceivedResult('error', bytes.subarray(spans.error.start, spans.error.end));
+  if (spans.result && !spans.error)
+    return new ReceivedResult('result', bytes.subarray(spans.result.start, spans.result.end));
+  if (spans.error && !spans.result)
+    return new ReceivedResult('error', bytes.subarray(spans.error.start, spans.error.end));
   return new WireFault('protocol', true, 'the answer is neither a result nor an error');
 }
 
@@ -52,9 +58,11 @@ export function dressResult(result: ReceivedResult, method: string, era: Upstrea
   if (result.kind === 'error') return result;
   const { bytes } = result;
   const document = scanDocument(bytes);
-  if (typeof document === 'string' || !document.members) return new WireFault('protocol', true, 'the result is not an object');
+  if (typeof document === 'string' || !document.members)
+    return new WireFault('protocol', true, 'the result is not an object');
   const type = document.members.get('resultType');
-  if (era === 'modern' && type && textOf(bytes, type) !== '"complete"') return new WireFault('protocol', true, 'a result type this gateway does not relay');
+  if (era === 'modern' && type && textOf(bytes, type) !== '"complete"')
+    return new WireFault('protocol', true, 'a result type this gateway does not relay');
   const edits = memberEdits(bytes, document, {
     ...(era === 'legacy' || !type ? { resultType: COMPLETE } : {}),
     ...(method === 'resources/read' ? { ttlMs: ZERO, cacheScope: PRIVATE } : {}),

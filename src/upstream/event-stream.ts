@@ -58,7 +58,14 @@ export class EventStreamReader {
       return;
     }
     // "data" then ":" then one optional space; other fields and comments mean nothing here.
-    if (line[0] !== 0x64 || line[1] !== 0x61 || line[2] !== 0x74 || line[3] !== 0x61 || (line.length > 4 && line[4] !== 0x3a)) return;
+    if (
+      line[0] !== 0x64 ||
+      line[1] !== 0x61 ||
+      line[2] !== 0x74 ||
+      line[3] !== 0x61 ||
+      (line.length > 4 && line[4] !== 0x3a)
+    )
+      return;
     const value = line.subarray(line[5] === 0x20 ? 6 : 5);
     this.#data.push(Buffer.from(value));
     this.#dataBytes += value.length + 1;

@@ -12,7 +12,9 @@ export interface Seen {
   readonly raw: string;
 }
 
-export async function scripted(answer: (seen: Seen, res: ServerResponse) => void): Promise<{ url: string; seen: Seen[]; close(): void }> {
+export async function scripted(
+  answer: (seen: Seen, res: ServerResponse) => void,
+): Promise<{ url: string; seen: Seen[]; close(): void }> {
   const seen: Seen[] = [];
   const server = createServer((req, res) => {
     const chunks: Buffer[] = [];
@@ -40,7 +42,8 @@ export function json(res: ServerResponse, status: number, body: unknown): void {
   res.end(JSON.stringify(body));
 }
 
-const META = '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{}},"progressToken":"mine","vendor/x":{"a":1.0},"baggage":"k=v","gatewrit/code":"fake"}';
+const META =
+  '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{}},"progressToken":"mine","vendor/x":{"a":1.0},"baggage":"k=v","gatewrit/code":"fake"}';
 
 /** A judged tools/call of `shop__buy` with 20-digit numbers and odd blanks, as a client might send it. */
 export function requestFor(over: Partial<UpstreamRequest> = {}): UpstreamRequest {
@@ -67,9 +70,44 @@ export function requestFor(over: Partial<UpstreamRequest> = {}): UpstreamRequest
     },
   };
   const limits = { cost: 1, maxArgumentBytes: 10_000, maxResultBytes: 10_000, maxConcurrent: 10, timeoutMs: 1_000 };
-  const target = { kind: 'tool', tenant: 'default', server: 'shop', name: 'buy', exposed: 'shop__buy', key: 'shop/buy', digest: 'd', manifest: 'm', effect: 'write', scopes: ['shop:buy'], definition: { inputSchema: { type: 'object' } }, limits, errors: 'scrub' } as const satisfies Target;
-  const principal = { issuer: 'i', subject: 's', client: 'c', tenant: 'default', scopes: [], groups: [], proof: 'bearer', actors: [], expiresAt: 0, key: 'k', authority: 'a' } as const satisfies Principal;
-  return { target, principal, message, approved: null, maxResultBytes: 10_000, signal: new AbortController().signal, onNotification: null, ...over };
+  const target = {
+    kind: 'tool',
+    tenant: 'default',
+    server: 'shop',
+    name: 'buy',
+    exposed: 'shop__buy',
+    key: 'shop/buy',
+    digest: 'd',
+    manifest: 'm',
+    effect: 'write',
+    scopes: ['shop:buy'],
+    definition: { inputSchema: { type: 'object' } },
+    limits,
+    errors: 'scrub',
+  } as const satisfies Target;
+  const principal = {
+    issuer: 'i',
+    subject: 's',
+    client: 'c',
+    tenant: 'default',
+    scopes: [],
+    groups: [],
+    proof: 'bearer',
+    actors: [],
+    expiresAt: 0,
+    key: 'k',
+    authority: 'a',
+  } as const satisfies Principal;
+  return {
+    target,
+    principal,
+    message,
+    approved: null,
+    maxResultBytes: 10_000,
+    signal: new AbortController().signal,
+    onNotification: null,
+    ...over,
+  };
 }
 
 test('the fixture makes a call the scanner accepts', () => void requestFor());

@@ -15,7 +15,14 @@ export interface HttpOptions {
   readonly connectTimeoutMs: number;
 }
 
-const CONNECTION_CODES = ['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT', 'EAI_AGAIN'];
+const CONNECTION_CODES = [
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'EAI_AGAIN',
+];
 
 /** Streamable HTTP over a keep-alive pool. Redirects are not followed: an upstream may not name another. */
 export class HttpWire implements Wire {
@@ -88,7 +95,10 @@ class Exchange implements Dispatcher.DispatchHandler {
   constructor(request: Outgoing, resolve: (answer: Incoming | WireFault) => void) {
     this.#request = request;
     this.#resolve = resolve;
-    this.#timer = setTimeout(() => this.#end(new WireFault('timeout', true, `no answer in ${request.timeoutMs} ms`)), request.timeoutMs);
+    this.#timer = setTimeout(
+      () => this.#end(new WireFault('timeout', true, `no answer in ${request.timeoutMs} ms`)),
+      request.timeoutMs,
+    );
     if (request.signal) {
       this.#onAbort = () => this.#end(new WireFault('cancelled', this.#controller !== null, 'the client left'));
       request.signal.addEventListener('abort', this.#onAbort, { once: true });
@@ -100,7 +110,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#done) controller.abort(new Error('settled before it was sent'));
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
     this.#status = status;
     const session = headers['mcp-session-id'];
     this.#session = typeof session === 'string' ? session : null;
@@ -129,7 +143,8 @@ class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     this.#size += chunk.length;
-    if (this.#size > this.#request.maxBytes) return this.#end(new WireFault('too_large', true, 'the answer passed the cap'));
+    if (this.#size > this.#request.maxBytes)
+      return this.#end(new WireFault('too_large', true, 'the answer passed the cap'));
     this.#chunks.push(chunk);
   }
 
@@ -141,7 +156,8 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     const code = (error as NodeJS.ErrnoException).code ?? error.name;
-    if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return this.#end(new WireFault('timeout', true, code));
+    if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT')
+      return this.#end(new WireFault('timeout', true, code));
     const sent = !CONNECTION_CODES.includes(code) && this.#controller !== null;
     this.#end(new WireFault(sent && this.#status !== 0 ? 'protocol' : 'unavailable', sent, code));
   }

@@ -4,7 +4,11 @@ import { ReceivedResult } from './answer.ts';
 
 /** An admin operation's handler: runs behind the whole pipeline, like a tool. */
 export interface InProcessOperation {
-  run(request: { principal: Principal; arguments: Readonly<Record<string, unknown>>; now: Now }): Promise<Refusal | object>;
+  run(request: {
+    principal: Principal;
+    arguments: Readonly<Record<string, unknown>>;
+    now: Now;
+  }): Promise<Refusal | object>;
 }
 
 /** Operations by name: the tools of the built-in server `gatewrit`. */

@@ -19,7 +19,9 @@ export function classify(bytes: Uint8Array): Classified {
 /** The id of a response when it is one of ours (a positive integer), else null. */
 export function ownId(bytes: Uint8Array, spans: MessageSpans): number | null {
   if (!spans.id) return null;
-  const id = Number(Buffer.from(bytes.buffer, bytes.byteOffset + spans.id.start, spans.id.end - spans.id.start).toString('latin1'));
+  const id = Number(
+    Buffer.from(bytes.buffer, bytes.byteOffset + spans.id.start, spans.id.end - spans.id.start).toString('latin1'),
+  );
   return Number.isSafeInteger(id) && id > 0 ? id : null;
 }
 

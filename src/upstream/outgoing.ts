@@ -37,7 +37,8 @@ function outgoingMeta(request: UpstreamRequest, id: number, era: UpstreamEra): s
     if (name.startsWith(RESERVED) && name !== `${RESERVED}logLevel`) continue;
     if (name === `${RESERVED}logLevel` && era === 'legacy') continue;
     if (KEPT_BACK.some((prefix) => name.startsWith(prefix))) continue;
-    const value = name === PROGRESS ? String(id) : Buffer.from(message.bytes.subarray(span.start, span.end)).toString('utf8');
+    const value =
+      name === PROGRESS ? String(id) : Buffer.from(message.bytes.subarray(span.start, span.end)).toString('utf8');
     parts.push(`${JSON.stringify(name)}:${value}`);
   }
   return `{${parts.join(',')}}`;

@@ -15,11 +15,16 @@ describe('event streams', () => {
   test('however the bytes are cut, the same events come out', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !/[\r\n]/.test(text)), { maxLength: 6 }),
+        fc.array(
+          fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !/[\r\n]/.test(text)),
+          { maxLength: 6 },
+        ),
         fc.constantFrom('\n', '\r\n', '\r'),
         fc.array(fc.nat(), { maxLength: 12 }),
         (events, newline, cuts) => {
-          const text = events.map((data) => `: note${newline}event: message${newline}data: ${data}${newline}${newline}`).join('');
+          const text = events
+            .map((data) => `: note${newline}event: message${newline}data: ${data}${newline}${newline}`)
+            .join('');
           const seen: string[] = [];
           const reader = new EventStreamReader(1_000_000, (data) => seen.push(Buffer.from(data).toString()));
           for (const piece of pieces(Buffer.from(text), cuts)) assert.ok(reader.push(piece));
@@ -31,7 +36,9 @@ describe('event streams', () => {
 
   test('several data lines are one event, joined by line feeds', () => {
     const seen: string[] = [];
-    new EventStreamReader(100, (data) => seen.push(Buffer.from(data).toString())).push(Buffer.from('data: {"a":\ndata:1}\n\n'));
+    new EventStreamReader(100, (data) => seen.push(Buffer.from(data).toString())).push(
+      Buffer.from('data: {"a":\ndata:1}\n\n'),
+    );
     assert.deepEqual(seen, ['{"a":\n1}']);
   });
 
@@ -45,19 +52,31 @@ describe('event streams', () => {
 describe('lines of a process', () => {
   test('however the bytes are cut, the same lines come out', () => {
     fc.assert(
-      fc.property(fc.array(fc.string({ minLength: 1 }).filter((line) => !line.includes('\n'))), fc.array(fc.nat(), { maxLength: 9 }), (lines, cuts) => {
-        const seen: string[] = [];
-        const reader = new LineReader(100_000, (line) => seen.push(Buffer.from(line).toString()), () => assert.fail('no line is that long'));
-        for (const piece of pieces(Buffer.from(lines.map((line) => `${line}\n`).join('')), cuts)) reader.push(piece);
-        assert.deepEqual(seen, lines);
-      }),
+      fc.property(
+        fc.array(fc.string({ minLength: 1 }).filter((line) => !line.includes('\n'))),
+        fc.array(fc.nat(), { maxLength: 9 }),
+        (lines, cuts) => {
+          const seen: string[] = [];
+          const reader = new LineReader(
+            100_000,
+            (line) => seen.push(Buffer.from(line).toString()),
+            () => assert.fail('no line is that long'),
+          );
+          for (const piece of pieces(Buffer.from(lines.map((line) => `${line}\n`).join('')), cuts)) reader.push(piece);
+          assert.deepEqual(seen, lines);
+        },
+      ),
     );
   });
 
   test('a line past the cap is dropped whole and reported once; the next one is read', () => {
     const seen: string[] = [];
     let overflows = 0;
-    const reader = new LineReader(10, (line) => seen.push(Buffer.from(line).toString()), () => overflows++);
+    const reader = new LineReader(
+      10,
+      (line) => seen.push(Buffer.from(line).toString()),
+      () => overflows++,
+    );
     for (let i = 0; i < 100; i++) reader.push(Buffer.from('aaaaaaa'));
     reader.push(Buffer.from('\nshort\n'));
     assert.deepEqual([seen, overflows], [['short'], 1]);

@@ -4,7 +4,7 @@ import { after, describe, test } from 'node:test';
 import { silentLog } from '../core/log.ts';
 import { scanMessage } from '../core/mcp/scanner.ts';
 import { Refusal } from '../core/stage.ts';
-import { json, requestFor, scripted, type Seen } from './fixture.test.ts';
+import { json, requestFor, type Seen, scripted } from './fixture.test.ts';
 import { openServer } from './servers.ts';
 import { WireFault } from './wire.ts';
 
@@ -14,12 +14,19 @@ after(async () => {
   for (const close of closing) await close();
 });
 
-const DISCOVERED = { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, ttlMs: 0, cacheScope: 'private' };
+const DISCOVERED = {
+  resultType: 'complete',
+  supportedVersions: ['2026-07-28'],
+  capabilities: { tools: {} },
+  ttlMs: 0,
+  cacheScope: 'private',
+};
 
 /** A modern server that answers calls as told. */
 async function modern(answer: (seen: Seen, res: ServerResponse) => void) {
   const upstream = await scripted((seen, res) => {
-    if (seen.body.method === 'server/discover') return json(res, 200, { jsonrpc: '2.0', id: seen.body.id, result: DISCOVERED });
+    if (seen.body.method === 'server/discover')
+      return json(res, 200, { jsonrpc: '2.0', id: seen.body.id, result: DISCOVERED });
     answer(seen, res);
   });
   const server = connect(upstream.url);
@@ -33,11 +40,14 @@ function connect(url: string, more: { onChanged?: () => void; onEnded?: () => vo
 }
 
 const calls = (seen: readonly Seen[]) => seen.filter(({ body }) => body.method === 'tools/call');
-const text = (value: unknown) => (value instanceof Refusal ? `${value.code} ${value.facts.evidence}` : JSON.stringify(value));
+const text = (value: unknown) =>
+  value instanceof Refusal ? `${value.code} ${value.facts.evidence}` : JSON.stringify(value);
 
 describe('what goes out', () => {
   test('the client’s bytes with id, name and _meta replaced: numbers, escapes and blanks are untouched', async () => {
-    const { server, seen } = await modern(({ body }, res) => json(res, 200, { jsonrpc: '2.0', id: body.id, result: { resultType: 'complete', content: [] } }));
+    const { server, seen } = await modern(({ body }, res) =>
+      json(res, 200, { jsonrpc: '2.0', id: body.id, result: { resultType: 'complete', content: [] } }),
+    );
     const answer = await server.call(requestFor());
     assert.ok(!(answer instanceof Refusal), text(answer));
     const [call] = calls(seen);
@@ -56,14 +66,18 @@ describe('what goes out', () => {
   });
 
   test('our own credential goes out; nothing of the caller’s does', async () => {
-    const { server, seen } = await modern(({ body }, res) => json(res, 200, { jsonrpc: '2.0', id: body.id, result: { resultType: 'complete', content: [] } }));
+    const { server, seen } = await modern(({ body }, res) =>
+      json(res, 200, { jsonrpc: '2.0', id: body.id, result: { resultType: 'complete', content: [] } }),
+    );
     await server.call(requestFor());
     assert.equal(calls(seen)[0]!.headers['authorization'], 'Bearer our-own');
     assert.equal(calls(seen)[0]!.headers['cookie'], undefined);
   });
 
   test('approved arguments are executed in place of those of the repeat', async () => {
-    const { server, seen } = await modern(({ body }, res) => json(res, 200, { jsonrpc: '2.0', id: body.id, result: { resultType: 'complete', content: [] } }));
+    const { server, seen } = await modern(({ body }, res) =>
+      json(res, 200, { jsonrpc: '2.0', id: body.id, result: { resultType: 'complete', content: [] } }),
+    );
     await server.call(requestFor({ approved: Buffer.from('{"t":"a","n":12345678901234567890}') }));
     assert.match(calls(seen)[0]!.raw, /"arguments":\{"t":"a","n":12345678901234567890\}/);
   });
@@ -71,14 +85,53 @@ describe('what goes out', () => {
 
 describe('what comes back', () => {
   const refusals: [string, (seen: Seen, res: ServerResponse) => void, RegExp][] = [
-    ['an answer with another id', (_seen, res) => json(res, 200, { jsonrpc: '2.0', id: 999_999, result: {} }), /upstream\.protocol/],
-    ['an answer that is no JSON', (_seen, res) => void res.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc":'), /upstream\.protocol/],
-    ['an answer with a duplicate key', ({ body }, res) => void res.writeHead(200, { 'content-type': 'application/json' }).end(`{"jsonrpc":"2.0","id":${body.id},"result":{"a":1,"a":2}}`), /upstream\.protocol/],
-    ['both result and error', ({ body }, res) => json(res, 200, { jsonrpc: '2.0', id: body.id, result: {}, error: { code: 1, message: '' } }), /upstream\.protocol/],
-    ['a question to the client (input_required)', ({ body }, res) => json(res, 200, { jsonrpc: '2.0', id: body.id, result: { resultType: 'input_required', inputRequests: {} } }), /upstream\.protocol/],
-    ['a redirect', (_seen, res) => void res.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(), /upstream\.protocol/],
-    ['more than the cap', ({ body }, res) => json(res, 200, { jsonrpc: '2.0', id: body.id, result: { x: 'x'.repeat(20_000) } }), /upstream\.too_large/],
-    ['a stream that ends without an answer', (_seen, res) => void res.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: {"jsonrpc":"2.0","method":"notifications/progress"}\n\n'), /upstream\.protocol/],
+    [
+      'an answer with another id',
+      (_seen, res) => json(res, 200, { jsonrpc: '2.0', id: 999_999, result: {} }),
+      /upstream\.protocol/,
+    ],
+    [
+      'an answer that is no JSON',
+      (_seen, res) => void res.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc":'),
+      /upstream\.protocol/,
+    ],
+    [
+      'an answer with a duplicate key',
+      ({ body }, res) =>
+        void res
+          .writeHead(200, { 'content-type': 'application/json' })
+          .end(`{"jsonrpc":"2.0","id":${body.id},"result":{"a":1,"a":2}}`),
+      /upstream\.protocol/,
+    ],
+    [
+      'both result and error',
+      ({ body }, res) => json(res, 200, { jsonrpc: '2.0', id: body.id, result: {}, error: { code: 1, message: '' } }),
+      /upstream\.protocol/,
+    ],
+    [
+      'a question to the client (input_required)',
+      ({ body }, res) =>
+        json(res, 200, { jsonrpc: '2.0', id: body.id, result: { resultType: 'input_required', inputRequests: {} } }),
+      /upstream\.protocol/,
+    ],
+    [
+      'a redirect',
+      (_seen, res) => void res.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(),
+      /upstream\.protocol/,
+    ],
+    [
+      'more than the cap',
+      ({ body }, res) => json(res, 200, { jsonrpc: '2.0', id: body.id, result: { x: 'x'.repeat(20_000) } }),
+      /upstream\.too_large/,
+    ],
+    [
+      'a stream that ends without an answer',
+      (_seen, res) =>
+        void res
+          .writeHead(200, { 'content-type': 'text/event-stream' })
+          .end('data: {"jsonrpc":"2.0","method":"notifications/progress"}\n\n'),
+      /upstream\.protocol/,
+    ],
     ['401 to our credential', (_seen, res) => json(res, 401, {}), /upstream\.unavailable/],
     ['a connection that closes', (_seen, res) => void res.socket!.destroy(), /upstream\.unavailable/],
   ];
@@ -94,7 +147,10 @@ describe('what comes back', () => {
   test('silence ends at the tool’s own deadline', async () => {
     const { server } = await modern(() => {});
     const request = requestFor();
-    const refused = await server.call({ ...request, target: { ...request.target, limits: { ...request.target.limits, timeoutMs: 150 } } });
+    const refused = await server.call({
+      ...request,
+      target: { ...request.target, limits: { ...request.target.limits, timeoutMs: 150 } },
+    });
     assert.match(text(refused), /upstream\.timeout/);
   });
 
@@ -110,35 +166,63 @@ describe('what comes back', () => {
   });
 
   test('unknown members of a result pass byte for byte; a missing resultType is added', async () => {
-    const { server } = await modern(({ body }, res) => void res.writeHead(200, { 'content-type': 'application/json' }).end(`{"jsonrpc":"2.0","id":${body.id},"result":{"content":[{"type":"new","big":12345678901234567890}],"x":1.0}}`));
+    const { server } = await modern(
+      ({ body }, res) =>
+        void res
+          .writeHead(200, { 'content-type': 'application/json' })
+          .end(
+            `{"jsonrpc":"2.0","id":${body.id},"result":{"content":[{"type":"new","big":12345678901234567890}],"x":1.0}}`,
+          ),
+    );
     const answer = await server.call(requestFor());
     assert.ok(!(answer instanceof Refusal));
-    assert.equal(Buffer.from(answer.bytes).toString(), '{"resultType":"complete","content":[{"type":"new","big":12345678901234567890}],"x":1.0}');
+    assert.equal(
+      Buffer.from(answer.bytes).toString(),
+      '{"resultType":"complete","content":[{"type":"new","big":12345678901234567890}],"x":1.0}',
+    );
   });
 
   test('progress comes back under the client’s own token, log lines pass, progress of others does not', async () => {
     const got: Record<string, unknown>[] = [];
     const { server } = await modern(({ body }, res) => {
       res.writeHead(200, { 'content-type': 'text/event-stream' });
-      const say = (message: object) => res.write(`event: message\ndata: ${JSON.stringify({ jsonrpc: '2.0', ...message })}\n\n`);
+      const say = (message: object) =>
+        res.write(`event: message\ndata: ${JSON.stringify({ jsonrpc: '2.0', ...message })}\n\n`);
       say({ method: 'notifications/progress', params: { progressToken: body.id, progress: 1 } });
       say({ method: 'notifications/progress', params: { progressToken: body.id + 1, progress: 2 } });
       say({ method: 'notifications/message', params: { level: 'info', data: 'working' } });
       say({ id: body.id, result: { resultType: 'complete', content: [] } });
     });
-    const answer = await server.call(requestFor({ onNotification: (bytes) => got.push(JSON.parse(Buffer.from(bytes).toString())) }));
+    const answer = await server.call(
+      requestFor({ onNotification: (bytes) => got.push(JSON.parse(Buffer.from(bytes).toString())) }),
+    );
     assert.ok(!(answer instanceof Refusal));
-    assert.deepEqual(got.map(({ params }) => params), [{ progressToken: 'mine', progress: 1 }, { level: 'info', data: 'working' }]);
+    assert.deepEqual(
+      got.map(({ params }) => params),
+      [
+        { progressToken: 'mine', progress: 1 },
+        { level: 'info', data: 'working' },
+      ],
+    );
   });
 });
 
 describe('eras', () => {
   test('a server that knows only initialize is legacy: a session is opened, repeated on calls, and results are dressed', async () => {
     const upstream = await scripted(({ body, headers }, res) => {
-      if (body.method === 'server/discover') return json(res, 400, { jsonrpc: '2.0', error: { code: -32000, message: 'no session' }, id: null });
+      if (body.method === 'server/discover')
+        return json(res, 400, { jsonrpc: '2.0', error: { code: -32000, message: 'no session' }, id: null });
       if (body.method === 'initialize') {
         res.setHeader('mcp-session-id', 'session-1');
-        return json(res, 200, { jsonrpc: '2.0', id: body.id, result: { protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo: { name: 'x', version: '1' } } });
+        return json(res, 200, {
+          jsonrpc: '2.0',
+          id: body.id,
+          result: {
+            protocolVersion: '2025-06-18',
+            capabilities: { tools: {} },
+            serverInfo: { name: 'x', version: '1' },
+          },
+        });
       }
       if (body.method === 'notifications/initialized') return void res.writeHead(202).end();
       assert.equal(headers['mcp-session-id'], 'session-1');
@@ -169,7 +253,13 @@ describe('eras', () => {
   });
 
   test('a server that never stops paging is refused at introspection', async () => {
-    const upstream = await modern(({ body }, res) => json(res, 200, { jsonrpc: '2.0', id: body.id, result: { resultType: 'complete', tools: [], nextCursor: 'again' } }));
+    const upstream = await modern(({ body }, res) =>
+      json(res, 200, {
+        jsonrpc: '2.0',
+        id: body.id,
+        result: { resultType: 'complete', tools: [], nextCursor: 'again' },
+      }),
+    );
     await assert.rejects(upstream.server.introspect(), /more than 50 pages/);
   });
 });
@@ -177,14 +267,23 @@ describe('eras', () => {
 describe('a process over stdio', () => {
   const program = (source: string) => ({ stdio: { command: 'node', args: ['-e', source], cwd: '.', env: {} } });
   const open = (source: string, more: { onEnded?: () => void } = {}) => {
-    const server = openServer('shop', program(source), { clock, log: silentLog, onChanged: () => {}, onEnded: () => {}, ...more });
+    const server = openServer('shop', program(source), {
+      clock,
+      log: silentLog,
+      onChanged: () => {},
+      onEnded: () => {},
+      ...more,
+    });
     closing.push(() => server.close());
     return server;
   };
-  const LOOP = 'require("readline").createInterface({input:process.stdin}).on("line",(line)=>{const m=JSON.parse(line);const say=(o)=>process.stdout.write(JSON.stringify({jsonrpc:"2.0",...o})+"\\n");';
+  const LOOP =
+    'require("readline").createInterface({input:process.stdin}).on("line",(line)=>{const m=JSON.parse(line);const say=(o)=>process.stdout.write(JSON.stringify({jsonrpc:"2.0",...o})+"\\n");';
 
   test('a modern one is asked once and kept; its environment holds nothing of ours', async () => {
-    const server = open(`${LOOP}say({id:m.id,result:m.method==="server/discover"?${JSON.stringify(DISCOVERED)}:{resultType:"complete",content:[{type:"text",text:Object.keys(process.env).sort().join()}]}})})`);
+    const server = open(
+      `${LOOP}say({id:m.id,result:m.method==="server/discover"?${JSON.stringify(DISCOVERED)}:{resultType:"complete",content:[{type:"text",text:Object.keys(process.env).sort().join()}]}})})`,
+    );
     process.env['GATEWRIT_TEST_SECRET'] = 'hunter2';
     const answer = await server.call(requestFor());
     assert.ok(!(answer instanceof Refusal), text(answer));
@@ -192,12 +291,21 @@ describe('a process over stdio', () => {
   });
 
   test('40 calls at once get their own answers', async () => {
-    const server = open(`${LOOP}if(m.method==="server/discover")return say({id:m.id,result:${JSON.stringify(DISCOVERED)}});setTimeout(()=>say({id:m.id,result:{resultType:"complete",nonce:m.params._meta["vendor/nonce"]}}),Math.random()*30)})`);
+    const server = open(
+      `${LOOP}if(m.method==="server/discover")return say({id:m.id,result:${JSON.stringify(DISCOVERED)}});setTimeout(()=>say({id:m.id,result:{resultType:"complete",nonce:m.params._meta["vendor/nonce"]}}),Math.random()*30)})`,
+    );
     const answers = await Promise.all(
       Array.from({ length: 40 }, async (_, i) => {
         const request = requestFor();
-        const bytes = Buffer.from(request.message.bytes.toString().replace('"vendor/x":{"a":1.0}', `"vendor/nonce":${String(i).padStart(7, '1')}`));
-        const answer = await server.call({ ...request, message: { ...request.message, bytes, spans: requestSpans(bytes) } });
+        const bytes = Buffer.from(
+          request.message.bytes
+            .toString()
+            .replace('"vendor/x":{"a":1.0}', `"vendor/nonce":${String(i).padStart(7, '1')}`),
+        );
+        const answer = await server.call({
+          ...request,
+          message: { ...request.message, bytes, spans: requestSpans(bytes) },
+        });
         assert.ok(!(answer instanceof Refusal), text(answer));
         return (answer.view() as { nonce: number }).nonce === Number(String(i).padStart(7, '1'));
       }),
@@ -207,7 +315,10 @@ describe('a process over stdio', () => {
 
   test('one that dies takes its calls with it as "may have run", tells us, and is started again for the next', async () => {
     let ended = 0;
-    const server = open(`${LOOP}if(m.method==="server/discover")return say({id:m.id,result:${JSON.stringify(DISCOVERED)}});if(m.method==="tools/call")process.exit(1);say({id:m.id,result:{resultType:"complete",tools:[]}})})`, { onEnded: () => ended++ });
+    const server = open(
+      `${LOOP}if(m.method==="server/discover")return say({id:m.id,result:${JSON.stringify(DISCOVERED)}});if(m.method==="tools/call")process.exit(1);say({id:m.id,result:{resultType:"complete",tools:[]}})})`,
+      { onEnded: () => ended++ },
+    );
     const refused = await server.call(requestFor());
     assert.match(text(refused), /upstream\.unavailable/);
     assert.match((refused as Refusal).facts.text ?? '', /may have run/);
@@ -216,7 +327,11 @@ describe('a process over stdio', () => {
   });
 
   test('a program that does not exist is unavailable, not a crash', async () => {
-    const server = openServer('shop', { stdio: { command: '/nonexistent/program', args: [], cwd: '.', env: {} } }, { clock, log: silentLog, onChanged: () => {}, onEnded: () => {} });
+    const server = openServer(
+      'shop',
+      { stdio: { command: '/nonexistent/program', args: [], cwd: '.', env: {} } },
+      { clock, log: silentLog, onChanged: () => {}, onEnded: () => {} },
+    );
     assert.match(text(await server.call(requestFor())), /upstream\.unavailable/);
   });
 
@@ -235,5 +350,13 @@ function requestSpans(bytes: Buffer) {
   const spans = scanMessage(bytes);
   assert.ok(typeof spans !== 'string');
   const { id, params, paramsMembers: members, metaMembers } = spans;
-  return { id, method: spans.method!, params, name: members.get('name') ?? null, arguments: members.get('arguments') ?? null, meta: members.get('_meta') ?? null, metaMembers };
+  return {
+    id,
+    method: spans.method!,
+    params,
+    name: members.get('name') ?? null,
+    arguments: members.get('arguments') ?? null,
+    meta: members.get('_meta') ?? null,
+    metaMembers,
+  };
 }

@@ -71,7 +71,8 @@ export class UpstreamServer {
   }
 
   #judge(incoming: Incoming, id: number, request: UpstreamRequest, session: Session): Result | WireFault {
-    if (incoming.status === 401 || incoming.status === 403) return new WireFault('unavailable', false, `HTTP ${incoming.status}: our credential was refused`);
+    if (incoming.status === 401 || incoming.status === 403)
+      return new WireFault('unavailable', false, `HTTP ${incoming.status}: our credential was refused`);
     if (incoming.status === 404 && session.sessionId) {
       // The legacy session ended at the server; the call was refused there, the next one opens a new session.
       this.#session = null;
@@ -84,7 +85,10 @@ export class UpstreamServer {
 
   #refused(fault: WireFault): Refusal {
     if (fault.code === 'unavailable') this.#breaker.unreached(this.#options.clock().mono);
-    const text = fault.code === 'unavailable' && fault.sent ? { text: 'The tool server went away during the call; it may have run.' } : {};
+    const text =
+      fault.code === 'unavailable' && fault.sent
+        ? { text: 'The tool server went away during the call; it may have run.' }
+        : {};
     return new Refusal(`upstream.${fault.code}`, { evidence: `${this.name}: ${fault.evidence}`, ...text });
   }
 

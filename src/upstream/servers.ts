@@ -61,7 +61,10 @@ export function openServer(
   });
 }
 
-type Needs = Extract<SlotName, 'endpoint' | 'principal' | 'message' | 'target' | 'arguments' | 'decision' | 'approval' | 'intent' | 'consumed'>;
+type Needs = Extract<
+  SlotName,
+  'endpoint' | 'principal' | 'message' | 'target' | 'arguments' | 'decision' | 'approval' | 'intent' | 'consumed'
+>;
 
 /**
  * Stage `upstream`: the call goes out, once. Admin operations run in this process; everything else at its server.
@@ -79,8 +82,10 @@ export function upstreamStage(
       const { target } = call;
       if (target.kind === 'admin') return inProcess.run(call, now);
       const server = servers.get(target.server);
-      if (!server) return new Refusal('upstream.unavailable', { evidence: `no upstream is configured for ${target.server}` });
-      if (call.approval.use === 'replay') throw new InternalError('upstream.replay', 'a stored outcome must not reach the upstream');
+      if (!server)
+        return new Refusal('upstream.unavailable', { evidence: `no upstream is configured for ${target.server}` });
+      if (call.approval.use === 'replay')
+        throw new InternalError('upstream.replay', 'a stored outcome must not reach the upstream');
       const cap = call.decision.obligations.maxResultBytes;
       return server.call({
         target,

@@ -1,7 +1,7 @@
 import { InternalError } from '../core/internal-error.ts';
+import { readAnswer } from './answer.ts';
 import { classify, textOf } from './message-kind.ts';
 import { MODERN, type UpstreamEra } from './outgoing.ts';
-import { readAnswer } from './answer.ts';
 import { type Incoming, type Outgoing, type Wire, WireFault } from './wire.ts';
 
 /** An open conversation with an upstream: its era, and what legacy HTTP wants repeated on every request. */
@@ -19,7 +19,13 @@ const HANDSHAKE_BYTES = 1024 * 1024;
 const LEGACY_LATEST = '2025-11-25';
 const LEGACY = [LEGACY_LATEST, '2025-06-18', '2025-03-26', '2024-11-05'];
 
-function handshake(id: number, method: string, body: object, headers: readonly string[], timeoutMs = HANDSHAKE_MS): Outgoing {
+function handshake(
+  id: number,
+  method: string,
+  body: object,
+  headers: readonly string[],
+  timeoutMs = HANDSHAKE_MS,
+): Outgoing {
   return {
     id,
     method,
@@ -47,12 +53,21 @@ export function modernMeta(): object {
  */
 export async function probeModern(wire: Wire, carrier: 'http' | 'stdio'): Promise<Session | 'legacy' | WireFault> {
   const headers = ['mcp-protocol-version', MODERN, 'mcp-method', 'server/discover'];
-  const answer = await wire.exchange(handshake(1, 'server/discover', { params: { _meta: modernMeta() } }, headers, carrier === 'stdio' ? 5_000 : HANDSHAKE_MS));
+  const answer = await wire.exchange(
+    handshake(
+      1,
+      'server/discover',
+      { params: { _meta: modernMeta() } },
+      headers,
+      carrier === 'stdio' ? 5_000 : HANDSHAKE_MS,
+    ),
+  );
   if (answer instanceof WireFault) {
     // stdio: a timeout or an exit on a request before `initialize` is how many legacy servers answer.
     return carrier === 'stdio' && answer.code !== 'too_large' ? 'legacy' : answer;
   }
-  if (answer.status === 401 || answer.status === 403 || answer.status >= 500) return new WireFault('unavailable', true, `HTTP ${answer.status} to server/discover`);
+  if (answer.status === 401 || answer.status === 403 || answer.status >= 500)
+    return new WireFault('unavailable', true, `HTTP ${answer.status} to server/discover`);
   const discovered = discoverResult(answer);
   if (discovered) return { era: 'modern', wire, sessionId: null, revision: MODERN, capabilities: discovered };
   return 'legacy';
@@ -68,14 +83,19 @@ function discoverResult(answer: Incoming): Record<string, unknown> | null {
 
 /** `initialize` and `notifications/initialized`. We declare no capability: what we cannot carry back must not be asked. */
 export async function openLegacy(wire: Wire): Promise<Session | WireFault> {
-  const params = { protocolVersion: LEGACY_LATEST, capabilities: {}, clientInfo: { name: 'gatewrit', version: '0.1.0' } };
+  const params = {
+    protocolVersion: LEGACY_LATEST,
+    capabilities: {},
+    clientInfo: { name: 'gatewrit', version: '0.1.0' },
+  };
   const answer = await wire.exchange(handshake(2, 'initialize', { params }, []));
   if (answer instanceof WireFault) return answer;
   if (answer.status !== 200) return new WireFault('unavailable', false, `HTTP ${answer.status} to initialize`);
   const result = readAnswer(answer, 2);
   if (result instanceof WireFault) return result;
   const view = result.view() as { protocolVersion?: unknown; capabilities?: unknown };
-  if (result.kind === 'error' || !LEGACY.includes(String(view.protocolVersion))) return new WireFault('protocol', false, 'initialize was refused or offers an unknown revision');
+  if (result.kind === 'error' || !LEGACY.includes(String(view.protocolVersion)))
+    return new WireFault('protocol', false, 'initialize was refused or offers an unknown revision');
   const session: Session = {
     era: 'legacy',
     wire,
@@ -88,7 +108,11 @@ export async function openLegacy(wire: Wire): Promise<Session | WireFault> {
 }
 
 export function legacyHeaders(session: Session): string[] {
-  return ['mcp-protocol-version', session.revision, ...(session.sessionId ? ['mcp-session-id', session.sessionId] : [])];
+  return [
+    'mcp-protocol-version',
+    session.revision,
+    ...(session.sessionId ? ['mcp-session-id', session.sessionId] : []),
+  ];
 }
 
 const MAX_PAGES = 50;
@@ -102,16 +126,25 @@ export async function listAll(session: Session, method: string, member: string):
   let cursor: string | undefined;
   for (let page = 0; page < MAX_PAGES; page++) {
     const id = 100 + page;
-    const params = { ...(cursor === undefined ? {} : { cursor }), ...(session.era === 'modern' ? { _meta: modernMeta() } : {}) };
-    const headers = session.era === 'modern' ? ['mcp-protocol-version', MODERN, 'mcp-method', method] : legacyHeaders(session);
-    const answer = await session.wire.exchange({ ...handshake(id, method, { params }, headers), maxBytes: 8 * HANDSHAKE_BYTES });
+    const params = {
+      ...(cursor === undefined ? {} : { cursor }),
+      ...(session.era === 'modern' ? { _meta: modernMeta() } : {}),
+    };
+    const headers =
+      session.era === 'modern' ? ['mcp-protocol-version', MODERN, 'mcp-method', method] : legacyHeaders(session);
+    const answer = await session.wire.exchange({
+      ...handshake(id, method, { params }, headers),
+      maxBytes: 8 * HANDSHAKE_BYTES,
+    });
     const result = answer instanceof WireFault ? answer : readAnswer(answer, id);
-    if (result instanceof WireFault) throw new InternalError('upstream.introspection', `${method}: ${result.evidence}`, { kind: 'outage' });
+    if (result instanceof WireFault)
+      throw new InternalError('upstream.introspection', `${method}: ${result.evidence}`, { kind: 'outage' });
     // A part the server declares but does not have is empty.
     if (result.kind === 'error') return items;
     const view = result.view() as Record<string, unknown>;
     const list = view[member];
-    if (!Array.isArray(list)) throw new InternalError('upstream.introspection', `${method} answered without ${member}`, { kind: 'outage' });
+    if (!Array.isArray(list))
+      throw new InternalError('upstream.introspection', `${method} answered without ${member}`, { kind: 'outage' });
     items.push(...(list as Record<string, unknown>[]));
     if (typeof view['nextCursor'] !== 'string') return items;
     cursor = view['nextCursor'];

@@ -1,7 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { LineReader } from './line-reader.ts';
 import type { MessageSpans } from '../core/mcp/scanner.ts';
+import { LineReader } from './line-reader.ts';
 import { classify, ownId, textOf } from './message-kind.ts';
 import { type Incoming, type Outgoing, type Wire, WireFault } from './wire.ts';
 
@@ -38,7 +38,9 @@ export class StdioProcess implements Wire {
 
   constructor(options: StdioOptions) {
     this.#diagnostic = options.onDiagnostic;
-    const inherited = Object.fromEntries(['PATH', 'HOME', 'LANG', 'TMPDIR'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+    const inherited = Object.fromEntries(
+      ['PATH', 'HOME', 'LANG', 'TMPDIR'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+    );
     this.#child = spawn(options.command, [...options.args], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...inherited, ...options.env },
@@ -50,7 +52,11 @@ export class StdioProcess implements Wire {
       () => options.onDiagnostic(`a message passed ${options.maxLineBytes} bytes and was dropped`),
     );
     this.#child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
-    const errors = new LineReader(16_384, (line) => options.onDiagnostic(Buffer.from(line).toString()), () => {});
+    const errors = new LineReader(
+      16_384,
+      (line) => options.onDiagnostic(Buffer.from(line).toString()),
+      () => {},
+    );
     this.#child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
     // A write to a process that has just died fails here; the exit below settles whoever waited for it.
     this.#child.stdin.on('error', () => {});
@@ -63,7 +69,9 @@ export class StdioProcess implements Wire {
         options.onExit(reason);
         resolve();
       };
-      this.#child.once('error', (error) => end(`cannot be started: ${(error as NodeJS.ErrnoException).code ?? error.message}`));
+      this.#child.once('error', (error) =>
+        end(`cannot be started: ${(error as NodeJS.ErrnoException).code ?? error.message}`),
+      );
       this.#child.once('exit', (code, signal) => end(`exited with ${signal ?? code}`));
     });
   }
@@ -75,7 +83,10 @@ export class StdioProcess implements Wire {
   exchange(request: Outgoing): Promise<Incoming | WireFault> {
     if (this.#over) return Promise.resolve(new WireFault('unavailable', false, 'the process has ended'));
     return new Promise((resolve) => {
-      const timer = setTimeout(() => abandon(new WireFault('timeout', true, `no answer in ${request.timeoutMs} ms`)), request.timeoutMs);
+      const timer = setTimeout(
+        () => abandon(new WireFault('timeout', true, `no answer in ${request.timeoutMs} ms`)),
+        request.timeoutMs,
+      );
       const onAbort = () => abandon(new WireFault('cancelled', true, 'the client left'));
       const settle = (answer: Incoming | WireFault) => {
         clearTimeout(timer);
@@ -85,7 +96,11 @@ export class StdioProcess implements Wire {
       };
       // The server is told, so that it can stop; whether it did is unknown.
       const abandon = (fault: WireFault) => {
-        this.notify(Buffer.from(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${request.id},"reason":"${fault.code}"}}`));
+        this.notify(
+          Buffer.from(
+            `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${request.id},"reason":"${fault.code}"}}`,
+          ),
+        );
         settle(fault);
       };
       this.#waiting.set(request.id, { request, settle });
@@ -104,13 +119,16 @@ export class StdioProcess implements Wire {
 
   #receive(line: Uint8Array): void {
     const read = classify(line);
-    if (read.kind === 'invalid' || !read.spans) return this.#diagnostic('a line that is not one JSON-RPC message was dropped');
+    if (read.kind === 'invalid' || !read.spans)
+      return this.#diagnostic('a line that is not one JSON-RPC message was dropped');
     if (read.kind === 'response') {
       const waiting = this.#waiting.get(ownId(line, read.spans) ?? -1);
       if (!waiting) return;
       const fits = line.length <= waiting.request.maxBytes;
       waiting.settle(
-        fits ? { status: 200, session: null, bytes: line, spans: read.spans } : new WireFault('too_large', true, 'the answer passed the cap'),
+        fits
+          ? { status: 200, session: null, bytes: line, spans: read.spans }
+          : new WireFault('too_large', true, 'the answer passed the cap'),
       );
       return;
     }

@@ -15,7 +15,12 @@ export type Ending = { readonly reply: Reply } | { readonly refusal: Refusal };
  * Takes a call through the rest of a flow and to its end: an answer made by a stage goes to redaction, everything goes
  * to the outcome record, and nothing is released before that record is durable (architecture.md section 4).
  */
-export async function endCall(call: Call, ended: Refusal | Answer | null, stages: EndingStages, clock: Clock): Promise<Ending> {
+export async function endCall(
+  call: Call,
+  ended: Refusal | Answer | null,
+  stages: EndingStages,
+  clock: Clock,
+): Promise<Ending> {
   let refusal = ended instanceof Refusal ? ended : null;
   if (ended instanceof Answer) refusal = await redactAnswer(call, ended, stages, clock);
   if (refusal) call.refusal = refusal;
@@ -39,7 +44,12 @@ export async function endCall(call: Call, ended: Refusal | Answer | null, stages
 
 async function redactAnswer(call: Call, answer: Answer, stages: EndingStages, clock: Clock): Promise<Refusal | null> {
   const { result } = answer;
-  call.scrubbed = { kind: 'result', bytes: result, view: () => JSON.parse(Buffer.from(result).toString('utf8')), diagnostics: null };
+  call.scrubbed = {
+    kind: 'result',
+    bytes: result,
+    view: () => JSON.parse(Buffer.from(result).toString('utf8')),
+    diagnostics: null,
+  };
   const left = await runStages([stages.reply as unknown as AnyStage], call, clock);
   return left instanceof Refusal ? left : null;
 }
@@ -52,6 +62,8 @@ async function settle(call: Call, refusal: Refusal | null, now: Now): Promise<Re
     if (settled instanceof Promise) await settled;
     return null;
   } catch (cause) {
-    return refusal ? null : new Refusal('audit.outcome_unknown', { evidence: 'the approval could not be settled', cause });
+    return refusal
+      ? null
+      : new Refusal('audit.outcome_unknown', { evidence: 'the approval could not be settled', cause });
   }
 }

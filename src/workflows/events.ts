@@ -15,7 +15,11 @@ export function targetVisible(serves: (call: CallWith<'principal' | 'target'>, n
 }
 
 /** Takes notifications to the client through every judge, one by one; what is dropped is dropped silently for the client. */
-export function eventEmitter(judges: readonly EventJudge[], clock: () => Now, log: Log): (call: Call, notification: Uint8Array) => void {
+export function eventEmitter(
+  judges: readonly EventJudge[],
+  clock: () => Now,
+  log: Log,
+): (call: Call, notification: Uint8Array) => void {
   return (call, notification) => {
     if (!call.events || call.signal.aborted) return;
     let bytes = notification;

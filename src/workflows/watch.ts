@@ -56,10 +56,13 @@ export class ServerWatch {
     const losses = this.#losses.get(name) ?? 0;
     this.#losses.set(name, losses + 1);
     this.#calmSince.set(name, this.#clock().mono);
-    const retry = setTimeout(() => {
-      this.#retries.delete(retry);
-      void this.look(name);
-    }, RETRY_MS[Math.min(losses, RETRY_MS.length - 1)]);
+    const retry = setTimeout(
+      () => {
+        this.#retries.delete(retry);
+        void this.look(name);
+      },
+      RETRY_MS[Math.min(losses, RETRY_MS.length - 1)],
+    );
     retry.unref();
     this.#retries.add(retry);
   }
@@ -88,7 +91,8 @@ export class ServerWatch {
     if (!server) return;
     try {
       const live = await server.introspect();
-      if (live instanceof WireFault) return this.#log.warn('upstream cannot be looked at', { server: name, reason: live.evidence });
+      if (live instanceof WireFault)
+        return this.#log.warn('upstream cannot be looked at', { server: name, reason: live.evidence });
       this.#registry.observe(name, live, this.#clock());
       const age = this.#clock().mono - (this.#calmSince.get(name) ?? 0);
       if (age > CALM_MS) this.#losses.delete(name);

@@ -52,7 +52,7 @@ export function encodeHeader(header: SegmentHeader): Buffer {
 export class SegmentReader {
   readonly path: string;
   readonly #fd: number;
-  #window = Buffer.allocUnsafe(WINDOW_BYTES);
+  #window: Buffer;
   #filled = 0;
   #at = 0;
   #base = 0;
@@ -60,6 +60,7 @@ export class SegmentReader {
   constructor(folder: string, segment: number) {
     this.path = join(folder, segmentName(segment));
     this.#fd = openSync(this.path, 'r');
+    this.#window = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, Math.max(HEAD_BYTES, this.size)));
   }
 
   get offset(): number {

@@ -17,7 +17,12 @@ export function adminBody(source: BodySource, operation: string, fixed: Readonly
         if (typeof document === 'string' || document.root !== 'object') return bytes;
       }
       const sent = bytes.length > 0 ? (JSON.parse(Buffer.from(bytes).toString('utf8')) as object) : {};
-      const message = { jsonrpc: '2.0', id: 1, method: 'admin/call', params: { name: operation, arguments: { ...sent, ...fixed } } };
+      const message = {
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'admin/call',
+        params: { name: operation, arguments: { ...sent, ...fixed } },
+      };
       return Buffer.from(JSON.stringify(message));
     },
   };

@@ -29,9 +29,19 @@ const NO_BODY: BodySource = { read: () => new Uint8Array(0) };
  */
 export function adminFront(options: AdminFrontOptions): (req: IncomingMessage, res: ServerResponse) => void {
   const app = new Hono<Env>();
-  const operate = async (env: Env['Bindings'], operation: string, fixed: Readonly<Record<string, string>>, hasBody: boolean): Promise<Response> => {
+  const operate = async (
+    env: Env['Bindings'],
+    operation: string,
+    fixed: Readonly<Record<string, string>>,
+    hasBody: boolean,
+  ): Promise<Response> => {
     const { req, res } = env;
-    const { call, abandon } = arrive(req, 'admin', adminBody(hasBody ? options.body(req) : NO_BODY, operation, fixed), options.clock());
+    const { call, abandon } = arrive(
+      req,
+      'admin',
+      adminBody(hasBody ? options.body(req) : NO_BODY, operation, fixed),
+      options.clock(),
+    );
     res.once('close', () => {
       if (!res.writableFinished) abandon();
     });
@@ -40,7 +50,9 @@ export function adminFront(options: AdminFrontOptions): (req: IncomingMessage, r
   };
   app.get('/api/approvals', (c) => operate(c.env, 'admin.approvals.list', {}, false));
   app.get('/api/approvals/:id', (c) => operate(c.env, 'admin.approvals.show', { id: c.req.param('id') }, false));
-  app.post('/api/approvals/:id/approve', (c) => operate(c.env, 'admin.approvals.approve', { id: c.req.param('id') }, true));
+  app.post('/api/approvals/:id/approve', (c) =>
+    operate(c.env, 'admin.approvals.approve', { id: c.req.param('id') }, true),
+  );
   app.post('/api/approvals/:id/deny', (c) => operate(c.env, 'admin.approvals.deny', { id: c.req.param('id') }, true));
   app.get('/readyz', (c) => (options.ready() ? c.json({ status: 'ready' }) : c.json({ status: 'not ready' }, 503)));
   app.get('/console', (c) => c.html(consolePage({ mcp: options.mcp })));
@@ -48,26 +60,38 @@ export function adminFront(options: AdminFrontOptions): (req: IncomingMessage, r
   app.onError((_error, c) => c.json({ error: { code: 'INTERNAL_ERROR', message: 'Something failed inside.' } }, 500));
 
   return (req, res) => {
-    const request = new Request(`https://admin.invalid${req.url?.startsWith('/') ? req.url : '/'}`, { method: methodOf(req) });
-    void Promise.resolve(app.fetch(request, { req, res })).then((answer) => send(res, options.headers, answer, req.complete));
+    const request = new Request(`https://admin.invalid${req.url?.startsWith('/') ? req.url : '/'}`, {
+      method: methodOf(req),
+    });
+    void Promise.resolve(app.fetch(request, { req, res })).then((answer) =>
+      send(res, options.headers, answer, req.complete),
+    );
   };
 }
 
 /** A method that fetch objects refuse (TRACE, CONNECT) is none of ours; it finds no route. */
 function methodOf(req: IncomingMessage): string {
-  return req.method && ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].includes(req.method) ? req.method : 'OPTIONS';
+  return req.method && ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].includes(req.method)
+    ? req.method
+    : 'OPTIONS';
 }
 
 /** JSON-RPC inside, REST outside: the result object, or `{error: {code, message, correlationId}}`. */
 function restAnswer(status: number, body: Uint8Array, challenge: string, retryAfter: number): Response {
-  const message = JSON.parse(Buffer.from(body).toString('utf8')) as { result?: object; error?: { message: string; data?: { code?: string } } };
+  const message = JSON.parse(Buffer.from(body).toString('utf8')) as {
+    result?: object;
+    error?: { message: string; data?: { code?: string } };
+  };
   const headers = new Headers({ 'content-type': 'application/json' });
   if (challenge) headers.set('www-authenticate', challenge);
   if (retryAfter > 0) headers.set('retry-after', String(retryAfter));
   if (message.result) return new Response(JSON.stringify(message.result), { status, headers });
   const { data, message: text } = message.error ?? { message: 'Something failed inside.' };
   const refused = status === 200 ? 422 : status;
-  return new Response(JSON.stringify({ error: { code: data?.code ?? 'REFUSED', message: text, ...data } }), { status: refused, headers });
+  return new Response(JSON.stringify({ error: { code: data?.code ?? 'REFUSED', message: text, ...data } }), {
+    status: refused,
+    headers,
+  });
 }
 
 async function send(res: ServerResponse, headers: ResponseHeaders, answer: Response, bodyRead: boolean): Promise<void> {
@@ -76,7 +100,15 @@ async function send(res: ServerResponse, headers: ResponseHeaders, answer: Respo
   // The console's own policy wins over the bare one of the API.
   const own = [...answer.headers].flat();
   const replaced = new Set([...answer.headers.keys()]);
-  const common = headers.common.flatMap((value, i) => (i % 2 === 0 && !replaced.has(value.toLowerCase()) ? [value, headers.common[i + 1]!] : []));
-  res.writeHead(answer.status, [...common, ...own, 'Content-Length', String(body.length), ...(bodyRead ? [] : ['Connection', 'close'])]);
+  const common = headers.common.flatMap((value, i) =>
+    i % 2 === 0 && !replaced.has(value.toLowerCase()) ? [value, headers.common[i + 1]!] : [],
+  );
+  res.writeHead(answer.status, [
+    ...common,
+    ...own,
+    'Content-Length',
+    String(body.length),
+    ...(bodyRead ? [] : ['Connection', 'close']),
+  ]);
   res.end(body);
 }

@@ -5,14 +5,29 @@ import type { Command, Io } from './command.ts';
 /** Loaded when asked for, so that `gatewrit audit verify` does not pay for a gateway. */
 const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Command> }>> = {
   start: { summary: 'run the gateway', load: async () => (await import('./start.ts')).startCommand },
-  stdio: { summary: 'speak MCP over stdio to a running gateway, with a token of its own', load: async () => (await import('./stdio.ts')).stdioCommand },
+  stdio: {
+    summary: 'speak MCP over stdio to a running gateway, with a token of its own',
+    load: async () => (await import('./stdio.ts')).stdioCommand,
+  },
   token: { summary: 'print a development token', load: async () => (await import('./token.ts')).tokenCommand },
-  approvals: { summary: 'list, show, approve and deny calls that wait for a person', load: async () => (await import('./sign-in.ts')).signedInApprovals },
-  registry: { summary: 'see and draft capability manifests', load: async () => (await import('./registry.ts')).registryCommand },
-  manifest: { summary: 'make keys, sign and verify manifests', load: async () => (await import('./manifest.ts')).manifestCommand },
+  approvals: {
+    summary: 'list, show, approve and deny calls that wait for a person',
+    load: async () => (await import('./sign-in.ts')).signedInApprovals,
+  },
+  registry: {
+    summary: 'see and draft capability manifests',
+    load: async () => (await import('./registry.ts')).registryCommand,
+  },
+  manifest: {
+    summary: 'make keys, sign and verify manifests',
+    load: async () => (await import('./manifest.ts')).manifestCommand,
+  },
   policy: { summary: 'lint, test and explain policy', load: async () => (await import('./policy.ts')).policyCommand },
   audit: { summary: 'verify and read the audit log', load: async () => (await import('./audit.ts')).auditCommand },
-  redact: { summary: 'show what redaction would find in a file', load: async () => (await import('./redact.ts')).redactCommand },
+  redact: {
+    summary: 'show what redaction would find in a file',
+    load: async () => (await import('./redact.ts')).redactCommand,
+  },
 };
 
 const io: Io = { stdout: (text) => process.stdout.write(text), stderr: (text) => process.stderr.write(text) };
@@ -27,7 +42,9 @@ export async function main(argv: string[]): Promise<number> {
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!entry) {
     const near = nearest(name, Object.keys(COMMANDS));
-    io.stderr(`gatewrit: there is no command "${name}"${near ? `; did you mean "${near}"?` : ''}. Run: gatewrit --help\n`);
+    io.stderr(
+      `gatewrit: there is no command "${name}"${near ? `; did you mean "${near}"?` : ''}. Run: gatewrit --help\n`,
+    );
     return 2;
   }
   try {

@@ -7,7 +7,11 @@ import { readReady } from './ready.ts';
 async function signIn(home: string, person: string): Promise<string> {
   const ready = readReady(home);
   if (!ready?.issuer) {
-    throw new InternalError('sign_in.no_issuer', `--as works beside a running development gateway; none runs with home ${home}`, { kind: 'outage' });
+    throw new InternalError(
+      'sign_in.no_issuer',
+      `--as works beside a running development gateway; none runs with home ${home}`,
+      { kind: 'outage' },
+    );
   }
   const groups = DEVELOPMENT_PEOPLE.find(({ subject }) => subject === person)?.groups ?? [];
   return mintDevelopmentToken({

@@ -38,7 +38,12 @@ export const startCommand: Command = {
   async run(argv, io) {
     const { values } = parseArgs({
       args: argv,
-      options: { config: { type: 'string' }, home: { type: 'string', default: '.gatewrit' }, json: { type: 'boolean', default: false }, log: { type: 'string' } },
+      options: {
+        config: { type: 'string' },
+        home: { type: 'string', default: '.gatewrit' },
+        json: { type: 'boolean', default: false },
+        log: { type: 'string' },
+      },
     });
     const home = resolve(values.home);
     const file = values.config ?? (existsSync('gatewrit.yaml') ? 'gatewrit.yaml' : QUICKSTART);
@@ -71,21 +76,38 @@ async function start({ file, home, log: level, json, io }: StartOptions): Promis
     if (development && ports.public !== configuration.listen.public.port && configuration.listen.public.port !== 0) {
       step(`port ${configuration.listen.public.port} is taken, using ${ports.public}`);
     }
-    const urls = { public: configuration.listen.url ?? `https://localhost:${ports.public}`, admin: `https://localhost:${ports.admin}` };
+    const urls = {
+      public: configuration.listen.url ?? `https://localhost:${ports.public}`,
+      admin: `https://localhost:${ports.admin}`,
+    };
 
-    const certificates = development ? (step('certificates of the development authority'), await ensureDevelopmentCertificates(home)) : null;
+    const certificates = development
+      ? (step('certificates of the development authority'), await ensureDevelopmentCertificates(home))
+      : null;
     if (development) {
       step('policy and signed manifests');
       await writeDefaultPolicy(join(home, 'policy'), { quickstart: true });
-      const { changed } = await signBundled({ folder: MANIFESTS, home, keys: { folder: join(home, 'keys'), generate: true } });
-      for (const server of changed) io.stderr(`gatewrit: the bundled manifest of ${server} changed since it was signed; review and sign it: gatewrit manifest sign\n`);
+      const { changed } = await signBundled({
+        folder: MANIFESTS,
+        home,
+        keys: { folder: join(home, 'keys'), generate: true },
+      });
+      for (const server of changed)
+        io.stderr(
+          `gatewrit: the bundled manifest of ${server} changed since it was signed; review and sign it: gatewrit manifest sign\n`,
+        );
     }
     const scopes = development ? await catalogued(join(home, 'policy')) : [];
     let issuer: { url: string; close(): Promise<void> } | null = null;
     if (development) {
       step('development issuer');
       const servers = Object.keys(configuration.upstreams).map((name) => `${urls.public}/mcp/${name}`);
-      issuer = await startDevelopmentIssuer({ home, port: 0, resources: [`${urls.public}/mcp`, ...servers, `${urls.admin}/api`], scopes });
+      issuer = await startDevelopmentIssuer({
+        home,
+        port: 0,
+        resources: [`${urls.public}/mcp`, ...servers, `${urls.admin}/api`],
+        scopes,
+      });
       closing.push(issuer.close);
     }
 
@@ -131,15 +153,33 @@ function isDevelopment(configuration: Configuration): boolean {
   return (configuration.section('authentication') as { development?: unknown } | undefined)?.development === true;
 }
 
-async function choosePorts(configuration: Configuration, development: boolean): Promise<{ public: number; admin: number }> {
+async function choosePorts(
+  configuration: Configuration,
+  development: boolean,
+): Promise<{ public: number; admin: number }> {
   const { listen } = configuration;
   if (!development) return { public: listen.public.port, admin: listen.admin.port };
-  return { public: await freePort(listen.public.host, listen.public.port), admin: await freePort(listen.admin.host, listen.admin.port) };
+  return {
+    public: await freePort(listen.public.host, listen.public.port),
+    admin: await freePort(listen.admin.host, listen.admin.port),
+  };
 }
 
-function readyOf(gatewrit: Gatewrit, of: { urls: { admin: string }; issuer: string; ca: string; scopes: readonly string[] }): Ready {
+function readyOf(
+  gatewrit: Gatewrit,
+  of: { urls: { admin: string }; issuer: string; ca: string; scopes: readonly string[] },
+): Ready {
   const { mcp, servers, admin } = gatewrit.resources;
-  return { ready: true, mcp, admin: of.urls.admin, issuer: of.issuer, ca: of.ca, pid: process.pid, resources: [mcp, ...servers.values(), admin], scopes: of.scopes };
+  return {
+    ready: true,
+    mcp,
+    admin: of.urls.admin,
+    issuer: of.issuer,
+    ca: of.ca,
+    pid: process.pid,
+    resources: [mcp, ...servers.values(), admin],
+    scopes: of.scopes,
+  };
 }
 
 const clock = () => ({ utc: Date.now(), mono: performance.now() });

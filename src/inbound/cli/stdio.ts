@@ -54,10 +54,21 @@ export const stdioCommand: Command = {
       return 0;
     }
     const ready = readReady(values.home);
-    if (!ready) throw new InternalError('stdio.no_gateway', `no gateway runs with home ${values.home}; start one with: gatewrit start --home ${values.home}`, { kind: 'outage' });
+    if (!ready)
+      throw new InternalError(
+        'stdio.no_gateway',
+        `no gateway runs with home ${values.home}; start one with: gatewrit start --home ${values.home}`,
+        { kind: 'outage' },
+      );
     const url = values.server ? `${ready.mcp}/${values.server}` : ready.mcp;
     const scopes = (values.scope ?? ready.scopes.join(' ')).split(' ').filter(Boolean);
-    const tokens = developmentTokens({ home: values.home, issuer: ready.issuer, audience: url, subject: values.as, scopes });
+    const tokens = developmentTokens({
+      home: values.home,
+      issuer: ready.issuer,
+      audience: url,
+      subject: values.as,
+      scopes,
+    });
     await runStdioEntry({ url, ca: readFileSync(ready.ca, 'utf8'), tokens, ...streams });
     return 0;
   },

@@ -8,7 +8,13 @@ export interface ResponseHeaders {
 }
 
 /** Writes a whole JSON answer. A connection whose request body was not read to its end is closed with it. */
-export function writeAnswer(res: ServerResponse, headers: ResponseHeaders, answer: WireAnswer, extra: readonly string[], bodyRead: boolean): void {
+export function writeAnswer(
+  res: ServerResponse,
+  headers: ResponseHeaders,
+  answer: WireAnswer,
+  extra: readonly string[],
+  bodyRead: boolean,
+): void {
   if (res.headersSent || res.destroyed) return;
   res.writeHead(answer.status, [
     ...headers.common,
@@ -50,7 +56,13 @@ export class AnswerStream {
     if (this.#res.destroyed || this.#res.writableEnded) return;
     if (!this.#open) {
       this.#open = true;
-      this.#res.writeHead(200, [...this.#headers.common, 'Content-Type', 'text/event-stream', 'X-Accel-Buffering', 'no']);
+      this.#res.writeHead(200, [
+        ...this.#headers.common,
+        'Content-Type',
+        'text/event-stream',
+        'X-Accel-Buffering',
+        'no',
+      ]);
     }
     this.#res.write(DATA);
     this.#res.write(dataLine(message));

@@ -53,7 +53,12 @@ function extraHeaders(status: number, challenge: string): readonly string[] {
 }
 
 /** A call as it arrives: identity, head and an unread body. `abandon` is for when the client has gone. */
-export function arrive(req: IncomingMessage, way: WayIn, source: BodySource, now: Now): { call: Call; abandon: () => void } {
+export function arrive(
+  req: IncomingMessage,
+  way: WayIn,
+  source: BodySource,
+  now: Now,
+): { call: Call; abandon: () => void } {
   const abort = new AbortController();
   const call: Call = {
     id: uuidv7(now.utc),

@@ -22,11 +22,21 @@ export async function listen(options: {
   options.harden(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(new InternalError('listen.failed', `${options.host}:${options.port} cannot be listened on (${cause.code}); free it or set listen.*.port`, { kind: 'outage', cause })),
+      reject(
+        new InternalError(
+          'listen.failed',
+          `${options.host}:${options.port} cannot be listened on (${cause.code}); free it or set listen.*.port`,
+          { kind: 'outage', cause },
+        ),
+      ),
     );
     server.listen(options.port, options.host, resolve);
   });
-  return { server, port: (server.address() as AddressInfo).port, close: (deadlineMs) => closeServer(server, deadlineMs) };
+  return {
+    server,
+    port: (server.address() as AddressInfo).port,
+    close: (deadlineMs) => closeServer(server, deadlineMs),
+  };
 }
 
 function closeServer(server: Server, deadlineMs: number): Promise<void> {

@@ -18,7 +18,14 @@ export interface PublicRoutes {
 export function publicRoutes(routes: PublicRoutes): (req: IncomingMessage, res: ServerResponse) => boolean {
   const ready = new Map([...routes.documents].map(([path, document]) => [path, Buffer.from(JSON.stringify(document))]));
   const send = (res: ServerResponse, status: number, body: Buffer, extra: readonly string[], withBody: boolean) => {
-    res.writeHead(status, [...routes.headers.common, 'Content-Type', 'application/json', 'Content-Length', String(body.length), ...extra]);
+    res.writeHead(status, [
+      ...routes.headers.common,
+      'Content-Type',
+      'application/json',
+      'Content-Length',
+      String(body.length),
+      ...extra,
+    ]);
     res.end(withBody ? body : undefined);
   };
   return (req, res) => {
@@ -32,7 +39,13 @@ export function publicRoutes(routes: PublicRoutes): (req: IncomingMessage, res: 
     const { method } = req;
     if (method === 'OPTIONS' && document) {
       // Browsers of other origins may read metadata: it is public (protocol.md 1.12).
-      res.writeHead(204, [...routes.headers.common, 'Access-Control-Allow-Origin', '*', 'Access-Control-Allow-Methods', 'GET, HEAD, OPTIONS']);
+      res.writeHead(204, [
+        ...routes.headers.common,
+        'Access-Control-Allow-Origin',
+        '*',
+        'Access-Control-Allow-Methods',
+        'GET, HEAD, OPTIONS',
+      ]);
       res.end();
       return true;
     }

@@ -28,12 +28,15 @@ export async function runStdioEntry(options: EntryOptions): Promise<void> {
   const declared: Declarations = new Map();
   const running = new Set<Promise<void>>();
   const write = (message: Uint8Array | string) => {
-    options.output.write(Buffer.concat([typeof message === 'string' ? Buffer.from(message) : message, Buffer.from('\n')]));
+    options.output.write(
+      Buffer.concat([typeof message === 'string' ? Buffer.from(message) : message, Buffer.from('\n')]),
+    );
   };
 
   const forward = async (line: Uint8Array): Promise<void> => {
     const message = parseObject(line);
-    if (!message) return write('{"jsonrpc":"2.0","error":{"code":-32700,"message":"This line is not one JSON object."}}');
+    if (!message)
+      return write('{"jsonrpc":"2.0","error":{"code":-32700,"message":"This line is not one JSON object."}}');
     if (message['method'] === 'notifications/cancelled') {
       // Over HTTP a request is cancelled by dropping its connection.
       open.get(JSON.stringify((message['params'] as Record<string, unknown> | undefined)?.['requestId']))?.abort();
@@ -47,7 +50,13 @@ export async function runStdioEntry(options: EntryOptions): Promise<void> {
     } catch (error) {
       if (abort.signal.aborted || message['id'] === undefined) return;
       options.onDiagnostic(`the gateway at ${options.url} cannot be reached: ${(error as Error).message}`);
-      write(JSON.stringify({ jsonrpc: '2.0', id: message['id'], error: { code: -32603, message: 'The gateway cannot be reached; is `gatewrit start` running?' } }));
+      write(
+        JSON.stringify({
+          jsonrpc: '2.0',
+          id: message['id'],
+          error: { code: -32603, message: 'The gateway cannot be reached; is `gatewrit start` running?' },
+        }),
+      );
     } finally {
       open.delete(key);
     }
@@ -80,7 +89,10 @@ export async function runStdioEntry(options: EntryOptions): Promise<void> {
     if (message['method'] === 'tools/list' && parsed) declarationsOf(parsed, declared);
     if (parsed && parsed['id'] === message['id']) return write(body);
     // An answer from before the id was read (401, 413, 429, 503): give it the id, so that the client is not left waiting.
-    const error = (parsed?.['error'] as object | undefined) ?? { code: -32603, message: `The gateway answered HTTP ${answer.statusCode}.` };
+    const error = (parsed?.['error'] as object | undefined) ?? {
+      code: -32603,
+      message: `The gateway answered HTTP ${answer.statusCode}.`,
+    };
     write(JSON.stringify({ jsonrpc: '2.0', id: message['id'], error }));
   };
 
@@ -100,7 +112,9 @@ export async function runStdioEntry(options: EntryOptions): Promise<void> {
 function parseObject(bytes: Uint8Array): Record<string, unknown> | null {
   try {
     const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : null;
   } catch {
     return null; // not JSON: the caller says so on the wire
   }

@@ -1,4 +1,10 @@
-import { encodeHeaderValue, mcpNameSource, type ParamHeader, paramHeaders, paramHeaderValue } from '../../core/mcp/mcp-headers.ts';
+import {
+  encodeHeaderValue,
+  mcpNameSource,
+  type ParamHeader,
+  paramHeaders,
+  paramHeaderValue,
+} from '../../core/mcp/mcp-headers.ts';
 
 /** `x-mcp-header` declarations of the tools this client has listed, by tool name. */
 export type Declarations = Map<string, readonly ParamHeader[]>;
