@@ -1,148 +1,196 @@
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { Request } from './request.ts';
+import { percentile } from './statistics.ts';
 
-/** One system under load: where it listens and the request it is sent, byte for byte. */
+/** One system under load. */
 export interface LoadTarget {
   readonly port: number;
   /** PEM of the authority; null: plain. */
   readonly ca: string | null;
-  /** The whole HTTP request for one connection; the nonce must come back in the answer. */
-  readonly request: (nonce: string) => Buffer;
+  /** Bearer tokens, dealt out to the connections in turn; '' is none. */
+  readonly tokens: readonly string[];
 }
 
 export interface LoadResult {
   readonly calls: number;
+  /** Answers that were not 200, lacked the nonce or were a tool error, and connections lost; with the first of them. */
   readonly errors: number;
+  readonly firstError: string;
   readonly seconds: number;
-  /** ms, one per answered call; only for open loops. */
-  readonly latencies: number[];
+  /** ms from sending to the whole answer, or from the moment it had to wait for a free connection. */
+  readonly latency: { readonly p50: number; readonly p95: number; readonly p99: number };
+  /** How late the generator itself sent, ms, 99th percentile; open loop only. */
+  readonly lagP99: number;
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n');
+const TOOL_ERROR = Buffer.from('"isError":true');
+const LENGTH = /\r\ncontent-length: (\d+)/i;
 
 /** Keep-alive connection that sends one request at a time and reads answers with Content-Length: as cheap as it gets. */
 class Connection {
   readonly #socket: Socket;
-  readonly #bytes: Buffer;
-  readonly #nonce: string;
-  #parts: Buffer[] = [];
-  #done: ((ok: boolean) => void) | null = null;
+  readonly #request: Request;
+  #read: Buffer | null = null;
+  #done: ((fault: string | null) => void) | null = null;
 
-  constructor(socket: Socket, target: LoadTarget, index: number) {
+  constructor(socket: Socket, request: Request) {
     this.#socket = socket;
-    this.#nonce = `nonce-${index}-${Math.random().toString(36).slice(2, 10)}`;
-    this.#bytes = target.request(this.#nonce);
+    this.#request = request;
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#read(chunk));
-    socket.on('close', () => this.#finish(false));
-    socket.on('error', () => this.#finish(false));
+    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    socket.on('close', () => this.#finish('the connection was lost'));
+    socket.on('error', () => {});
   }
 
-  static open(target: LoadTarget, index: number): Promise<Connection> {
+  static open({ port, ca, tokens }: LoadTarget, index: number): Promise<Connection> {
+    const request = new Request(tokens[index % tokens.length]!, index);
     return new Promise((resolve, reject) => {
-      const socket = target.ca
-        ? connectTls({ host: '127.0.0.1', port: target.port, ca: target.ca, servername: 'localhost', minVersion: 'TLSv1.3' })
-        : connectPlain({ host: '127.0.0.1', port: target.port });
-      socket.once(target.ca ? 'secureConnect' : 'connect', () => resolve(new Connection(socket, target, index)));
+      const socket = ca
+        ? connectTls({ host: '127.0.0.1', port, ca, servername: 'localhost', minVersion: 'TLSv1.3' })
+        : connectPlain({ host: '127.0.0.1', port });
       socket.once('error', reject);
+      socket.once(ca ? 'secureConnect' : 'connect', () => resolve(new Connection(socket, request)));
     });
   }
 
-  call(): Promise<boolean> {
-    return new Promise((resolve) => {
-      this.#done = resolve;
-      this.#socket.write(this.#bytes);
-    });
+  /** Sends the next request. `done` hears null, or what was wrong with the answer. */
+  call(done: (fault: string | null) => void): void {
+    this.#done = done;
+    if (this.#socket.destroyed) this.#finish('the connection was lost');
+    else this.#socket.write(this.#request.next());
   }
 
   close(): void {
     this.#socket.destroy();
   }
 
-  #read(chunk: Buffer): void {
-    this.#parts.push(chunk);
-    const all = this.#parts.length === 1 ? chunk : Buffer.concat(this.#parts);
+  #take(chunk: Buffer): void {
+    const all = this.#read ? Buffer.concat([this.#read, chunk]) : chunk;
     const end = all.indexOf(HEAD_END);
-    if (end === -1) return;
-    const head = all.toString("latin1", 0, end);
-    const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? Number.NaN);
-    if (Number.isNaN(length)) return this.#finish(false);
-    if (all.length < end + 4 + length) return;
-    this.#parts = [];
-    this.#finish(head.startsWith('HTTP/1.1 200') && all.includes(this.#nonce, end) && !all.includes('"isError":true', end));
+    const head = end === -1 ? '' : all.toString('latin1', 0, end);
+    const length = Number(LENGTH.exec(head)?.[1] ?? 0);
+    if (end === -1 || all.length < end + 4 + length) {
+      this.#read = all;
+      return;
+    }
+    this.#read = null;
+    const good =
+      head.startsWith('HTTP/1.1 200') && all.includes(this.#request.nonce, end) && !all.includes(TOOL_ERROR, end);
+    this.#finish(good ? null : all.toString('utf8').slice(0, 900));
   }
 
-  #finish(ok: boolean): void {
+  #finish(fault: string | null): void {
     const done = this.#done;
     this.#done = null;
-    done?.(ok);
+    done?.(fault);
   }
 }
 
-/** Closed loop: every connection sends its next request as soon as it has its answer. */
-export async function closedLoop(target: LoadTarget, connections: number, seconds: number): Promise<LoadResult> {
-  const open = await Promise.all(Array.from({ length: connections }, (_, i) => Connection.open(target, i)));
-  let calls = 0;
-  let errors = 0;
-  const started = performance.now();
-  const until = started + seconds * 1000;
-  await Promise.all(
-    open.map(async (connection) => {
-      while (performance.now() < until) {
-        if (await connection.call()) calls += 1;
-        else {
-          errors += 1;
-          return;
+/** Open connections to one system, each of which has made one call already: handshakes and first looks are not measured. */
+export class Load {
+  readonly #connections: readonly Connection[];
+  #errors = 0;
+  #firstError = '';
+
+  private constructor(connections: readonly Connection[]) {
+    this.#connections = connections;
+  }
+
+  static async open(target: LoadTarget, connections: number): Promise<Load> {
+    const load = new Load(await Promise.all(Array.from({ length: connections }, (_, i) => Connection.open(target, i))));
+    const first = load.#connections.map((one) => new Promise<string | null>((resolve) => one.call(resolve)));
+    const fault = (await Promise.all(first)).find((one) => one !== null);
+    if (fault) throw new Error(`the first call failed: ${fault}`);
+    return load;
+  }
+
+  /** Closed loop: every connection sends its next request as soon as it has its answer. */
+  async closedLoop(seconds: number): Promise<LoadResult> {
+    const started = performance.now();
+    const until = started + seconds * 1000;
+    const latencies: number[] = [];
+    const drive = (connection: Connection) =>
+      new Promise<void>((resolve) => {
+        let sent = started;
+        const answered = (fault: string | null) => {
+          const now = performance.now();
+          if (fault !== null) return resolve(this.#failed(fault));
+          latencies.push(now - sent);
+          if (now >= until) return resolve();
+          sent = now;
+          connection.call(answered);
+        };
+        connection.call(answered);
+      });
+    await Promise.all(this.#connections.map(drive));
+    return this.#result(latencies, started, []);
+  }
+
+  /**
+   * Open loop: requests are sent at Poisson times whatever the answers do. A request that finds no free connection
+   * waits, and its waiting counts. That timers fire up to a millisecond late does not: it is reported as lag.
+   */
+  async openLoop(perSecond: number, seconds: number): Promise<LoadResult> {
+    const idle = [...this.#connections];
+    const waiting: number[] = [];
+    const latencies: number[] = [];
+    const lags: number[] = [];
+    const started = performance.now();
+    const until = started + seconds * 1000;
+    await new Promise<void>((resolve) => {
+      let running = 0;
+      let over = false;
+      const send = (connection: Connection, since: number) => {
+        running += 1;
+        connection.call((fault) => {
+          running -= 1;
+          if (fault === null) latencies.push(performance.now() - since);
+          else this.#failed(fault);
+          const next = waiting.shift();
+          if (next !== undefined && fault === null) send(connection, next);
+          else if (fault === null) idle.push(connection);
+          if (over && running === 0) resolve();
+        });
+      };
+      let due = started;
+      const tick = () => {
+        const now = performance.now();
+        for (; due <= now && due < until; due += (-Math.log(1 - Math.random()) / perSecond) * 1000) {
+          lags.push(now - due);
+          const connection = idle.pop();
+          if (connection) send(connection, performance.now());
+          else waiting.push(now);
         }
-      }
-    }),
-  );
-  const elapsed = (performance.now() - started) / 1000;
-  for (const connection of open) connection.close();
-  return { calls, errors, seconds: elapsed, latencies: [] };
-}
-
-/** Open loop: requests start at Poisson times whatever the answers do; latency counts from the time a request was due. */
-export async function openLoop(target: LoadTarget, perSecond: number, seconds: number): Promise<LoadResult> {
-  const idle = await Promise.all(Array.from({ length: 64 }, (_, i) => Connection.open(target, i)));
-  const all = [...idle];
-  const waiting: number[] = [];
-  const latencies: number[] = [];
-  const running = new Set<Promise<void>>();
-  let errors = 0;
-  const started = performance.now();
-  const send = (due: number): void => {
-    const connection = idle.pop();
-    if (!connection) return void waiting.push(due);
-    const call: Promise<void> = connection.call().then((ok) => {
-      running.delete(call);
-      if (ok) latencies.push(performance.now() - due);
-      else errors += 1;
-      idle.push(connection);
-      const next = waiting.shift();
-      if (next !== undefined) send(next);
+        over = due >= until;
+        if (!over) setTimeout(tick, due - now);
+        else if (running === 0) resolve();
+      };
+      tick();
     });
-    running.add(call);
-  };
-  let due = started;
-  const until = started + seconds * 1000;
-  while (due < until) {
-    due += (-Math.log(1 - Math.random()) / perSecond) * 1000;
-    const wait = due - performance.now();
-    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-    send(due);
+    return this.#result(latencies, started, lags);
   }
-  while (running.size > 0) await Promise.all(running);
-  for (const connection of all) connection.close();
-  return { calls: latencies.length, errors, seconds: (performance.now() - started) / 1000, latencies };
-}
 
-export function percentile(sorted: readonly number[], p: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * p) / 100))] ?? Number.NaN;
-}
+  close(): void {
+    for (const connection of this.#connections) connection.close();
+  }
 
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  #failed(fault: string): void {
+    this.#errors += 1;
+    this.#firstError ||= fault;
+  }
+
+  #result(latencies: number[], started: number, lags: number[]): LoadResult {
+    const seconds = (performance.now() - started) / 1000;
+    const sorted = Float64Array.from(latencies).sort();
+    return {
+      calls: latencies.length,
+      errors: this.#errors,
+      firstError: this.#firstError,
+      seconds,
+      latency: { p50: percentile(sorted, 50), p95: percentile(sorted, 95), p99: percentile(sorted, 99) },
+      lagP99: percentile(Float64Array.from(lags).sort(), 99),
+    };
+  }
 }

@@ -1,11 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { createServer as createPlain, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTls } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { Pool } from 'undici';
+import { answerBench } from './answering.ts';
 
-/** The floor: node:http(s) and an undici pool, bytes only, no check of any kind. */
+/**
+ * The floor: node:http(s) and an undici pool, whole bodies as bytes, no check of any kind.
+ * Arguments: port of the upstream, then certificate and key (PEM paths) when it is to speak TLS 1.3.
+ */
 const [upstream, cert, key] = process.argv.slice(2);
-const pool = new Pool(upstream!, { connections: 256, pipelining: 1 });
+const pool = new Pool(`http://127.0.0.1:${upstream}`, { connections: 256, pipelining: 1 });
+const HEADERS = ['content-type', 'application/json', 'accept', 'application/json, text/event-stream'];
 
 function relay(req: IncomingMessage, res: ServerResponse): void {
   const chunks: Buffer[] = [];
@@ -13,12 +19,7 @@ function relay(req: IncomingMessage, res: ServerResponse): void {
   req.on('end', () => {
     const answer: Buffer[] = [];
     pool.dispatch(
-      {
-        path: '/mcp',
-        method: 'POST',
-        headers: ['content-type', 'application/json', 'accept', 'application/json, text/event-stream'],
-        body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks),
-      },
+      { path: '/mcp', method: 'POST', headers: HEADERS, body: whole(chunks) },
       {
         onRequestStart() {},
         onResponseStart() {},
@@ -26,17 +27,26 @@ function relay(req: IncomingMessage, res: ServerResponse): void {
           answer.push(chunk);
         },
         onResponseEnd() {
-          const body = answer.length === 1 ? answer[0]! : Buffer.concat(answer);
-          res.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length });
+          const body = whole(answer);
+          res.writeHead(200, ['Content-Type', 'application/json', 'Content-Length', String(body.length)]);
           res.end(body);
         },
         onResponseError() {
-          res.writeHead(502).end();
+          res.writeHead(502, ['Content-Length', '0']).end();
         },
       },
     );
   });
 }
 
-const server = cert && key ? createTls({ cert: readFileSync(cert), key: readFileSync(key), minVersion: 'TLSv1.3' }, relay) : createPlain(relay);
-server.listen(0, '127.0.0.1', () => process.send?.({ port: (server.address() as { port: number }).port }));
+function whole(chunks: Buffer[]): Buffer {
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+}
+
+const server =
+  cert && key
+    ? createTls({ cert: readFileSync(cert), key: readFileSync(key), minVersion: 'TLSv1.3', noDelay: true }, relay)
+    : createPlain({ noDelay: true }, relay);
+// As the gateway keeps them: no idle connection of the load is cut between two measurements.
+server.keepAliveTimeout = 30_000;
+server.listen(0, '127.0.0.1', () => answerBench({ port: (server.address() as AddressInfo).port }));

@@ -1,45 +1,42 @@
 import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { TOOL } from '../tool.ts';
+import { answerBench } from './answering.ts';
 
 /**
  * The upstream of every measured system: a modern MCP server with one tool that echoes, as cheap as plain node:http
  * gets. It counts calls, so that a relay that answers by itself is noticed.
  */
 let calls = 0;
+
 const server = createServer((req, res) => {
-  if (req.method === 'GET') return void res.end(String(calls));
   const chunks: Buffer[] = [];
   req.on('data', (chunk: Buffer) => chunks.push(chunk));
   req.on('end', () => {
-    const message = JSON.parse(Buffer.concat(chunks).toString());
-    const body = JSON.stringify({ jsonrpc: '2.0', id: message.id, result: answer(message) });
-    res.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
+    const message = JSON.parse((chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString()) as Message;
+    const body = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: message.id, result: resultOf(message) }));
+    res.writeHead(200, ['Content-Type', 'application/json', 'Content-Length', String(body.length)]);
     res.end(body);
   });
 });
 
-export const TOOL = {
-  name: 'echo',
-  title: 'Echo',
-  description: 'Answers with what it was given.',
-  inputSchema: {
-    type: 'object',
-    properties: { nonce: { type: 'string', maxLength: 64 }, text: { type: 'string', maxLength: 10_000 }, count: { type: 'integer' } },
-    required: ['nonce', 'text'],
-    additionalProperties: false,
-  },
-};
+interface Message {
+  readonly id: number;
+  readonly method: string;
+  readonly params: { readonly arguments: { readonly nonce: string; readonly text: string } };
+}
 
-function answer(message: { method: string; params: { arguments: { nonce: string; text: string } } }): object {
-  if (message.method === 'server/discover') {
-    return { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, ttlMs: 0, cacheScope: 'private' };
-  }
-  if (message.method === 'tools/list') return { resultType: 'complete', tools: [TOOL], ttlMs: 0, cacheScope: 'private' };
-  if (message.method !== 'tools/call') return { resultType: 'complete', prompts: [], resources: [], resourceTemplates: [], ttlMs: 0, cacheScope: 'private' };
+const LISTED = { resultType: 'complete', ttlMs: 0, cacheScope: 'private' };
+
+function resultOf({ method, params }: Message): object {
+  if (method === 'server/discover')
+    return { ...LISTED, supportedVersions: ['2026-07-28'], capabilities: { tools: {} } };
+  if (method === 'tools/list') return { ...LISTED, tools: [TOOL] };
   calls += 1;
-  const { nonce, text } = message.params.arguments;
+  const { nonce, text } = params.arguments;
   return { resultType: 'complete', content: [{ type: 'text', text: `${nonce} ${text}` }] };
 }
 
-server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => {
-  process.send?.({ port: (server.address() as { port: number }).port });
+server.listen(0, '127.0.0.1', () => {
+  answerBench({ port: (server.address() as AddressInfo).port }, { usage: () => ({ calls }) });
 });
