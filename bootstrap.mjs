@@ -25,6 +25,10 @@ const TASKS = {
   check: ['test/run.ts', 'check'],
   build: ['test/run.ts', 'build'],
 };
+/** No install script runs, ever. Settings that would leave out what the tasks need are overruled. */
+const NPM_CI = ['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--engine-strict=false'];
+const NPM_QUIET = ['--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
+const UNREACHABLE = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ECONNRESET|ERR_SOCKET_TIMEOUT/;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 const name = PACKAGES[`${process.platform}-${process.arch}`];
@@ -120,10 +124,6 @@ async function fetchNode() {
   return existsSync(fetched) ? fetched : fail('the pinned Node did not arrive; delete .node and try again');
 }
 
-/** No install script runs, ever. Settings that would leave out what the tasks need are overruled. */
-const NPM_CI = ['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--engine-strict=false'];
-const NPM_QUIET = ['--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
-
 function npm(runner, cwd, what) {
   const started = Date.now();
   const seconds = () => `${Math.round((Date.now() - started) / 1000)} s`;
@@ -159,8 +159,6 @@ function npmEnvironment(runner) {
   env.npm_config_globalconfig ??= join(dirname(dirname(process.execPath)), 'etc', 'npmrc');
   return env;
 }
-
-const UNREACHABLE = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ECONNRESET|ERR_SOCKET_TIMEOUT/;
 
 function whyNpmFailed(output) {
   const hint = 'Connect, or name a proxy or mirror with `npm config set registry URL`, then run this again.';
