@@ -126,7 +126,8 @@ class Verification {
       for (let tries = 0; ; tries++) {
         for (let frame = reader.next(); frame; frame = reader.next()) this.#readFrame(file, frame);
         // The writer may be in the middle of a group: look again before calling it damage.
-        if (!isLast || reader.offset === reader.size || tries === REREADS) break;
+        const mayGrow = isLast && this.#records >= this.#journal.signed;
+        if (!mayGrow || reader.offset === reader.size || tries === REREADS) break;
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REREAD_AFTER_MS);
       }
       if (reader.offset < reader.size) this.#leftOver(reader, file, isLast);

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { auditSettings, openAudit } from '../../controls/audit/index.ts';
+import { openSqliteStore } from '../../core/store/sqlite.ts';
+import { auditCommand } from './audit.ts';
+
+const home = mkdtempSync(join(tmpdir(), 'gatewrit-cli-audit-'));
+
+async function run(...argv: string[]) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const io = { stdout: (text: string) => void out.push(text), stderr: (text: string) => void err.push(text) };
+  const code = await auditCommand.run(argv, io);
+  return { code, out: out.join(''), err: err.join('') };
+}
+
+before(async () => {
+  const store = openSqliteStore({ path: join(home, 'store/gatewrit.db') });
+  const audit = await openAudit({
+    settings: auditSettings.parse({}),
+    home,
+    keys: { folder: join(home, 'keys'), generate: true },
+    store,
+    deployment: 'test',
+    replica: 'node-0',
+    onFatal: (error) => assert.fail(error),
+  });
+  await audit.record({ kind: 'registry', tenant: 'default', meta: { call: 'c-1', event: 'quarantined\u001b[31m' } });
+  await audit.record({ kind: 'settings', tenant: 'default', meta: { event: 'reloaded' } });
+  await audit.close();
+  await store.close();
+});
+after(() => rmSync(home, { recursive: true }));
+
+test('verify says GOOD with exit 0, in words and as JSON, and finds the key beside the log', async () => {
+  const words = await run('verify', join(home, 'audit'));
+  assert.equal(words.code, 0, words.err);
+  assert.match(words.out, /GOOD/);
+  const json = await run('verify', join(home, 'audit'), '--json', '--home', home);
+  assert.equal(json.code, 0);
+  const said = JSON.parse(json.out);
+  assert.equal(said.ok, true);
+  assert.equal(said.replicas[0].records, 2);
+});
+
+test('verify of a copy with one flipped byte ends with 1 and names the record', async () => {
+  const copy = join(home, 'copied/log');
+  cpSync(join(home, 'audit'), copy, { recursive: true });
+  const path = join(copy, 'node-0/segments/00000001.seg');
+  const bytes = readFileSync(path);
+  bytes[bytes.length - 20]! ^= 4;
+  writeFileSync(path, bytes);
+  const said = await run('verify', copy, '--key', join(home, 'keys/audit.pub'));
+  assert.equal(said.code, 1);
+  assert.match(said.out, /FINDING segments\/00000001\.seg record 1: /);
+});
+
+test('wrong use is 2; no log, no key, or a key from inside the log is 3', async () => {
+  assert.equal((await run()).code, 2);
+  assert.equal((await run('verify', 'a', 'b')).code, 2);
+  assert.equal((await run('verify', '--nonsense')).code, 2);
+  assert.equal((await run('show')).code, 2);
+  assert.equal((await run('verify', join(home, 'nothing'), '--home', home)).code, 3);
+  assert.equal((await run('verify', join(home, 'audit'), '--key', join(home, 'none.pub'))).code, 3);
+  cpSync(join(home, 'keys/audit.pub'), join(home, 'copied/inside/keys/audit.pub'), { recursive: true });
+  assert.equal((await run('verify', join(home, 'copied/inside'), '--home', join(home, 'copied/inside'))).code, 3);
+  assert.equal((await run('show', '0', '--home', join(home, 'nothing'))).code, 3);
+});
+
+test('show opens a record by index or by call, and list the last ones; control characters stay visible', async () => {
+  const byIndex = await run('show', '0', '--home', home);
+  assert.equal(byIndex.code, 0, byIndex.err);
+  assert.match(byIndex.out, /registry/);
+  assert.match(byIndex.out, /quarantined/);
+  assert.ok(!byIndex.out.includes('\u001b'));
+  const byCall = await run('show', 'c-1', '--home', home, '--json');
+  assert.equal(JSON.parse(byCall.out).meta.call, 'c-1');
+  assert.equal((await run('show', '99', '--home', home)).code, 1);
+  const list = await run('list', '--home', home, '--limit', '1', '--json');
+  assert.equal(JSON.parse(list.out).index, 1);
+});
+
+test('help has an example', async () => {
+  const help = await run('--help');
+  assert.equal(help.code, 0);
+  assert.match(help.out, /example\n {2}gatewrit audit verify/);
+});
