@@ -106,7 +106,8 @@ export interface Configuration {
  * @throws SettingsError with every unknown section and the sentence of each wrong key
  */
 export function readConfiguration(file: string): Configuration {
-  if (!existsSync(file)) throw new SettingsError(`${file} does not exist; write one with: gatewrit init`);
+  if (!existsSync(file))
+    throw new SettingsError(`${file} does not exist; examples/quickstart/gatewrit.yaml shows the form`);
   let raw: unknown;
   try {
     raw = parse(readFileSync(file, 'utf8')) ?? {};

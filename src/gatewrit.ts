@@ -211,7 +211,7 @@ async function compose(
     endpoints: endpointsOf(configuration),
     records: {
       record: (event) =>
-        log.warn(`registry: ${event.text}`, {
+        log[event.event === 'observed' || event.event === 'recovered' ? 'info' : 'warn'](`registry: ${event.text}`, {
           kind: event.event,
           server: event.server,
           target: event.target,

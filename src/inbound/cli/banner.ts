@@ -1,26 +1,76 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Ready } from './ready.ts';
 
+/** In a checkout people have npm scripts, installed they have the command itself. */
+const CHECKOUT = import.meta.url.endsWith('.ts');
+const BIN = fileURLToPath(new URL('../../../bin/gatewrit.mjs', import.meta.url));
+
+interface Withheld {
+  readonly server: string;
+  readonly name: string | null;
+  readonly text: string;
+}
+
 /** What a person sees when the gateway is ready: where it is, how to connect a client, what to try next. */
-export function banner(ready: Ready, { home, withheld }: { home: string; withheld: readonly { server: string; name: string | null; text: string }[] }): string {
-  const homeFlag = home.endsWith('/.gatewrit') ? [] : ['--home', home];
-  const entry = { command: 'npx', args: ['--prefix', process.cwd(), 'gatewrit', 'stdio', ...homeFlag] };
-  const held = withheld.map(({ server, name, text }) => `  ${server}${name ? `/${name}` : ''}: ${text}`);
-  return `
-Gatewrit is ready.
+export function banner(ready: Ready, of: { home: string; withheld: readonly Withheld[] }): string {
+  const parts = [places(ready), clientThatStartsPrograms(of.home), clientThatTakesAUrl(ready, of.home)];
+  if (of.withheld.length > 0) parts.push(withheldUntilReviewed(of.withheld));
+  parts.push(`${CHECKOUT ? 'Next, in another terminal: npm run tour\n' : ''}Stop with Ctrl-C.`);
+  return `\n${parts.join('\n\n')}\n\n`;
+}
 
-  MCP      ${ready.mcp}   (all servers; ${ready.mcp}/SERVER for one)
-  Console  ${ready.admin}/console
-  Issuer   ${ready.issuer || 'as configured'}
+function places({ mcp, admin, issuer }: Ready): string {
+  return `Gatewrit is ready${issuer ? ', in development mode: for this machine only' : ''}.
 
-Connect a client that starts programs (it gets and renews its own token):
+  MCP      ${mcp}   (one server alone: ${mcp}/NAME)
+  Console  ${admin}/console
+  Issuer   ${issuer || 'as configured'}`;
+}
 
-  ${JSON.stringify({ mcpServers: { gatewrit: entry } }, null, 2).split('\n').join('\n  ')}
+/** Absolute paths only, so that it runs from any folder and without a Node in the PATH. */
+export function stdioEntry(home: string): { command: string; args: string[] } {
+  return { command: process.execPath, args: [BIN, 'stdio', '--home', home] };
+}
 
-Connect a client that takes a URL: ${ready.mcp}
-  export NODE_EXTRA_CA_CERTS=${ready.ca}
-A browser warns about ${ready.admin} because the certificate comes from this gateway's own development authority.
-${held.length > 0 ? `\nWithheld until reviewed (gatewrit registry list):\n${held.join('\n')}\n` : ''}
-Next, in another terminal: npm run tour
-Stop with Ctrl-C.
-`;
+function clientThatStartsPrograms(home: string): string {
+  const { command, args } = stdioEntry(home);
+  return `Connect a client that starts programs. The entry gets and renews its own token:
+
+{
+  "mcpServers": {
+    "gatewrit": {
+      "command": ${JSON.stringify(command)},
+      "args": [
+        ${args.map((arg) => JSON.stringify(arg)).join(',\n        ')}
+      ]
+    }
+  }
+}`;
+}
+
+function clientThatTakesAUrl({ mcp, admin, ca, issuer }: Ready, home: string): string {
+  const own = CHECKOUT ? 'npm run --silent gatewrit --' : 'gatewrit';
+  const at = home === join(process.cwd(), '.gatewrit') ? '' : ` --home ${home}`;
+  const trust = ca
+    ? `
+  trust  export NODE_EXTRA_CA_CERTS=${ca}`
+    : '';
+  const token = issuer
+    ? `
+  token  ${own} token --sub alice --scope "s3:list jira:read"${at}`
+    : '';
+  const why = ca
+    ? `
+A browser warns about ${admin}: this gateway signs its certificate itself.`
+    : '';
+  return `Connect a client that takes a URL:
+
+  URL    ${mcp}${token}${trust}
+${why}`.trimEnd();
+}
+
+function withheldUntilReviewed(withheld: readonly Withheld[]): string {
+  const lines = withheld.map(({ server, name, text }) => `  ${server}${name ? `/${name}` : ''}: ${text}`);
+  return `Withheld until a person has reviewed it (gatewrit registry list):\n\n${lines.join('\n')}`;
 }

@@ -6,13 +6,14 @@ import { type Configuration, readConfiguration } from '../../configuration.ts';
 import { ensureDevelopmentCertificates, startDevelopmentIssuer } from '../../controls/authentication/index.ts';
 import { readCatalogue, readPolicyFolder, writeDefaultPolicy } from '../../controls/authorization/index.ts';
 import { signBundled } from '../../controls/registry/index.ts';
+import { InternalError } from '../../core/internal-error.ts';
 import { openLog } from '../../core/log.ts';
 import { type Gatewrit, openGatewrit } from '../../gatewrit.ts';
 import { openFronts } from '../fronts.ts';
 import { freePort } from '../http/listener.ts';
 import { banner } from './banner.ts';
 import type { Command, Io } from './command.ts';
-import { type Ready, removeReady, writeReady } from './ready.ts';
+import { type Ready, readReady, removeReady, writeReady } from './ready.ts';
 
 const usage = `usage: gatewrit start [--config FILE] [--home D] [--json] [--log LEVEL]
 
@@ -30,6 +31,7 @@ Example: gatewrit start --home .gatewrit
 const QUICKSTART = fileURLToPath(new URL('../../../examples/quickstart/gatewrit.yaml', import.meta.url));
 const MANIFESTS = join(dirname(QUICKSTART), 'manifests');
 const STOP_MS = 5_000;
+const SAME_CTRL_C_MS = 1_000;
 
 export const startCommand: Command = {
   name: 'start',
@@ -62,6 +64,7 @@ interface StartOptions {
 
 async function start({ file, home, log: level, json, io }: StartOptions): Promise<number> {
   const step = progress(io, json);
+  refuseSecondStart(home);
   const configuration = readConfiguration(file);
   const development = isDevelopment(configuration);
   const log = openLog({ level: level ?? (process.stderr.isTTY && !json ? 'warn' : configuration.telemetry.level) });
@@ -73,50 +76,24 @@ async function start({ file, home, log: level, json, io }: StartOptions): Promis
 
   try {
     const ports = await choosePorts(configuration, development);
-    if (development && ports.public !== configuration.listen.public.port && configuration.listen.public.port !== 0) {
-      step(`port ${configuration.listen.public.port} is taken, using ${ports.public}`);
+    for (const name of ['public', 'admin'] as const) {
+      const { port } = configuration.listen[name];
+      if (port !== 0 && ports[name] !== port) io.stderr(`gatewrit: port ${port} is taken, using ${ports[name]}\n`);
     }
     const urls = {
       public: configuration.listen.url ?? `https://localhost:${ports.public}`,
       admin: `https://localhost:${ports.admin}`,
     };
 
-    const certificates = development
-      ? (step('certificates of the development authority'), await ensureDevelopmentCertificates(home))
-      : null;
-    if (development) {
-      step('policy and signed manifests');
-      await writeDefaultPolicy(join(home, 'policy'), { quickstart: true });
-      const { changed } = await signBundled({
-        folder: MANIFESTS,
-        home,
-        keys: { folder: join(home, 'keys'), generate: true },
-      });
-      for (const server of changed)
-        io.stderr(
-          `gatewrit: the bundled manifest of ${server} changed since it was signed; review and sign it: gatewrit manifest sign\n`,
-        );
-    }
-    const scopes = development ? await catalogued(join(home, 'policy')) : [];
-    let issuer: { url: string; close(): Promise<void> } | null = null;
-    if (development) {
-      step('development issuer');
-      const servers = Object.keys(configuration.upstreams).map((name) => `${urls.public}/mcp/${name}`);
-      issuer = await startDevelopmentIssuer({
-        home,
-        port: 0,
-        resources: [`${urls.public}/mcp`, ...servers, `${urls.admin}/api`],
-        scopes,
-      });
-      closing.push(issuer.close);
-    }
+    const made = development ? await prepareDevelopment({ home, urls, configuration, step, io }) : null;
+    if (made) closing.push(made.issuer.close);
 
     step('audit log, policy, registry');
     const gatewrit = await openGatewrit({
       configuration,
       home,
       urls,
-      development: issuer ? { issuer: issuer.url } : null,
+      development: made ? { issuer: made.issuer.url } : null,
       clock,
       log,
       onFatal: (error) => {
@@ -128,13 +105,24 @@ async function start({ file, home, log: level, json, io }: StartOptions): Promis
 
     step('tool servers');
     await gatewrit.lookAtServers();
-    const fronts = await openFronts({ gatewrit, listen: configuration.listen, ports, urls, certificates, clock });
+    const fronts = await openFronts({
+      gatewrit,
+      listen: configuration.listen,
+      ports,
+      urls,
+      certificates: made?.certificates ?? null,
+      clock,
+    });
     closing.push(() => fronts.close(STOP_MS));
 
-    const ready = readyOf(gatewrit, { urls, issuer: issuer?.url ?? '', ca: certificates?.ca ?? '', scopes });
+    const ready = readyOf(gatewrit, {
+      urls,
+      issuer: made?.issuer.url ?? '',
+      ca: made?.certificates.ca ?? '',
+      scopes: made?.scopes ?? [],
+    });
     writeReady(home, ready);
     closing.push(() => removeReady(home));
-    step('');
     io.stdout(json ? `${JSON.stringify(ready)}\n` : banner(ready, { home, withheld: gatewrit.quarantined() }));
     await stopSignal(log);
     return 0;
@@ -143,10 +131,57 @@ async function start({ file, home, log: level, json, io }: StartOptions): Promis
   }
 }
 
+/** What development needs and production brings along: authority and certificate, policy, signed pins, an issuer. */
+async function prepareDevelopment(of: {
+  home: string;
+  urls: { public: string; admin: string };
+  configuration: Configuration;
+  step: (step: string) => void;
+  io: Io;
+}) {
+  const { home, urls, step } = of;
+  step('certificates of the development authority');
+  const certificates = await ensureDevelopmentCertificates(home);
+  step('policy and signed manifests');
+  await writeDefaultPolicy(join(home, 'policy'), { quickstart: true });
+  const keys = { folder: join(home, 'keys'), generate: true };
+  const { changed } = await signBundled({ folder: MANIFESTS, home, keys });
+  for (const server of changed) {
+    of.io.stderr(
+      `gatewrit: the bundled manifest of ${server} changed since it was signed; review and sign it: gatewrit manifest sign\n`,
+    );
+  }
+  step('development issuer');
+  const scopes = await catalogued(join(home, 'policy'));
+  const servers = Object.keys(of.configuration.upstreams).map((name) => `${urls.public}/mcp/${name}`);
+  const resources = [`${urls.public}/mcp`, ...servers, `${urls.admin}/api`];
+  const issuer = await startDevelopmentIssuer({ home, port: 0, resources, scopes });
+  return { certificates, scopes, issuer };
+}
+
 /** Scopes the development issuer may give; read before the gateway opens, which judges the whole folder. */
 async function catalogued(folder: string): Promise<string[]> {
   const { scopes } = await readPolicyFolder(folder);
   return scopes === null ? [] : [...readCatalogue(scopes).scopes.keys()];
+}
+
+/** Before anything is written: the lock of the audit log would stop it too, but only after the issuer's files changed. */
+function refuseSecondStart(home: string): void {
+  const running = readReady(home);
+  if (running === null || !isRunning(running.pid)) return;
+  throw new InternalError(
+    'start.home_in_use',
+    `a gateway already runs with home ${home}: process ${running.pid}, ${running.mcp}. Stop it, or start this one with another --home`,
+    { kind: 'outage' },
+  );
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'; // alive, but somebody else's
+  }
 }
 
 function isDevelopment(configuration: Configuration): boolean {
@@ -184,20 +219,25 @@ function readyOf(
 
 const clock = () => ({ utc: Date.now(), mono: performance.now() });
 
-/** Steps on stderr for a person; nothing with --json. An empty step ends the line. */
+/** Steps on stderr for a person; nothing with --json. */
 function progress(io: Io, json: boolean): (step: string) => void {
   if (json) return () => {};
-  return (step) => io.stderr(step ? `gatewrit: ${step} …\n` : '');
+  return (step) => io.stderr(`gatewrit: ${step} …\n`);
 }
 
-/** SIGINT and SIGTERM end the process in order; a second one ends it at once. */
+/**
+ * SIGINT and SIGTERM end the process in order; asked again later, at once. One Ctrl-C arrives several times: from the
+ * terminal, from npm and from the bootstrap.
+ */
 function stopSignal(log: ReturnType<typeof openLog>): Promise<void> {
   return new Promise((done) => {
-    let asked = false;
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    let asked: number | null = null;
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
-        if (asked) process.exit(130);
-        asked = true;
+        const now = performance.now();
+        if (asked !== null && now - asked > SAME_CTRL_C_MS) process.exit(130);
+        if (asked !== null) return;
+        asked = now;
         log.info('stopping', { reason: signal });
         done();
       });
