@@ -18,7 +18,8 @@ serveStdio(() => {
     'postgres_query',
     {
       title: 'Query the company database',
-      description: 'Runs one SQL query in a read-only transaction and answers with its rows. Tables: customers, orders.',
+      description:
+        'Runs one SQL query in a read-only transaction and answers with its rows. Tables: customers, orders.',
       inputSchema: z.strictObject({ sql: z.string().min(1).max(10_000).describe('One SELECT statement') }),
       annotations: { readOnlyHint: true, openWorldHint: false },
     },
@@ -36,7 +37,9 @@ serveStdio(() => {
     {
       title: 'List stored objects',
       description: 'Lists objects of the configured bucket by key prefix: key, size and time of the last change.',
-      inputSchema: z.strictObject({ prefix: z.string().max(512).optional().describe('Only keys that begin with this') }),
+      inputSchema: z.strictObject({
+        prefix: z.string().max(512).optional().describe('Only keys that begin with this'),
+      }),
       annotations: { readOnlyHint: true, openWorldHint: false },
     },
     async ({ prefix }) => {

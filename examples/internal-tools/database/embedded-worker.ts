@@ -1,30 +1,42 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
+import { type Caps, capped, statements, TEXT_TYPES } from './database.ts';
 import { SAMPLE } from './sample.ts';
 
-/** One embedded PostgreSQL, made when its worker starts; the parent ends the worker when a query runs too long. */
-const ready = PGlite.create().then(async (database) => {
-  await database.exec(SAMPLE);
-  return database;
-});
+/**
+ * One embedded PostgreSQL, made when its worker starts; the parent ends the worker when a query runs too long. Says
+ * `ready`, then answers each query with rows or an error.
+ */
+const caps = workerData as Caps;
+const database = await PGlite.create({ parsers: Object.fromEntries(TEXT_TYPES.map((type) => [type, String])) });
+await database.exec(SAMPLE);
 
-parentPort!.on('message', async ({ sql, rows }: { sql: string; rows: number }) => {
+// From here on nobody is superuser and nobody may call what initdb keeps for one: pg_read_file, lo_export, pg_ls_dir, …
+await database.exec(`
+  REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA pg_catalog FROM postgres;
+  UPDATE pg_authid SET rolsuper = false, rolcreaterole = false, rolcreatedb = false, rolreplication = false;
+`);
+
+async function query(sql: string) {
+  await database.exec(statements.begin);
   try {
-    const database = await ready;
-    const answer = await database.transaction(async (transaction) => {
-      await transaction.exec('SET TRANSACTION READ ONLY');
-      // query() takes exactly one statement (extended protocol).
-      return transaction.query<unknown[]>(sql, [], { rowMode: 'array' });
-    });
-    parentPort!.postMessage({ fields: answer.fields.map((field) => field.name), rows: answer.rows.slice(0, rows).map((row) => row.map(plain)) });
+    await database.query(statements.declare(sql));
+    const answer = await database.query<unknown[]>(statements.fetch(caps.rows + 1), [], { rowMode: 'array' });
+    return capped(
+      answer.fields.map((field) => field.name),
+      answer.rows,
+      caps,
+    );
+  } finally {
+    for (const statement of statements.end) await database.exec(statement);
+  }
+}
+
+parentPort!.on('message', async (sql: string) => {
+  try {
+    parentPort!.postMessage({ rows: await query(sql) });
   } catch (error) {
     parentPort!.postMessage({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   }
 });
-
-/** What structured clone or JSON cannot carry as it is. */
-function plain(value: unknown): unknown {
-  if (typeof value === 'bigint') return value.toString();
-  if (value instanceof Date) return value.toISOString();
-  return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
-}
+parentPort!.postMessage('ready');

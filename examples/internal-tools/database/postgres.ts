@@ -1,30 +1,62 @@
 import pg from 'pg';
-import { CAPS, capped, type Database } from './database.ts';
+import { CAPS, capped, type Database, type Rows, statements, TEXT_TYPES } from './database.ts';
+
+/** An answer larger than this is cut off on the wire: one row can be a gigabyte, and the caps work on what has arrived. */
+const MAX_WIRE_BYTES = 16 * 1024 * 1024;
 
 /**
- * A real PostgreSQL. The statement goes over the extended protocol, which takes exactly one; the transaction is read
- * only; a cursor reads no more rows than the cap. The account should still be one that may only read.
+ * A real PostgreSQL. The account should be one that may only read (README): a read-only transaction does not hold what
+ * a superuser's functions do outside of tables.
  */
 export function openPostgres(url: string): Database {
-  const pool = new pg.Pool({ connectionString: url, max: 4, statement_timeout: CAPS.ms, query_timeout: CAPS.ms + 1_000, connectionTimeoutMillis: CAPS.ms });
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 4,
+    statement_timeout: CAPS.ms,
+    query_timeout: CAPS.ms + 1_000,
+    connectionTimeoutMillis: CAPS.ms,
+    // Our own end, should this process stop in the middle.
+    idle_in_transaction_session_timeout: 2 * CAPS.ms,
+    types: {
+      getTypeParser: (type, format) => (TEXT_TYPES.includes(type) ? String : pg.types.getTypeParser(type, format)),
+    },
+  });
+  // A server that goes away takes idle connections with it; the next query says so.
+  pool.on('error', () => undefined);
   return {
     async query(sql) {
       const client = await pool.connect();
       let broken: Error | undefined;
       try {
-        await client.query('BEGIN TRANSACTION READ ONLY');
-        // The portal stops after one row more than we show; queryMode makes pg use the extended protocol.
-        const answer = await client.query({ text: sql, rowMode: 'array', queryMode: 'extended', rows: CAPS.rows + 1 } as pg.QueryArrayConfig);
-        return capped(
-          answer.fields.map((field) => field.name),
-          answer.rows,
-        );
+        return await select(client, sql);
       } finally {
-        await client.query('ROLLBACK').catch((error: Error) => {
-          broken = error;
-        });
+        for (const statement of statements.end) {
+          if (!broken) await client.query(statement).catch((error: Error) => (broken = error));
+        }
         client.release(broken);
       }
     },
   };
+}
+
+async function select(client: pg.PoolClient, sql: string): Promise<Rows> {
+  const { stream } = client.connection;
+  let bytes = 0;
+  const count = (chunk: Uint8Array) => {
+    bytes += chunk.length;
+    if (bytes > MAX_WIRE_BYTES) stream.destroy(new Error(`the answer is larger than ${MAX_WIRE_BYTES} bytes`));
+  };
+  stream.on('data', count);
+  try {
+    await client.query(statements.begin);
+    // queryMode makes pg use the extended protocol though there are no values.
+    await client.query({ text: statements.declare(sql), queryMode: 'extended' } as pg.QueryConfig);
+    const answer = await client.query({ text: statements.fetch(CAPS.rows + 1), rowMode: 'array' });
+    return capped(
+      answer.fields.map((field) => field.name),
+      answer.rows,
+    );
+  } finally {
+    stream.off('data', count);
+  }
 }

@@ -8,8 +8,14 @@ export function openS3(options: { bucket: string; endpoint: string | undefined; 
   });
   return {
     async list(prefix) {
-      const answer = await client.send(new ListObjectsV2Command({ Bucket: options.bucket, Prefix: prefix, MaxKeys: MAX_OBJECTS }));
-      const objects = (answer.Contents ?? []).map(({ Key, Size, LastModified }) => ({ key: Key ?? '', size: Size ?? 0, modified: LastModified?.toISOString() ?? '' }));
+      const answer = await client.send(
+        new ListObjectsV2Command({ Bucket: options.bucket, Prefix: prefix, MaxKeys: MAX_OBJECTS }),
+      );
+      const objects = (answer.Contents ?? []).map(({ Key, Size, LastModified }) => ({
+        key: Key ?? '',
+        size: Size ?? 0,
+        modified: LastModified?.toISOString() ?? '',
+      }));
       return { objects, truncated: answer.IsTruncated ?? false };
     },
   };

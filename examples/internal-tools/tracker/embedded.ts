@@ -5,7 +5,9 @@ import { MAX_ISSUES, type Tracker } from './tracker.ts';
 export function openEmbeddedTracker({ file, project }: { file: string; project: string }): Tracker {
   const database = new DatabaseSync(file);
   database.exec('PRAGMA busy_timeout = 2000; PRAGMA journal_mode = WAL');
-  database.exec('CREATE TABLE IF NOT EXISTS issues (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, description TEXT NOT NULL, status TEXT NOT NULL)');
+  database.exec(
+    'CREATE TABLE IF NOT EXISTS issues (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, description TEXT NOT NULL, status TEXT NOT NULL)',
+  );
   const insert = database.prepare("INSERT INTO issues (title, description, status) VALUES (?, ?, 'To Do')");
   const find = database.prepare(
     "SELECT id, title, status FROM issues WHERE title LIKE ?1 ESCAPE '\\' OR description LIKE ?1 ESCAPE '\\' ORDER BY id LIMIT ?2",
@@ -13,7 +15,9 @@ export function openEmbeddedTracker({ file, project }: { file: string; project: 
   return {
     async search(jql) {
       const pattern = `%${jql.replace(/[\\%_]/g, '\\$&')}%`;
-      return find.all(pattern, MAX_ISSUES).map((row) => ({ key: `${project}-${row['id']}`, title: String(row['title']), status: String(row['status']) }));
+      return find
+        .all(pattern, MAX_ISSUES)
+        .map((row) => ({ key: `${project}-${row['id']}`, title: String(row['title']), status: String(row['status']) }));
     },
     async create({ title, description }) {
       return { key: `${project}-${insert.run(title, description).lastInsertRowid}` };

@@ -26,7 +26,10 @@ export function openTracker(env: NodeJS.ProcessEnv = process.env): Tracker {
       ? (await import('./jira-cloud.ts')).openJiraCloud({ url, email, token, project })
       : (await import('./embedded.ts')).openEmbeddedTracker({ file: env['TRACKER_FILE'] ?? ':memory:', project });
   const ready = () => {
-    driver ??= open();
+    driver ??= open().catch((error) => {
+      driver = null;
+      throw error;
+    });
     return driver;
   };
   return {
