@@ -23,7 +23,8 @@ export function banner(ready: Ready, of: { home: string; withheld: readonly With
 function places({ mcp, admin, issuer }: Ready): string {
   return `Gatewrit is ready${issuer ? ', in development mode: for this machine only' : ''}.
 
-  MCP      ${mcp}   (one server alone: ${mcp}/NAME)
+  MCP      ${mcp}
+           one server alone: ${mcp}/NAME
   Console  ${admin}/console
   Issuer   ${issuer || 'as configured'}`;
 }
@@ -49,7 +50,7 @@ function clientThatStartsPrograms(home: string): string {
 }`;
 }
 
-function clientThatTakesAUrl({ mcp, admin, ca, issuer }: Ready, home: string): string {
+function clientThatTakesAUrl({ mcp, ca, issuer }: Ready, home: string): string {
   const own = CHECKOUT ? 'npm run --silent gatewrit --' : 'gatewrit';
   const at = home === join(process.cwd(), '.gatewrit') ? '' : ` --home ${home}`;
   const trust = ca
@@ -58,11 +59,11 @@ function clientThatTakesAUrl({ mcp, admin, ca, issuer }: Ready, home: string): s
     : '';
   const token = issuer
     ? `
-  token  ${own} token --sub alice --scope "s3:list jira:read"${at}`
+  token  ${own} token --sub alice --scope "jira:read"${at}`
     : '';
   const why = ca
     ? `
-A browser warns about ${admin}: this gateway signs its certificate itself.`
+A browser warns at the console: this gateway made its certificate itself.`
     : '';
   return `Connect a client that takes a URL:
 
