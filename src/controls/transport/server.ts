@@ -45,7 +45,8 @@ function headOptions(settings: TransportSettings): ServerOptions {
     keepAliveTimeout: settings.keepAliveTimeoutMs,
     maxHeaderSize: settings.maxHeaderBytes,
     insecureHTTPParser: false,
-    requireHostHeader: true,
+    // Node would answer on its own, without HSTS and without a record: transport.head refuses it.
+    requireHostHeader: false,
     joinDuplicateHeaders: false,
     noDelay: true,
   };
