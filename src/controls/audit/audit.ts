@@ -268,7 +268,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       if (event.payload) {
         if (event.subject === undefined) throw new TypeError('a payload needs the subject whose key seals it');
         const key = (await keyring.subject(log.name, event.subject, utc(), true))!;
-        payload = { key, opening: encodePayload([['event', event.payload]]) };
+        payload = { key, room: encodePayload([['event', event.payload]]) };
         subjectKey = `${key.row}/${key.kid}`;
       }
       const meta = canonicalJson({ ...event.meta, subject_key: subjectKey, tenant: event.tenant });

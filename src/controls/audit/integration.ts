@@ -1,6 +1,6 @@
-import { hash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sha256 } from '../../core/crypto/digest.ts';
 import type { Checkpoint } from '../../core/crypto/signed-note.ts';
 import { InternalError } from '../../core/internal-error.ts';
 import type { Store } from '../../core/store/store.ts';
@@ -37,7 +37,7 @@ export function journalLeaf(index: number, tag: Uint8Array, leaf: Uint8Array): B
   journalLeafBytes.writeUInt32BE(index % 2 ** 32, 5);
   journalLeafBytes.set(tag, 9);
   journalLeafBytes.set(leaf, 9 + TAG_BYTES);
-  return hash('sha256', journalLeafBytes, 'buffer');
+  return sha256(journalLeafBytes);
 }
 
 /** Brings durable records into their trees behind the journal, and signs what has grown. */

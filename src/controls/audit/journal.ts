@@ -1,5 +1,5 @@
-import { hash } from 'node:crypto';
 import { join } from 'node:path';
+import { sha256 } from '../../core/crypto/digest.ts';
 import { InternalError } from '../../core/internal-error.ts';
 import type { Files } from './files.ts';
 import { syncFolder } from './files.ts';
@@ -142,7 +142,7 @@ export class Journal<B extends Book> {
     const batch = this.#roomFor(length);
     const index = this.#next++;
     const leafAt = writeFrame(batch.bytes, batch.length, { index, tag: book.tag, envelope, parts });
-    const leaf = hash('sha256', batch.bytes.subarray(leafAt, leafAt + 1 + envelope.length), 'buffer');
+    const leaf = sha256(batch.bytes.subarray(leafAt, leafAt + 1 + envelope.length));
     batch.length += length;
     batch.records.push({ book, index, leaf, envelope, settle });
     this.#pendingBytes += length;

@@ -5,7 +5,7 @@ import { InternalError } from '../../core/internal-error.ts';
 import type { TreeBook } from './integration.ts';
 import type { Journal, Settle } from './journal.ts';
 import { type Keyring, type SegmentKey, type SubjectKey, tenantTag } from './keyring.ts';
-import { openingOf, type PartPlan, type RecordKind, sealRecord } from './record.ts';
+import { type PartPlan, type RecordKind, roomFor, sealRecord } from './record.ts';
 import { TiledTree } from './tree.ts';
 
 /** Refusals of callers nobody knows, and what the log says of itself. */
@@ -27,7 +27,7 @@ export interface Entry {
   readonly refs: readonly number[];
   /** Canonical JSON. */
   readonly meta: string;
-  readonly payload: { readonly key: SubjectKey; readonly opening: Buffer } | null;
+  readonly payload: { readonly key: SubjectKey; readonly room: Buffer } | null;
 }
 
 export interface Placed {
@@ -137,10 +137,10 @@ export class Ledger {
     const segment = log.segmentKey;
     if (!segment) throw new InternalError('audit.keys', 'a record was to be sealed before its key was there');
     const id = uuidv7(entry.time);
-    const plans: PartPlan[] = [{ name: 'meta', kid: segment.kid, key: segment.key, opening: openingOf(entry.meta) }];
+    const plans: PartPlan[] = [{ name: 'meta', kid: segment.kid, key: segment.key, room: roomFor(entry.meta) }];
     if (entry.payload) {
-      const { key, opening } = entry.payload;
-      plans.push({ name: 'payload', kid: key.alias(segment), key: key.key, opening });
+      const { key, room } = entry.payload;
+      plans.push({ name: 'payload', kid: key.alias(segment), key: key.key, room });
     }
     const { kind, time, refs } = entry;
     return { id, ...sealRecord({ origin: log.origin, kind, id, time, refs, parts: plans }) };

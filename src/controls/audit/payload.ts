@@ -1,24 +1,24 @@
-import { OPENING_BYTES } from './record.ts';
+import { ROOM_BYTES } from './record.ts';
 
 /** What a payload part may hold, each as the bytes that were received or sent. */
 export const PAYLOAD_ITEMS = ['arguments', 'reply', 'diagnostics', 'event'] as const;
 export type PayloadItem = (typeof PAYLOAD_ITEMS)[number];
 export type Payload = readonly (readonly [PayloadItem, Uint8Array])[];
 
-/** Per item: length of the name (1) ‖ name ‖ length (4, big-endian) ‖ bytes; with room for r in front. */
+/** Per item: length of the name (1) ‖ name ‖ length (4, big-endian) ‖ bytes; with free bytes in front. */
 export function encodePayload(items: Payload): Buffer {
-  let length = OPENING_BYTES;
+  let length = ROOM_BYTES;
   for (const [name, bytes] of items) length += 1 + name.length + 4 + bytes.length;
-  const opening = Buffer.allocUnsafe(length);
-  let at = OPENING_BYTES;
+  const room = Buffer.allocUnsafe(length);
+  let at = ROOM_BYTES;
   for (const [name, bytes] of items) {
-    opening[at] = name.length;
-    opening.write(name, at + 1, 'latin1');
-    at = opening.writeUInt32BE(bytes.length, at + 1 + name.length);
-    opening.set(bytes, at);
+    room[at] = name.length;
+    room.write(name, at + 1, 'latin1');
+    at = room.writeUInt32BE(bytes.length, at + 1 + name.length);
+    room.set(bytes, at);
     at += bytes.length;
   }
-  return opening;
+  return room;
 }
 
 /** Reads what `encodePayload` wrote, without r. @throws RangeError when the lengths do not add up */

@@ -6,7 +6,7 @@ import type { Store } from '../../core/store/store.ts';
 import type { Frame } from './frame.ts';
 import { Keyring, keyAlias, type SegmentKey } from './keyring.ts';
 import { decodePayload } from './payload.ts';
-import { commitment, type Envelope, OPENING_BYTES, parseEnvelope, partAad } from './record.ts';
+import { commitment, type Envelope, parseEnvelope, partAad, R_BYTES } from './record.ts';
 import { listSegments, SegmentReader } from './segments.ts';
 
 /** A record as the operator with the keys sees it. */
@@ -109,7 +109,7 @@ export class LogReader {
         return null;
       }
       const opening = unseal(key, parts[at] ?? Buffer.alloc(0), partAad(origin, envelope.id, name));
-      if (opening && commitment(opening) === envelope.parts[at]!.commit) return opening.subarray(OPENING_BYTES);
+      if (opening && commitment(opening) === envelope.parts[at]!.commit) return opening.subarray(R_BYTES);
       notes.push(`${name}: it does not open: bytes were changed`);
       return null;
     };

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, hash } from 'node:crypto';
 import { sha256Base64Url } from '../../core/crypto/digest.ts';
 import { SEAL_ALG, type SealKey, seal } from '../../core/crypto/envelope.ts';
 import { randomSlice } from '../../core/ids.ts';
@@ -24,7 +24,9 @@ export type RecordKind = (typeof RECORD_KINDS)[number];
 
 export const SCHEMA_VERSION = 1;
 /** r, the key of the commitment, stands before the plaintext inside the sealed part. */
-export const OPENING_BYTES = 32;
+export const R_BYTES = 32;
+/** Free bytes before a plaintext that is to be sealed. */
+export const ROOM_BYTES = 64;
 
 export const PART_NAMES = ['meta', 'payload'] as const;
 export type PartName = (typeof PART_NAMES)[number];
@@ -52,8 +54,8 @@ export interface PartPlan {
   readonly name: PartName;
   readonly kid: string;
   readonly key: SealKey;
-  /** 32 free bytes, then the plaintext. */
-  readonly opening: Buffer;
+  /** 64 free bytes, then the plaintext. */
+  readonly room: Buffer;
 }
 
 export interface RecordPlan {
@@ -70,18 +72,36 @@ export function partAad(origin: string, id: string, name: PartName): string {
   return `${origin}\n${SCHEMA_VERSION}\n${id}\n${name}`;
 }
 
+/** HMAC-SHA-256(r, plaintext) of an opened part (r ‖ plaintext), base64url. */
 export function commitment(opening: Uint8Array): string {
-  return createHmac('sha256', opening.subarray(0, OPENING_BYTES))
-    .update(opening.subarray(OPENING_BYTES))
-    .digest('base64url');
+  return createHmac('sha256', opening.subarray(0, R_BYTES)).update(opening.subarray(R_BYTES)).digest('base64url');
 }
 
-/** Room for r, then the text. */
-export function openingOf(text: string): Buffer {
+const outer = Buffer.alloc(64 + 32, 0x5c);
+
+/**
+ * Fills the room before a plaintext with fresh r and gives the commitment. The room first holds the padded block that
+ * HMAC hashes before the plaintext (RFC 2104), then r: no copy of the plaintext, no Hmac object.
+ */
+function commit(room: Buffer): string {
+  const r = randomSlice(R_BYTES);
+  for (let i = 0; i < R_BYTES; i++) {
+    const byte = r[i]!;
+    room[i] = byte ^ 0x36;
+    room[R_BYTES + i] = 0x36;
+    outer[i] = byte ^ 0x5c;
+  }
+  outer.write(hash('sha256', room, 'latin1'), 64, 32, 'latin1');
+  room.set(r, ROOM_BYTES - R_BYTES);
+  return hash('sha256', outer, 'base64url');
+}
+
+/** Free bytes, then the text. */
+export function roomFor(text: string): Buffer {
   const length = Buffer.byteLength(text);
-  const opening = Buffer.allocUnsafe(OPENING_BYTES + length);
-  opening.write(text, OPENING_BYTES, length, 'utf8');
-  return opening;
+  const room = Buffer.allocUnsafe(ROOM_BYTES + length);
+  room.write(text, ROOM_BYTES, length, 'utf8');
+  return room;
 }
 
 /**
@@ -91,12 +111,13 @@ export function openingOf(text: string): Buffer {
 export function sealRecord(plan: RecordPlan): { envelope: Buffer; parts: Buffer[] } {
   const sealed: Buffer[] = [];
   let list = '';
-  for (const { name, kid, key, opening } of plan.parts) {
-    opening.set(randomSlice(OPENING_BYTES), 0);
+  for (const { name, kid, key, room } of plan.parts) {
+    const committed = commit(room);
+    const opening = room.subarray(ROOM_BYTES - R_BYTES);
     const ciphertext = seal(key, opening, partAad(plan.origin, plan.id, name));
     sealed.push(ciphertext);
     list +=
-      `${list === '' ? '' : ','}{"alg":"${SEAL_ALG}","commit":"${commitment(opening)}","ct_len":${ciphertext.length},` +
+      `${list === '' ? '' : ','}{"alg":"${SEAL_ALG}","commit":"${committed}","ct_len":${ciphertext.length},` +
       `"ct_sha256":"${sha256Base64Url(ciphertext)}","kid":"${kid}","name":"${name}"}`;
   }
   const envelope = Buffer.from(

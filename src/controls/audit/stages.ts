@@ -41,7 +41,7 @@ export function intentStage(parts: StageParts): Stage<Needs, 'intent'> {
       time: now.utc,
       refs: decided === undefined ? [] : [decided],
       meta: intentMeta(call, { subjectKey: `${key.row}/${key.kid}`, weak: weak() }),
-      payload: { key, opening: encodePayload(intentPayload(call)) },
+      payload: { key, room: encodePayload(intentPayload(call)) },
     };
     return durable(ledger, log, entry, 'audit.unavailable') as Promise<PlacedIntent | Refusal>;
   };
@@ -69,7 +69,7 @@ export function outcomeStage(parts: StageParts): FinalStage<'receipt'> {
       time: now.utc,
       refs: intent ? [intent.leaf] : [],
       meta: outcomeMeta(call, call.principal!, now, { subjectKey: `${key.row}/${key.kid}`, weak: weak() }),
-      payload: payload.length > 0 ? { key, opening: encodePayload(payload) } : null,
+      payload: payload.length > 0 ? { key, room: encodePayload(payload) } : null,
     };
     return durable(ledger, log, entry, code);
   };

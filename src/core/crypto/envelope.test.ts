@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { SEAL_OVERHEAD, seal, sealKey, unseal } from './envelope.ts';
+import { SEAL_ALG, SEAL_OVERHEAD, seal, sealKey, unseal } from './envelope.ts';
 
 const key = sealKey(randomBytes(32));
 
@@ -36,4 +36,13 @@ test('the same plaintext sealed twice has nothing in common', () => {
   const b = seal(key, Buffer.alloc(64), 'here');
   assert.notDeepEqual(a.subarray(0, 24), b.subarray(0, 24));
   assert.notDeepEqual(a.subarray(56, 120), b.subarray(56, 120));
+});
+
+test('the derivation is HMAC-SHA-512 as the platform has it', () => {
+  for (let i = 0; i < 50; i++) {
+    const secret = randomBytes(32);
+    const salt = randomBytes(24);
+    const expected = createHmac('sha512', secret).update(`gatewrit ${SEAL_ALG}\n`).update(salt).digest();
+    assert.deepEqual(sealKey(secret).derive(salt), expected);
+  }
 });

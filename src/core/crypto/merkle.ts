@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { sha256 } from './digest.ts';
 
 /**
@@ -24,7 +23,7 @@ export function leafHash(entry: Uint8Array): Buffer {
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   pair.set(left, 1);
   pair.set(right, 1 + HASH_BYTES);
-  return hash('sha256', pair, 'buffer');
+  return sha256(pair);
 }
 
 /** Hash of the complete subtree that covers leaves [index·2^level, (index+1)·2^level). Throws when it is not there. */
