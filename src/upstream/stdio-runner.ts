@@ -162,7 +162,7 @@ const SEPARATORS = [
   ['\u0085', '\\u0085'],
   ['\u2028', '\\u2028'],
   ['\u2029', '\\u2029'],
-].map(([raw, escape]) => ({ raw: Buffer.from(raw!), escape: Buffer.from(escape!) }));
+].map(([raw, same]) => ({ raw: Buffer.from(raw!), same: Buffer.from(same!) }));
 
 /**
  * One message, one line, for every reader: behind a reader that ends lines at U+2028 (node:readline does), an argument
@@ -186,12 +186,12 @@ const BLANK = 0x20;
 
 function escaped(line: Buffer): Buffer {
   let whole = line;
-  for (const { raw, escape } of SEPARATORS) {
+  for (const { raw, same } of SEPARATORS) {
     if (!whole.includes(raw)) continue;
     const parts: Buffer[] = [];
     let from = 0;
     for (let at = whole.indexOf(raw); at !== -1; at = whole.indexOf(raw, from)) {
-      parts.push(whole.subarray(from, at), escape);
+      parts.push(whole.subarray(from, at), same);
       from = at + raw.length;
     }
     whole = Buffer.concat([...parts, whole.subarray(from)]);
