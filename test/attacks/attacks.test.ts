@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { parse } from 'yaml';
+import { KNOWN_METHODS } from '../../src/controls/validation/index.ts';
+import type { RawAnswer } from '../e2e/raw-http.ts';
+import { endings, recordsOf } from '../e2e/recorded.ts';
+import { type Case, readAttacks } from './attack.ts';
+import { AttackTarget, type Seen } from './target.ts';
+
+const vectors = process.env['GATEWRIT_VECTORS'] ?? join(import.meta.dirname, '../../../shared/vectors');
+const attacks = readAttacks(existsSync(join(vectors, 'json-parsing.json')) ? vectors : null);
+const checklist = parse(readFileSync(join(import.meta.dirname, 'checklist.yaml'), 'utf8')) as {
+  id: string;
+  strategy: string;
+  where?: string;
+}[];
+
+const SETTINGS = {
+  wide: { transport: { bodyTimeoutMs: 800 }, limits: { backoff: { freeFailures: 1000 } } },
+  tight: {
+    limits: {
+      principal: { limit: 5, windowMs: 60_000 },
+      backoff: { freeFailures: 3, baseMs: 1_000, capMs: 2_000, forgetMs: 2_500 },
+    },
+  },
+} as const;
+type Which = keyof typeof SETTINGS;
+
+const targets = {} as Record<Which, AttackTarget>;
+/** What each gateway's log must hold in the end: endings by code, and the code of each call that named its id. */
+const expected: Record<Which, { endings: Map<string, number>; calls: Map<string, string> }> = {
+  wide: { endings: new Map(), calls: new Map() },
+  tight: { endings: new Map(), calls: new Map() },
+};
+const results = new Map<string, { cases: number; failed: number }>();
+
+before(async () => {
+  const start = async (which: Which) => {
+    targets[which] = await AttackTarget.start(SETTINGS[which]);
+  };
+  await Promise.all((Object.keys(SETTINGS) as Which[]).map(start));
+});
+after(async () => {
+  for (const target of Object.values(targets)) await target.quickstart.close();
+  process.stdout.write(table());
+});
+
+describe('attacks of the hardening checklist', () => {
+  for (const { id, attack, cases, skipped } of attacks) {
+    test(`${id} ${attack} (${cases.length} cases)`, { skip: skipped ?? false }, async () => {
+      const result = results.get(id) ?? { cases: 0, failed: 0 };
+      results.set(id, result);
+      const failures: string[] = [];
+      for (const one of cases) {
+        result.cases++;
+        try {
+          await play(one);
+        } catch (error) {
+          result.failed++;
+          failures.push(`${one.why}: ${(error as Error).message}`);
+        }
+      }
+      assert.deepEqual(failures, []);
+    });
+  }
+});
+
+test('every method the gateway knows is attacked without a credential (AUTH-01)', () => {
+  const attacked = attacks
+    .filter(({ id }) => id === 'AUTH-01')
+    .flatMap(({ cases }) => cases.map(({ message }) => message?.['method']));
+  for (const method of KNOWN_METHODS) assert.ok(attacked.includes(method), method);
+});
+
+for (const which of Object.keys(SETTINGS) as Which[]) {
+  test(`the ${which} gateway survived and its log holds exactly one record for every request that was answered`, async () => {
+    const { quickstart } = targets[which];
+    assert.equal(await quickstart.stop(), 0, quickstart.gateway.log().slice(-2_000));
+    const verified = await quickstart.gateway.run('audit', 'verify', join(quickstart.gateway.home, 'audit'));
+    assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+    const records = await recordsOf(quickstart.gateway.home);
+    const unsaid = expected[which].endings.get(ANY) ?? 0;
+    const surplus = surplusOf(endings(records), expected[which].endings);
+    assert.equal(
+      Object.values(surplus).reduce((sum, count) => sum + count, 0),
+      unsaid,
+      JSON.stringify(surplus),
+    );
+    assert.ok(
+      Object.values(surplus).every((count) => count >= 0),
+      JSON.stringify(surplus),
+    );
+    const byCall = new Map<string, string[]>();
+    for (const { envelope, meta } of records) {
+      if (envelope.kind === 'intent' || !meta?.['call']) continue;
+      byCall.set(String(meta['call']), [
+        ...(byCall.get(String(meta['call'])) ?? []),
+        String(meta['code'] ?? 'answered'),
+      ]);
+    }
+    for (const [call, code] of expected[which].calls) {
+      const codes = byCall.get(call) ?? [];
+      assert.equal(codes.length, 1, `call ${call} has ${codes.length} records`);
+      if (code !== ANY) assert.deepEqual(codes, [code], `call ${call}`);
+    }
+    for (const { envelope, meta } of records) {
+      if (envelope.kind === 'intent')
+        assert.notEqual(meta?.['subject'], 'root', 'a borrowed identity was recorded (AZ-08)');
+    }
+  });
+}
+
+async function play(one: Case): Promise<void> {
+  const which = one.gateway ?? 'wide';
+  const target = targets[which];
+  if (one.waitMs) await new Promise((resolve) => setTimeout(resolve, one.waitMs));
+  for (let i = 1; i < (one.times ?? 1); i++) {
+    const seen = await target.attack(one);
+    const { status } = told(seen);
+    book(which, seen, status === 200 ? '' : (one.expect.record ?? ANY));
+    assert.equal(status, one.before, `time ${i}`);
+  }
+  const seen = await target.attack(one);
+  const { record } = one.expect;
+  if (record !== 'none') book(which, seen, record === 'answered' ? '' : (record ?? ANY));
+  judge(one, seen, target);
+}
+
+/** A case of a corpus does not say which code it ends with; it must leave one record all the same. */
+const ANY = '*';
+
+/** Records beyond those that cases expect by their code. */
+function surplusOf(found: ReadonlyMap<string, number>, wanted: ReadonlyMap<string, number>): Record<string, number> {
+  const codes = new Set([...found.keys(), ...wanted.keys()]);
+  codes.delete(ANY);
+  const counts = [...codes].map((code): [string, number] => [
+    code || 'answered',
+    (found.get(code) ?? 0) - (wanted.get(code) ?? 0),
+  ]);
+  return Object.fromEntries(counts.filter(([, count]) => count !== 0).sort());
+}
+
+function book(which: Which, seen: Seen, code: string): void {
+  const { endings: counts, calls } = expected[which];
+  counts.set(code, (counts.get(code) ?? 0) + 1);
+  const { call } = told(seen);
+  if (call !== '') calls.set(call, code === '' ? 'answered' : code);
+}
+
+interface Told {
+  readonly status: number | string;
+  readonly rpc: number | undefined;
+  readonly code: string;
+  /** Correlation id, '' when the answer names none. */
+  readonly call: string;
+  readonly text: string;
+}
+
+function told({ ending }: Seen): Told {
+  if (typeof ending === 'string') return { status: ending, rpc: undefined, code: '', call: '', text: '' };
+  const text = ending.body.toString();
+  const json = (/^\s*\{/.test(text) ? JSON.parse(text) : {}) as {
+    error?: { code?: number | string; data?: Record<string, string>; correlationId?: string };
+    result?: { _meta?: Record<string, string> };
+  };
+  const { error, result } = json;
+  const rest = typeof error?.code === 'string' ? error : null;
+  return {
+    status: ending.status,
+    rpc: typeof error?.code === 'number' ? error.code : undefined,
+    code: String(rest?.code ?? error?.data?.['code'] ?? result?._meta?.['gatewrit/code'] ?? ''),
+    call: String(
+      rest?.correlationId ?? error?.data?.['correlationId'] ?? result?._meta?.['gatewrit/correlationId'] ?? '',
+    ),
+    text,
+  };
+}
+
+function judge({ expect }: Case, seen: Seen, target: AttackTarget): void {
+  const { status, rpc, code, text } = told(seen);
+  const shown = `${status} ${text.slice(0, 300)}`;
+  if (expect.status !== undefined) assert.equal(status, expect.status, shown);
+  if (expect.word != null) assert.equal(code, expect.word, shown);
+  if (expect.rpc != null) assert.equal(rpc, expect.rpc, shown);
+  const upstream = expect.upstream ?? 'still';
+  if (upstream !== 'any')
+    assert.equal(seen.reached.length, upstream === 'moves' ? 1 : 0, `the upstream received ${seen.reached.join('')}`);
+  if (expect.arrives !== undefined)
+    assert.ok(seen.reached.join('\n').includes(expect.arrives), `${seen.reached.join('\n')}`);
+  const { mcp, admin } = target.quickstart.gateway.ready;
+  const fill = (piece: string) => piece.replaceAll('{mcp}', mcp).replaceAll('{admin}', admin);
+  for (const piece of expect.contains ?? []) assert.ok(text.includes(fill(piece)), `${fill(piece)} is not in ${shown}`);
+  for (const piece of expect.lacks ?? []) assert.ok(!text.includes(fill(piece)), `${piece} is in ${shown}`);
+  if (expect.withinMs !== undefined) assert.ok(seen.ms <= expect.withinMs, `it took ${Math.round(seen.ms)} ms`);
+  if (expect.closes != null) assert.equal(seen.closed, expect.closes, 'the connection stayed open');
+  if (typeof seen.ending === 'string') return;
+  const { headers } = seen.ending;
+  for (const [name, pattern] of Object.entries(expect.headers ?? {}))
+    assert.match(headers[name] ?? '', new RegExp(fill(pattern)), name);
+  for (const name of expect.without ?? []) assert.equal(headers[name], undefined, name);
+  tellsNothing(seen.ending, target);
+}
+
+/** Of every answer: strict transport, no banner, nothing of our inside (ERR-02). */
+function tellsNothing({ headers, body }: RawAnswer, target: AttackTarget): void {
+  assert.match(headers['strict-transport-security'] ?? '', /max-age=\d{8}/);
+  for (const name of ['server', 'x-powered-by', 'via']) assert.equal(headers[name], undefined, `header ${name}`);
+  const text = body.toString();
+  assert.doesNotMatch(text, /\n\s+at |node:internal|\.ts:\d+|SQLITE|undici|ERR_[A-Z]/);
+  for (const secret of [target.quickstart.gateway.home, process.cwd()])
+    assert.ok(!text.includes(secret), 'a path stands in the answer');
+}
+
+function table(): string {
+  const lines = checklist.map(({ id, strategy, where }) => {
+    const result = results.get(id);
+    const state = result
+      ? result.failed === 0
+        ? 'passing'
+        : `${result.failed} FAILED`
+      : where
+        ? 'elsewhere'
+        : 'not yet';
+    return `${id.padEnd(8)} ${state.padEnd(10)} ${String(result?.cases ?? '').padStart(5)}  ${strategy}${!result && where ? ` (${where})` : ''}`;
+  });
+  const covered = checklist.filter(({ id }) => results.has(id));
+  const passing = covered.filter(({ id }) => results.get(id)!.failed === 0);
+  const elsewhere = checklist.filter(({ id, where }) => !results.has(id) && where);
+  const cases = [...results.values()].reduce((sum, result) => sum + result.cases, 0);
+  const notYet = checklist.length - covered.length - elsewhere.length;
+  const closing = `${covered.length} of ${checklist.length} covered with ${cases} cases, ${passing.length} passing, ${elsewhere.length} tested elsewhere, ${notYet} not yet`;
+  return `\n${'id'.padEnd(8)} ${'state'.padEnd(10)} cases  strategy\n${lines.join('\n')}\n${closing}\n\n`;
+}

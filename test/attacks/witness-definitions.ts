@@ -1,0 +1,117 @@
+import type { Manifest } from '../../src/controls/registry/index.ts';
+
+/**
+ * What the witness offers and how it was reviewed. `Manifest` is the form of docs/decisions/manifests.md; scopes are
+ * those of the quickstart's catalogue.
+ */
+const item = (
+  of: { exposed: string; scope: string; effect: 'read' | 'write'; limits?: object },
+  definition: object,
+) => ({
+  exposed: of.exposed,
+  scopes: [of.scope],
+  effect: of.effect,
+  ...(of.limits ? { limits: of.limits } : {}),
+  definition,
+});
+
+export const TOOLS = [
+  item(
+    { exposed: 'witness__write_note', scope: 'jira:write', effect: 'write', limits: { maxArgumentBytes: 4096 } },
+    {
+      name: 'write_note',
+      description: 'Writes a note.',
+      inputSchema: {
+        type: 'object',
+        properties: {
+          title: { type: 'string', minLength: 1, maxLength: 200 },
+          count: { type: 'integer', minimum: 0, maximum: 9_007_199_254_740_991 },
+          kind: { enum: ['plain', 'urgent'] },
+          day: { type: 'string', format: 'date' },
+          size: { type: 'number', maximum: 100 },
+          tags: { type: 'array', items: { type: 'string' }, maxItems: 3 },
+          data: { type: 'object' },
+        },
+        required: ['title'],
+        additionalProperties: false,
+      },
+    },
+  ),
+  item(
+    { exposed: 'witness__read_note', scope: 'jira:read', effect: 'read' },
+    {
+      name: 'read_note',
+      description: 'Reads a note.',
+      inputSchema: { type: 'object', properties: {}, additionalProperties: false },
+    },
+  ),
+  item(
+    { exposed: 'witness__hidden_note', scope: 'jira:read', effect: 'read' },
+    {
+      name: 'hidden_note',
+      description: 'Denied to everybody by policy.',
+      inputSchema: { type: 'object', properties: {} },
+    },
+  ),
+  item(
+    { exposed: 'witness__inherited', scope: 'jira:read', effect: 'read' },
+    {
+      name: 'inherited',
+      description: 'Requires members whose names every object inherits.',
+      inputSchema: {
+        type: 'object',
+        properties: { constructor: { type: 'string' }, toString: { type: 'string' } },
+        required: ['constructor', 'toString'],
+      },
+    },
+  ),
+];
+export const PROMPTS = [
+  item(
+    { exposed: 'witness__greet', scope: 'jira:write', effect: 'read' },
+    { name: 'greet', arguments: [{ name: 'who', required: true }] },
+  ),
+  item({ exposed: 'witness__hidden_greet', scope: 'jira:read', effect: 'read' }, { name: 'hidden_greet' }),
+];
+export const RESOURCES = [
+  item(
+    { exposed: 'witness://notes/first', scope: 'jira:write', effect: 'read' },
+    { name: 'first', uri: 'witness://notes/first' },
+  ),
+  item(
+    { exposed: 'witness://hidden', scope: 'jira:read', effect: 'read' },
+    { name: 'hidden', uri: 'witness://hidden' },
+  ),
+];
+export const TEMPLATES = [
+  item(
+    { exposed: 'witness://pages/{page}', scope: 'jira:read', effect: 'read' },
+    { name: 'page', uriTemplate: 'witness://pages/{page}' },
+  ),
+];
+
+export const HIDDEN = [
+  ['call_tool', 'witness/hidden_note'],
+  ['get_prompt', 'witness/hidden_greet'],
+  ['read_resource', 'witness/witness://hidden'],
+]
+  .map(
+    ([action, key], i) =>
+      `@id("hide-${i}")\nforbid (principal, action == Action::"${action}", resource == Target::"${key}");\n`,
+  )
+  .join('\n');
+
+export const MANIFEST = {
+  format: 1,
+  server: 'witness',
+  prefix: 'witness',
+  title: 'Witness of what reaches an upstream',
+  version: '1.0.0',
+  owner: 'tests',
+  review: { by: 'tests', at: '2026-11-22T00:00:00Z', note: 'Part of the test itself.', accepted: [] },
+  tools: TOOLS,
+  prompts: PROMPTS,
+  resources: RESOURCES,
+  templates: TEMPLATES,
+  excluded: [],
+} satisfies Record<keyof Omit<Manifest, 'endpoint' | 'instructions' | 'expires'>, unknown>;
