@@ -27,6 +27,7 @@ const TASKS = {
 };
 /** No install script runs, ever. Settings that would leave out what the tasks need are overruled. */
 const NPM_CI = ['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--engine-strict=false'];
+const NPM_PATIENCE = ['--fetch-retries=3', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=6000'];
 const NPM_QUIET = ['--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
 const UNREACHABLE = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ECONNRESET|ERR_SOCKET_TIMEOUT/;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
@@ -111,7 +112,8 @@ async function fetchNode() {
     );
   }
   const fetched = join(work, 'node_modules', name, 'bin', 'node');
-  if (existsSync(fetched)) return fetched;
+  // npm writes its note last: a file without it may be half a file.
+  if (existsSync(join(work, 'node_modules', '.package-lock.json'))) return fetched;
   const { optional, ...entry } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages[
     `node_modules/${name}`
   ];
@@ -129,21 +131,19 @@ function npm(runner, cwd, what) {
   const seconds = () => `${Math.round((Date.now() - started) / 1000)} s`;
   say(`${what} …`);
   const ticker = setInterval(() => say(`${what} … ${seconds()}`), 10_000);
-  const stdio = ['ignore', 'pipe', 'pipe'];
-  const child = spawn(runner, [npmCli(), ...NPM_CI, ...NPM_QUIET], { cwd, env: npmEnvironment(runner), stdio });
-  for (const signal of SIGNALS) {
-    process.once(signal, () => {
-      child.kill(signal);
-      process.exit(128 + constants.signals[signal]);
-    });
-  }
+  const order = [npmCli(), ...NPM_CI, ...NPM_PATIENCE, ...NPM_QUIET];
+  const child = spawn(runner, order, { cwd, env: npmEnvironment(runner), stdio: ['ignore', 'pipe', 'pipe'] });
+  let stoppedBy = null;
+  const stop = (signal) => child.kill((stoppedBy = signal));
+  for (const signal of SIGNALS) process.on(signal, stop);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
   return new Promise((resolve) => {
     child.on('error', (error) => fail(`${runner} cannot be run (${error.code}); delete .node and try again`));
     child.on('close', (code) => {
       clearInterval(ticker);
-      for (const signal of SIGNALS) process.removeAllListeners(signal);
+      for (const signal of SIGNALS) process.off(signal, stop);
+      if (stoppedBy !== null) process.exit(128 + constants.signals[stoppedBy]);
       if (code !== 0) fail(whyNpmFailed(output));
       say(`${what} … done in ${seconds()}`);
       resolve();
