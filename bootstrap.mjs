@@ -134,7 +134,10 @@ function npm(runner, cwd, what) {
   const order = [npmCli(), ...NPM_CI, ...NPM_PATIENCE, ...NPM_QUIET];
   const child = spawn(runner, order, { cwd, env: npmEnvironment(runner), stdio: ['ignore', 'pipe', 'pipe'] });
   let stoppedBy = null;
-  const stop = (signal) => child.kill((stoppedBy = signal));
+  const stop = (signal) => {
+    stoppedBy = signal;
+    child.kill(signal);
+  };
   for (const signal of SIGNALS) process.on(signal, stop);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
