@@ -105,26 +105,32 @@ export function roomFor(text: string): Buffer {
 }
 
 /**
- * Seals the parts of a record and writes its envelope. A template in canonical order stands for the canonicaliser:
- * every value in it is a digest, a number or a word of ours (a test compares with RFC 8785).
+ * The envelope's bytes: a template in the order of RFC 8785 stands for the canonicaliser, as every value in it is a
+ * digest, a number or a word of ours (a test compares). What does not come out as it went in was no envelope of ours.
  */
-export function sealRecord(plan: RecordPlan): { envelope: Buffer; parts: Buffer[] } {
-  const sealed: Buffer[] = [];
+export function envelopeText({ id, kind, parts, refs, t_ms, v }: Envelope): string {
   let list = '';
+  for (const { alg, commit, ct_len, ct_sha256, kid, name } of parts) {
+    list +=
+      `${list === '' ? '' : ','}{"alg":"${alg}","commit":"${commit}","ct_len":${ct_len},` +
+      `"ct_sha256":"${ct_sha256}","kid":"${kid}","name":"${name}"}`;
+  }
+  return `{"id":"${id}","kind":"${kind}","parts":[${list}],"refs":[${refs.join(',')}],"t_ms":${t_ms},"v":${v}}`;
+}
+
+/** Seals the parts of a record and writes its envelope. */
+export function sealRecord(plan: RecordPlan): { envelope: Buffer; parts: Buffer[] } {
+  const { id, kind, refs, origin } = plan;
+  const sealed: Buffer[] = [];
+  const parts: Envelope['parts'][number][] = [];
   for (const { name, kid, key, room } of plan.parts) {
     const committed = commit(room);
-    const opening = room.subarray(ROOM_BYTES - R_BYTES);
-    const ciphertext = seal(key, opening, partAad(plan.origin, plan.id, name));
+    const ciphertext = seal(key, room.subarray(ROOM_BYTES - R_BYTES), partAad(origin, id, name));
     sealed.push(ciphertext);
-    list +=
-      `${list === '' ? '' : ','}{"alg":"${SEAL_ALG}","commit":"${committed}","ct_len":${ciphertext.length},` +
-      `"ct_sha256":"${sha256Base64Url(ciphertext)}","kid":"${kid}","name":"${name}"}`;
+    const ct_sha256 = sha256Base64Url(ciphertext);
+    parts.push({ alg: SEAL_ALG, commit: committed, ct_len: ciphertext.length, ct_sha256, kid, name });
   }
-  const envelope = Buffer.from(
-    `{"id":"${plan.id}","kind":"${plan.kind}","parts":[${list}],"refs":[${plan.refs.join(',')}],` +
-      `"t_ms":${plan.time},"v":${SCHEMA_VERSION}}`,
-    'latin1',
-  );
+  const envelope = Buffer.from(envelopeText({ id, kind, parts, refs, t_ms: plan.time, v: SCHEMA_VERSION }), 'latin1');
   if (envelope.length > MAX_ENVELOPE_BYTES)
     throw new InternalError('audit.envelope', `an envelope of ${envelope.length} bytes is too large`);
   return { envelope, parts: sealed };

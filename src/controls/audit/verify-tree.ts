@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { type Dirent, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Frontier, HASH_BYTES } from '../../core/crypto/merkle.ts';
 import { type Checkpoint, type NoteVerifier, openNote, parseCheckpoint } from '../../core/crypto/signed-note.ts';
@@ -196,9 +196,7 @@ export class TreeCheck {
   /** Every file below the tree must be one that was compared. */
   #walk(below: string, live: boolean): void {
     const { folder, path, entries, report, skip } = this.#options;
-    for (const item of existsSync(join(folder, below))
-      ? readdirSync(join(folder, below), { withFileTypes: true })
-      : []) {
+    for (const item of listOf(join(folder, below))) {
       const name = below === '' ? item.name : `${below}/${item.name}`;
       if (item.isDirectory()) {
         this.#walk(name, live);
@@ -219,8 +217,20 @@ export class TreeCheck {
 }
 
 function partialWidths(folder: string): number[] {
-  const names = existsSync(folder) ? readdirSync(folder) : [];
-  return names.filter((name) => /^[1-9][0-9]{0,2}$/.test(name) && Number(name) < TILE_WIDTH).map(Number);
+  return listOf(folder)
+    .map(({ name }) => name)
+    .filter((name) => /^[1-9][0-9]{0,2}$/.test(name) && Number(name) < TILE_WIDTH)
+    .map(Number);
+}
+
+/** Empty when the folder is not, or no longer, there: a writer removes partial tiles that are whole by now. */
+function listOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 function readOrNull(path: string): Buffer | null {

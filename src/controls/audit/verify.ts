@@ -1,11 +1,10 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { sha256, sha256Base64Url } from '../../core/crypto/digest.ts';
-import { canonicalJson } from '../../core/crypto/jcs.ts';
 import type { NoteVerifier } from '../../core/crypto/signed-note.ts';
 import type { Frame } from './frame.ts';
 import { journalLeaf } from './integration.ts';
-import { parseEnvelope } from './record.ts';
+import { envelopeText, parseEnvelope } from './record.ts';
 import { encodeHeader, listSegments, SegmentReader, segmentName } from './segments.ts';
 import { TreeCheck, type VerifiedTree } from './verify-tree.ts';
 
@@ -166,7 +165,7 @@ class Verification {
 
   #checkEnvelope(file: string, frame: Frame, position: number): void {
     const envelope = parseEnvelope(frame.envelope);
-    if (!envelope || canonicalJson(envelope) !== frame.envelope.toString('utf8')) {
+    if (!envelope || envelopeText(envelope) !== frame.envelope.toString('latin1')) {
       this.#report(file, frame.index, 'the envelope is not canonical JSON of its form');
       return;
     }
