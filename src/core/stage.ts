@@ -1,8 +1,8 @@
 import type { Call, CallWith, Now, SlotName, Slots } from './call.ts';
 import type { RefusalCode } from './mcp/refusals.ts';
-import { Refusal, type RefusalFacts } from './refusal.ts';
+import { Refusal } from './refusal.ts';
 
-export { Refusal, type RefusalFacts };
+export { Refusal };
 
 /** An answer made by a stage itself (a list from pins, a stored outcome): goes straight to redaction and outcome. */
 export class Answer {

@@ -1,6 +1,5 @@
 import { InternalError } from '../core/internal-error.ts';
 import { readAnswer } from './answer.ts';
-import { classify, textOf } from './message-kind.ts';
 import { MODERN, type UpstreamEra } from './outgoing.ts';
 import { type Incoming, type Outgoing, type Wire, WireFault } from './wire.ts';
 
@@ -150,10 +149,4 @@ export async function listAll(session: Session, method: string, member: string):
     cursor = view['nextCursor'];
   }
   throw new InternalError('upstream.introspection', `${method} has more than ${MAX_PAGES} pages`, { kind: 'outage' });
-}
-
-/** The method of a notification, '' when the bytes are none. */
-export function notificationMethod(bytes: Uint8Array): string {
-  const { spans, kind } = classify(bytes);
-  return kind === 'notification' && spans ? (JSON.parse(textOf(bytes, spans.method!)) as string) : '';
 }

@@ -5,7 +5,6 @@ export const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
 export type Algorithm = (typeof ALGORITHMS)[number];
 
 export const TOKEN_TYPES = ['at+jwt', 'JWT', 'absent'] as const;
-export type TokenType = (typeof TOKEN_TYPES)[number];
 
 /** A tenant becomes part of keys and folder names, so it is lower case and starts with a letter or digit. */
 export const TENANT = /^[a-z0-9][a-z0-9._-]{0,63}$/;

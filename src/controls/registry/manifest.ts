@@ -21,12 +21,6 @@ export const KIND_OF: Readonly<Record<ListName, ItemKind>> = {
   resources: 'resource',
   templates: 'template',
 };
-export const LIST_OF: Readonly<Record<ItemKind, ListName>> = {
-  tool: 'tools',
-  prompt: 'prompts',
-  resource: 'resources',
-  template: 'templates',
-};
 
 export const SERVER_NAME = /^[a-z0-9-]{1,32}$/;
 /** Begins with a letter: Gemini clients refuse tool names that do not. */
