@@ -4,6 +4,7 @@ import { chownSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { CAPS } from '../../examples/internal-tools/database/database.ts';
 import { SAMPLE } from '../../examples/internal-tools/database/sample.ts';
@@ -198,6 +199,15 @@ describe('postgres_query against a real PostgreSQL, through the gateway', { skip
     }
   });
 
+  test('a database that ends in the middle of a query does not take the tool with it', async () => {
+    const asked = query('SELECT pg_sleep(3)');
+    await server.until("SELECT 1 FROM pg_stat_activity WHERE usename = 'shop_reader' AND state = 'active'");
+    await server.halt('SIGQUIT');
+    assert.equal((await asked).json.result?.['isError'], true);
+    await server.resume();
+    assert.equal(rowsOf(await query('SELECT 1')).rows.length, 1);
+  });
+
   test('a database that goes away is an error without its address, and is used again once it is back', async () => {
     await server.halt();
     const down = await query('SELECT 1');
@@ -299,9 +309,18 @@ class PostgresServer {
     await running.until(() => this.admin('SELECT 1', 'postgres'));
   }
 
-  /** Ends it at once, connections and all. */
-  async halt(): Promise<void> {
-    await this.#running?.stop('SIGINT');
+  /** Ends it at once, connections and all: SIGINT in order, SIGQUIT as a crash would. */
+  async halt(signal: 'SIGINT' | 'SIGQUIT' = 'SIGINT'): Promise<void> {
+    await this.#running?.stop(signal);
+  }
+
+  /** Waits for a row. */
+  async until(sql: string): Promise<void> {
+    for (let i = 0; i < 100; i++) {
+      if ((await this.admin(sql)).length > 0) return;
+      await sleep(20);
+    }
+    throw new Error(`never: ${sql}`);
   }
 
   async stop(): Promise<void> {

@@ -21,8 +21,9 @@ export function openPostgres(url: string): Database {
       getTypeParser: (type, format) => (TEXT_TYPES.includes(type) ? String : pg.types.getTypeParser(type, format)),
     },
   });
-  // A server that goes away takes idle connections with it; the next query says so.
+  // A connection that breaks, idle or in use, is no reason to end this process; its query, or the next one, says so.
   pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return {
     async query(sql) {
       const client = await pool.connect();
