@@ -79,12 +79,12 @@ describe('the order', () => {
     begun.stage(stages.limits.principal);
     // @ts-expect-error the door comes before authentication
     begun.stage(stages.authentication);
-    // @ts-expect-error nothing goes upstream without a durable intent
-    entryFlow(stages)
+    const targeted = entryFlow(stages)
       .stage(stages.registry.resolve)
       .stage(stages.authorization.visible)
-      .stage(stages.limits.target)
-      .stage(stages.upstream);
+      .stage(stages.limits.target);
+    // @ts-expect-error nothing goes upstream without a durable intent
+    targeted.stage(stages.upstream);
     assert.ok(begun);
   });
 

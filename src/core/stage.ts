@@ -21,7 +21,8 @@ export type Outcome<Left> = Left | Refusal | Answer;
 export interface Stage<Needs extends SlotName, Leaves extends SlotName> {
   readonly name: string;
   readonly leaves: Leaves;
-  run(call: CallWith<Needs>, now: Now): Outcome<Slots[Leaves]> | Promise<Outcome<Slots[Leaves]>>;
+  /** A property, not a method: methods are compared both ways, and a stage that needs more than is there would compile. */
+  readonly run: (call: CallWith<Needs>, now: Now) => Outcome<Slots[Leaves]> | Promise<Outcome<Slots[Leaves]>>;
 }
 
 /** A stage that always runs at the end, for refusals and answers too. */
