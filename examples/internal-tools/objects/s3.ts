@@ -1,10 +1,15 @@
 import { ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { MAX_OBJECTS, type Objects } from './objects.ts';
 
+/** Without these the SDK waits for ever. */
+const TIMEOUTS = { connectionTimeout: 3_000, requestTimeout: 10_000, throwOnRequestTimeout: true };
+
 export function openS3(options: { bucket: string; endpoint: string | undefined; region: string | undefined }): Objects {
   const client = new S3Client({
     region: options.region ?? 'us-east-1',
     ...(options.endpoint ? { endpoint: options.endpoint, forcePathStyle: true } : {}),
+    requestHandler: TIMEOUTS,
+    maxAttempts: 2,
   });
   return {
     async list(prefix) {
