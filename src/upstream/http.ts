@@ -48,6 +48,7 @@ export class HttpWire implements Wire {
   }
 
   exchange(request: Outgoing): Promise<Incoming | WireFault> {
+    if (request.signal?.aborted) return Promise.resolve(new WireFault('cancelled', false, 'the client left'));
     return new Promise((resolve) => {
       const exchange = new Exchange(request, resolve);
       this.#pool.dispatch(

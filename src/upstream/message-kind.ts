@@ -18,12 +18,27 @@ export function classify(bytes: Uint8Array): Classified {
 
 /** The id of a response when it is one of ours (a positive integer), else null. */
 export function ownId(bytes: Uint8Array, spans: MessageSpans): number | null {
-  if (!spans.id) return null;
-  const id = Number(
-    Buffer.from(bytes.buffer, bytes.byteOffset + spans.id.start, spans.id.end - spans.id.start).toString('latin1'),
-  );
-  return Number.isSafeInteger(id) && id > 0 ? id : null;
+  return spans.id && numberAt(bytes, spans.id);
 }
+
+/** One of our ids or tokens, which are positive integers; a string of the same digits is another value. */
+export function numberAt(bytes: Uint8Array, { start, end }: { start: number; end: number }): number | null {
+  if (end - start > MAX_ID_DIGITS) return null;
+  const number = Number(Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1'));
+  return Number.isSafeInteger(number) && number > 0 ? number : null;
+}
+
+const MAX_ID_DIGITS = 16;
+
+/** A notice that a list of the server changed: its pins must be compared again. */
+export function isListChanged(bytes: Uint8Array, spans: MessageSpans): boolean {
+  const { method } = spans;
+  return method !== null && method.end - method.start <= 64 && LIST_CHANGED.has(textOf(bytes, method));
+}
+
+const LIST_CHANGED: ReadonlySet<string> = new Set(
+  ['tools', 'prompts', 'resources'].map((list) => `"notifications/${list}/list_changed"`),
+);
 
 export function textOf(bytes: Uint8Array, span: { start: number; end: number }): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + span.start, span.end - span.start).toString('utf8');

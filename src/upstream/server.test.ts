@@ -266,7 +266,7 @@ describe('eras', () => {
 
 describe('a process over stdio', () => {
   const program = (source: string) => ({ stdio: { command: 'node', args: ['-e', source], cwd: '.', env: {} } });
-  const open = (source: string, more: { onEnded?: () => void } = {}) => {
+  const open = (source: string, more: { onEnded?: () => void; onChanged?: () => void } = {}) => {
     const server = openServer('shop', program(source), {
       clock,
       log: silentLog,
@@ -277,6 +277,7 @@ describe('a process over stdio', () => {
     closing.push(() => server.close());
     return server;
   };
+  const patient = { ...requestFor().target, limits: { ...requestFor().target.limits, timeoutMs: 10_000 } };
   const LOOP =
     'require("readline").createInterface({input:process.stdin}).on("line",(line)=>{const m=JSON.parse(line);const say=(o)=>process.stdout.write(JSON.stringify({jsonrpc:"2.0",...o})+"\\n");';
 
@@ -333,6 +334,70 @@ describe('a process over stdio', () => {
       { clock, log: silentLog, onChanged: () => {}, onEnded: () => {} },
     );
     assert.match(text(await server.call(requestFor())), /upstream\.unavailable/);
+  });
+
+  test('a notice that a list changed is heard while no call is under way', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const server = open(
+      `${LOOP}say({id:m.id,result:m.method==="server/discover"?${JSON.stringify(DISCOVERED)}:{resultType:"complete",content:[]}});if(m.method==="tools/call")setTimeout(()=>say({method:"notifications/tools/list_changed"}),30)})`,
+      { onChanged: resolve },
+    );
+    await server.call(requestFor());
+    await promise;
+  });
+
+  test('progress goes to the call that it names and to no other; a notification past 64 KiB goes to none', async () => {
+    const server = open(
+      `${LOOP}if(m.method==="server/discover")return say({id:m.id,result:${JSON.stringify(DISCOVERED)}});ids.push(m.id);if(ids.length<2)return;const p=(progressToken,message)=>say({method:"notifications/progress",params:{progressToken,progress:1,message}});p(ids[0],"first");p(ids[1],"second");p(String(ids[0]),"text");p(ids[0],"x".repeat(70000));for(const id of ids)say({id,result:{resultType:"complete",content:[]}})});const ids=[]`,
+    );
+    const heard: string[][] = [[], []];
+    await Promise.all(
+      heard.map((said) =>
+        server.call(
+          requestFor({
+            onNotification: (bytes) => said.push(JSON.parse(Buffer.from(bytes).toString()).params.message),
+          }),
+        ),
+      ),
+    );
+    assert.deepEqual(heard, [['first'], ['second']]);
+  });
+
+  test('a call whose client has left is not sent', async () => {
+    const server = open(
+      `${LOOP}if(m.method==="server/discover")return say({id:m.id,result:${JSON.stringify(DISCOVERED)}});say({id:m.id,result:{resultType:"complete",calls:++calls}})});let calls=0`,
+    );
+    const gone = new AbortController();
+    gone.abort();
+    assert.match(text(await server.call(requestFor({ signal: gone.signal }))), /upstream\.cancelled/);
+    const answer = await server.call(requestFor());
+    assert.ok(!(answer instanceof Refusal));
+    assert.equal((answer.view() as { calls: number }).calls, 1);
+  });
+
+  test('a listener that throws costs its own message, not the process', async () => {
+    const server = open(
+      `${LOOP}if(m.method==="server/discover")return say({id:m.id,result:${JSON.stringify(DISCOVERED)}});say({method:"notifications/progress",params:{progressToken:m.id,progress:1}});say({id:m.id,result:{resultType:"complete",content:[]}})})`,
+    );
+    const answer = await server.call(
+      requestFor({
+        onNotification: () => {
+          throw new Error('a bug of ours');
+        },
+      }),
+    );
+    assert.ok(!(answer instanceof Refusal), text(answer));
+  });
+
+  test('a server that asks without reading our answers is answered until 1 MiB waits, then no more', async () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const server = open(
+      `${LOOP}if(m.method==="server/discover")return say({id:m.id,result:${JSON.stringify(DISCOVERED)}});process.stdin.pause();const ping='{"jsonrpc":"2.0","method":"ping","id":"'+"x".repeat(1000)+'"}\\n';process.stdout.write(ping.repeat(20000),()=>say({id:m.id,result:{resultType:"complete",content:[]}}))})`,
+    );
+    const answer = await server.call(requestFor({ target: patient }));
+    assert.ok(!(answer instanceof Refusal), text(answer));
+    const grown = process.memoryUsage().arrayBuffers - before;
+    assert.ok(grown < 12 * 1024 * 1024, `${grown} bytes more`);
   });
 
   test('a question of the server is answered "not supported", a ping is answered, rubbish is dropped', async () => {

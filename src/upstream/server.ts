@@ -5,8 +5,7 @@ import { patch } from '../core/mcp/patch.ts';
 import { Refusal } from '../core/stage.ts';
 import { dressResult, readAnswer } from './answer.ts';
 import { Breaker } from './breaker.ts';
-import type { Classified } from './message-kind.ts';
-import { textOf } from './message-kind.ts';
+import { type Classified, isListChanged, textOf } from './message-kind.ts';
 import { MODERN, outgoingMessage, progressTokenOf } from './outgoing.ts';
 import type { LiveDefinitions, UpstreamRequest } from './request.ts';
 import { legacyHeaders, listAll, openLegacy, probeModern, type Session } from './session.ts';
@@ -16,7 +15,7 @@ export interface ServerOptions {
   readonly name: string;
   readonly carrier: 'http' | 'stdio';
   /** Makes a fresh wire: a process for stdio, a pool for HTTP. */
-  readonly dial: (onEnd: (reason: string) => void) => Wire;
+  readonly dial: (told: WireEvents) => Wire;
   readonly clock: () => Now;
   readonly log: Log;
   /** Told when the server says that a list of its changed: its definitions must be looked at again. */
@@ -24,6 +23,15 @@ export interface ServerOptions {
   /** Told when a session ended by itself: whoever answers next must be looked at again. */
   readonly onEnded: () => void;
 }
+
+/** What a wire reports by itself, without being asked. */
+export interface WireEvents {
+  ended(reason: string): void;
+  listChanged(): void;
+}
+
+/** Largest notification passed on: progress and log lines are for people; a result has its own cap. */
+const MAX_NOTIFICATION_BYTES = 64 * 1024;
 
 /** A stale "legacy" never corrects itself, because an upgraded server still answers `initialize` (protocol.md 1.1). */
 const VERDICT_LIFE_MS = 24 * 3600 * 1000;
@@ -74,9 +82,12 @@ export class UpstreamServer {
     if (incoming.status === 401 || incoming.status === 403)
       return new WireFault('unavailable', false, `HTTP ${incoming.status}: our credential was refused`);
     if (incoming.status === 404 && session.sessionId) {
-      // The legacy session ended at the server; the call was refused there, the next one opens a new session.
-      this.#session = null;
-      this.#options.onEnded();
+      // The legacy session ended at the server; the call was refused there, the next one opens a new session. Others
+      // may have heard the same already: then the session of now is a newer one and stays.
+      if (this.#session === session) {
+        this.#session = null;
+        this.#options.onEnded();
+      }
       return new WireFault('unavailable', false, 'the session ended at the server');
     }
     const answer = readAnswer(incoming, id);
@@ -95,9 +106,9 @@ export class UpstreamServer {
   /** Notifications: progress goes back under the client's own token, log lines only where one stream is one call (HTTP). */
   #other(request: UpstreamRequest, id: number, message: Uint8Array, { kind, spans }: Classified): void {
     if (kind !== 'notification' || !spans) return;
+    if (isListChanged(message, spans)) return this.#options.onListChanged();
+    if (!request.onNotification || message.length > MAX_NOTIFICATION_BYTES) return;
     const method = textOf(message, spans.method!);
-    if (method.startsWith('"notifications/') && method.endsWith('list_changed"')) return this.#options.onListChanged();
-    if (!request.onNotification) return;
     if (method === '"notifications/progress"') {
       const token = spans.paramsMembers.get('progressToken');
       const original = progressTokenOf(request);
@@ -150,12 +161,17 @@ export class UpstreamServer {
   }
 
   #dial(): Wire {
-    const wire: Wire = this.#options.dial((reason) => {
-      if (this.#session?.wire !== wire) return;
-      this.#session = null;
-      if (this.#closed) return;
-      this.#options.log.warn('upstream ended', { server: this.name, reason });
-      this.#options.onEnded();
+    const wire: Wire = this.#options.dial({
+      ended: (reason) => {
+        if (this.#session?.wire !== wire) return;
+        this.#session = null;
+        if (this.#closed) return;
+        this.#options.log.warn('upstream ended', { server: this.name, reason });
+        this.#options.onEnded();
+      },
+      listChanged: () => {
+        if (this.#session?.wire === wire) this.#options.onListChanged();
+      },
     });
     return wire;
   }

@@ -39,7 +39,7 @@ export function openServer(
     onListChanged: options.onChanged,
     onEnded: options.onEnded,
     carrier: 'stdio' in settings ? 'stdio' : 'http',
-    dial: (onEnd) =>
+    dial: (told) =>
       'stdio' in settings
         ? new StdioProcess({
             command: settings.stdio.command === 'node' ? process.execPath : settings.stdio.command,
@@ -49,7 +49,8 @@ export function openServer(
             maxLineBytes: MAX_LINE_BYTES,
             // Free text of a server may hold values of calls: only its length reaches our log.
             onDiagnostic: (line) => log.info('upstream wrote to stderr', { server: name, count: line.length }),
-            onExit: onEnd,
+            onListChanged: told.listChanged,
+            onExit: told.ended,
           })
         : new HttpWire({
             url: settings.http.url,

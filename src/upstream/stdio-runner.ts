@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import type { MessageSpans } from '../core/mcp/scanner.ts';
 import { LineReader } from './line-reader.ts';
-import { classify, ownId, textOf } from './message-kind.ts';
+import { classify, isListChanged, numberAt, ownId, textOf } from './message-kind.ts';
 import { type Incoming, type Outgoing, type Wire, WireFault } from './wire.ts';
 
 export interface StdioOptions {
@@ -15,6 +15,8 @@ export interface StdioOptions {
   readonly maxLineBytes: number;
   /** Receives what the process writes to stderr, line by line; free text, never shown to callers. */
   readonly onDiagnostic: (line: string) => void;
+  /** Told of every notice that a list changed, whether a call is under way or not. */
+  readonly onListChanged: () => void;
   readonly onExit: (reason: string) => void;
 }
 
@@ -24,6 +26,10 @@ interface Waiting {
 }
 
 const STOP_GRACE_MS = 2_000;
+/** Bytes that may wait for a process that does not read; past this it gets no more calls, so that we hold nothing for it. */
+const MAX_BACKLOG_BYTES = 32 * 1024 * 1024;
+/** The same for what it can make us say (answers to its pings): small, since many small writes weigh more than their bytes. */
+const MAX_NOTICE_BACKLOG_BYTES = 1024 * 1024;
 
 /**
  * One stdio process: one credential identity (protocol.md 1.7). Ids are ours, so answers cannot cross between callers.
@@ -34,10 +40,12 @@ export class StdioProcess implements Wire {
   readonly #waiting = new Map<number, Waiting>();
   readonly #exited: Promise<void>;
   readonly #diagnostic: (line: string) => void;
+  readonly #listChanged: () => void;
   #over = false;
 
   constructor(options: StdioOptions) {
     this.#diagnostic = options.onDiagnostic;
+    this.#listChanged = options.onListChanged;
     const inherited = Object.fromEntries(
       ['PATH', 'HOME', 'LANG', 'TMPDIR'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
     );
@@ -48,7 +56,7 @@ export class StdioProcess implements Wire {
     });
     const lines = new LineReader(
       options.maxLineBytes,
-      (line) => this.#receive(line),
+      (line) => this.#receiveSafely(line),
       () => options.onDiagnostic(`a message passed ${options.maxLineBytes} bytes and was dropped`),
     );
     this.#child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
@@ -58,8 +66,8 @@ export class StdioProcess implements Wire {
       () => {},
     );
     this.#child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
-    // A write to a process that has just died fails here; the exit below settles whoever waited for it.
-    this.#child.stdin.on('error', () => {});
+    // A pipe to a process that has just died fails here; the exit below settles whoever waited for it.
+    for (const pipe of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) pipe.on('error', () => {});
     this.#exited = new Promise((resolve) => {
       const end = (reason: string) => {
         if (this.#over) return;
@@ -82,6 +90,9 @@ export class StdioProcess implements Wire {
 
   exchange(request: Outgoing): Promise<Incoming | WireFault> {
     if (this.#over) return Promise.resolve(new WireFault('unavailable', false, 'the process has ended'));
+    if (request.signal?.aborted) return Promise.resolve(new WireFault('cancelled', false, 'the client left'));
+    if (this.#backlog > MAX_BACKLOG_BYTES)
+      return Promise.resolve(new WireFault('unavailable', false, 'the process does not read what it is sent'));
     return new Promise((resolve) => {
       const timer = setTimeout(
         () => abandon(new WireFault('timeout', true, `no answer in ${request.timeoutMs} ms`)),
@@ -110,11 +121,24 @@ export class StdioProcess implements Wire {
   }
 
   notify(bytes: Uint8Array): void {
-    if (!this.#over) this.#write(bytes);
+    if (!this.#over && this.#backlog <= MAX_NOTICE_BACKLOG_BYTES) this.#write(bytes);
+  }
+
+  get #backlog(): number {
+    return this.#child.stdin.writableLength;
   }
 
   #write(bytes: Uint8Array): void {
     this.#child.stdin.write(oneLine(bytes));
+  }
+
+  /** Nothing a server says may end the gateway: what is thrown here is thrown in an event of the pipe. */
+  #receiveSafely(line: Uint8Array): void {
+    try {
+      this.#receive(line);
+    } catch {
+      this.#diagnostic('a message could not be taken and was dropped');
+    }
   }
 
   #receive(line: Uint8Array): void {
@@ -133,8 +157,11 @@ export class StdioProcess implements Wire {
       return;
     }
     if (read.kind === 'request') return this.#answerRequest(line, read.spans);
-    // Notifications name their call by progress token; each waiting call picks out its own.
-    for (const { request } of this.#waiting.values()) request.onOther?.(line, read);
+    if (isListChanged(line, read.spans)) return this.#listChanged();
+    // Progress names its call by our token, which is the id; nothing else says whose it is, so nothing else is passed on.
+    const token = read.spans.paramsMembers.get('progressToken');
+    const waiting = token && this.#waiting.get(numberAt(line, token) ?? -1);
+    waiting?.request.onOther?.(line, read);
   }
 
   /** A ping is answered; nothing else an upstream asks is relayed at this depth (pipeline.ts, flow 5). */
