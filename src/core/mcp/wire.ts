@@ -13,9 +13,12 @@ const RESULT_HEAD = Buffer.from('{"jsonrpc":"2.0","id":');
 const RESULT = Buffer.from(',"result":');
 const ERROR = Buffer.from(',"error":');
 const TAIL = Buffer.from('}');
+const NO_BODY = Buffer.alloc(0);
 
 /** A reply as one JSON-RPC response. The id is the caller's own lexeme; the value is passed on byte for byte. */
 export function encodeReply(call: Call, reply: Reply): WireAnswer {
+  // A notification is acknowledged by its status alone: nothing answers it.
+  if (call.message?.kind === 'notification') return { status: reply.status, retryAfter: 0, body: NO_BODY };
   const value = reply.bytes;
   return {
     status: reply.status,

@@ -18,8 +18,7 @@ export function writeAnswer(
   if (res.headersSent || res.destroyed) return;
   res.writeHead(answer.status, [
     ...headers.common,
-    'Content-Type',
-    'application/json',
+    ...(answer.body.length > 0 ? ['Content-Type', 'application/json'] : []),
     'Content-Length',
     String(answer.body.length),
     ...(answer.retryAfter > 0 ? ['Retry-After', String(answer.retryAfter)] : []),
