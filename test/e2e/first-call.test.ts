@@ -135,6 +135,23 @@ test('an answer is plain JSON unless something has to be said before it, then an
   assert.equal(events.at(-1)!.id, 1);
 });
 
+test('a notification is taken with 202 and no body', async () => {
+  const { gateway } = quickstart;
+  const answer = await gateway.send(gateway.ready.mcp, {
+    headers: {
+      authorization: `Bearer ${await quickstart.token('bob', WRITE)}`,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'notifications/cancelled',
+    },
+    body: '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}',
+  });
+  assert.equal(answer.status, 202, answer.text);
+  assert.equal(answer.text, '');
+  assert.equal(answer.headers['content-type'], undefined);
+});
+
 describe('a destructive call', () => {
   const approvalOf = (answer: Answer) => {
     assert.equal(wordOf(answer), 'APPROVAL_REQUIRED', answer.text);
