@@ -89,6 +89,14 @@ const telemetrySettings = z.strictObject({
     .describe('Least level written to stderr.'),
 });
 
+/** Schemas of the sections no control owns. */
+export const OWN_SECTIONS = {
+  listen: listenSettings,
+  upstreams: upstreamsSettings,
+  store: storeSettings,
+  telemetry: telemetrySettings,
+} as const;
+
 /** The whole file: the sections nobody else owns are read here, each control reads its own. */
 export interface Configuration {
   readonly listen: ListenSettings;
@@ -134,10 +142,10 @@ export function configurationOf(raw: unknown, folder: string): Configuration {
     );
   }
   return {
-    listen: readSection('listen', listenSettings, sections['listen']),
-    upstreams: readSection('upstreams', upstreamsSettings, sections['upstreams']),
-    store: readSection('store', storeSettings, sections['store']),
-    telemetry: readSection('telemetry', telemetrySettings, sections['telemetry']),
+    listen: readSection('listen', OWN_SECTIONS.listen, sections['listen']),
+    upstreams: readSection('upstreams', OWN_SECTIONS.upstreams, sections['upstreams']),
+    store: readSection('store', OWN_SECTIONS.store, sections['store']),
+    telemetry: readSection('telemetry', OWN_SECTIONS.telemetry, sections['telemetry']),
     section: (name) => sections[name],
     path: (relative) => (isAbsolute(relative) ? relative : join(folder, relative)),
   };

@@ -24,6 +24,20 @@ export interface SectionsOptions {
 }
 export type Sections = ReturnType<typeof readSections>;
 
+/** Schemas of the ten controls, by the name of their section. */
+export const CONTROL_SECTIONS = {
+  authentication: authenticationSettings,
+  authorization: authorizationSettings,
+  approval: approvalSettings,
+  validation: validationSettings,
+  redaction: redactionSettings,
+  audit: auditSettings,
+  registry: registrySettings,
+  transport: transportSettings,
+  errors: errorsSettings,
+  limits: limitsSettings,
+} as const;
+
 /** Every control's section, read before anything is opened: a wrong key stops the start with nothing done. */
 export function readSections(options: SectionsOptions) {
   const section = (name: Section) => options.configuration.section(name);

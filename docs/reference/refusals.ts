@@ -1,0 +1,24 @@
+import { REFUSALS, type WireRow } from '../../src/core/mcp/refusals.ts';
+
+const HEAD = `# Refusals
+
+<!-- Written by docs/reference/generate.ts from src/core/mcp/refusals.ts. Do not edit: run \`node docs/reference/generate.ts\`. -->
+
+Every way this gateway says no. The *code* stands in log and audit record; the caller sees only *status*, *word* and *text*,
+with the correlation id that log and record bear. Form: **http** is a bare HTTP answer with a JSON-RPC error body, **rpc** a
+JSON-RPC error in an HTTP 200, **tool** a result with \`isError: true\` that the model reads (for methods other than
+\`tools/call\` the JSON-RPC error beside it). Codes are never reused.
+`;
+
+/** docs/reference/refusals.md, from the one table refusal → wire. */
+export function refusalsPage(): string {
+  const controls = Map.groupBy(Object.entries<WireRow>(REFUSALS), ([code]) => code.slice(0, code.indexOf('.')));
+  const sections = [...controls].map(([control, rows]) => {
+    const lines = rows.map(
+      ([code, { status, form, rpc, word, text }]) =>
+        `| \`${code}\` | ${status} | ${form} | ${rpc} | \`${word}\` | ${text} |`,
+    );
+    return `## ${control}\n\n| code | status | form | JSON-RPC | word | text |\n|---|---|---|---|---|---|\n${lines.join('\n')}\n`;
+  });
+  return `${HEAD}\n${sections.join('\n')}`;
+}
