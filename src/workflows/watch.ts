@@ -6,16 +6,25 @@ import { WireFault } from '../upstream/wire.ts';
 
 /** Wait before looking again at a server that was lost for the n-th time. */
 const RETRY_MS = [0, 500, 2_000, 10_000, 30_000];
+/** A server that says it changed whenever it is looked at is looked at this often in a row, then only after a wait. */
+const LOOKS_IN_A_ROW = 3;
 /** After this long without a loss the next one counts as the first. */
 const CALM_MS = 60_000;
+
+export interface WatchParts {
+  readonly servers: ReadonlyMap<string, Pick<UpstreamServer, 'introspect'>>;
+  readonly registry: Pick<Registry, 'observe' | 'forget'>;
+  readonly clock: () => Now;
+  readonly log: Log;
+}
 
 /**
  * Compares every live server with its pins: at the start, at every change notice, and again and again. What differs is
  * quarantined by the registry; a server that cannot be asked keeps what was observed of it, its calls fail by themselves.
  */
 export class ServerWatch {
-  readonly #servers: ReadonlyMap<string, UpstreamServer>;
-  readonly #registry: Registry;
+  readonly #servers: WatchParts['servers'];
+  readonly #registry: WatchParts['registry'];
   readonly #clock: () => Now;
   readonly #log: Log;
   readonly #looking = new Map<string, Promise<void>>();
@@ -24,11 +33,12 @@ export class ServerWatch {
   /** How often in a row a server was lost, and when last (ms monotonic). */
   readonly #losses = new Map<string, number>();
   readonly #calmSince = new Map<string, number>();
-  readonly #retries = new Set<NodeJS.Timeout>();
+  /** One per server at most: a server that cries for ever must not fill our memory with alarms. */
+  readonly #retries = new Map<string, NodeJS.Timeout>();
   #timer: NodeJS.Timeout | null = null;
   #stopped = false;
 
-  constructor(parts: { servers: ReadonlyMap<string, UpstreamServer>; registry: Registry; clock: () => Now; log: Log }) {
+  constructor(parts: WatchParts) {
     this.#servers = parts.servers;
     this.#registry = parts.registry;
     this.#clock = parts.clock;
@@ -53,18 +63,24 @@ export class ServerWatch {
   lost(name: string): void {
     if (this.#stopped) return;
     this.#registry.forget(name);
+    if (this.#looking.has(name)) this.#again.add(name);
+    else this.#lookLater(name);
+  }
+
+  #lookLater(name: string): void {
+    if (this.#stopped || this.#retries.has(name)) return;
     const losses = this.#losses.get(name) ?? 0;
     this.#losses.set(name, losses + 1);
     this.#calmSince.set(name, this.#clock().mono);
     const retry = setTimeout(
       () => {
-        this.#retries.delete(retry);
+        this.#retries.delete(name);
         void this.look(name);
       },
       RETRY_MS[Math.min(losses, RETRY_MS.length - 1)],
     );
     retry.unref();
-    this.#retries.add(retry);
+    this.#retries.set(name, retry);
   }
 
   /** One look at a time per server. Who asks meanwhile gets a look that began after he asked. */
@@ -80,10 +96,12 @@ export class ServerWatch {
   }
 
   async #lookUntilStill(name: string): Promise<void> {
-    do {
+    for (let looks = 1; ; looks++) {
       this.#again.delete(name);
       await this.#look(name);
-    } while (this.#again.has(name) && !this.#stopped);
+      if (!this.#again.has(name) || this.#stopped) return;
+      if (looks >= LOOKS_IN_A_ROW) return this.#lookLater(name);
+    }
   }
 
   async #look(name: string): Promise<void> {
@@ -91,6 +109,8 @@ export class ServerWatch {
     if (!server) return;
     try {
       const live = await server.introspect();
+      // It changed meanwhile: what was seen may be what was before.
+      if (this.#again.has(name)) return;
       if (live instanceof WireFault)
         return this.#log.warn('upstream cannot be looked at', { server: name, reason: live.evidence });
       this.#registry.observe(name, live, this.#clock());
@@ -106,6 +126,6 @@ export class ServerWatch {
   stop(): void {
     this.#stopped = true;
     if (this.#timer) clearInterval(this.#timer);
-    for (const retry of this.#retries) clearTimeout(retry);
+    for (const retry of this.#retries.values()) clearTimeout(retry);
   }
 }
