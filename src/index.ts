@@ -1,15 +1,14 @@
 /** The public surface, name by name. What does not stand here may change at any time. */
 
 /**
- * Reads `gatewrit.yaml`. Throws `SettingsError` with every fault of the file in one go.
+ * `readConfiguration` reads `gatewrit.yaml`. Throws `SettingsError` with every fault of the file in one go.
  *
  * @example
  * ```ts
  * const configuration = readConfiguration(file);
  * ```
- */
-/**
- * The same from an object, for programs that make their settings. Paths in it start at the folder given.
+ *
+ * `configurationOf` reads the same from an object, for programs that make their settings. Paths in it start at the folder given.
  *
  * @example
  * ```ts
