@@ -47,7 +47,10 @@ export async function runStages(
 ): Promise<Refusal | Answer | null> {
   const slots = call as { -readonly [K in SlotName]?: unknown };
   for (const stage of stages) {
-    if (call.signal.aborted) return new Refusal('upstream.cancelled', { evidence: `client left before ${stage.name}` });
+    // Once the call has run there is nothing left to cancel: the record must say what it came to, and an approval must
+    // keep its outcome for the repeat of a client that lost the answer.
+    if (call.signal.aborted && call.result === undefined)
+      return new Refusal('upstream.cancelled', { evidence: `client left before ${stage.name}` });
     try {
       let left = stage.run(call, clock()) as Outcome<Slots[SlotName]> | Promise<Outcome<Slots[SlotName]>>;
       if (left instanceof Promise) left = await left;

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Call, Result } from './call.ts';
+import { type AnyStage, runStages } from './flow.ts';
+import { Refusal } from './stage.ts';
+
+const clock = () => ({ utc: 0, mono: 0 });
+const result: Result = { kind: 'result', bytes: Buffer.from('{}'), view: () => ({}), diagnostics: null };
+
+/** A call whose client leaves while the named stage runs. */
+async function leaving(during: string): Promise<{ ended: unknown; ran: string[] }> {
+  const abort = new AbortController();
+  const ran: string[] = [];
+  const stage = (name: string, leaves: AnyStage['leaves'], left: object): AnyStage => ({
+    name,
+    leaves,
+    run() {
+      ran.push(name);
+      if (name === during) abort.abort();
+      return left;
+    },
+  });
+  const stages = [
+    stage('audit.intent', 'intent', { index: 0, id: '' }),
+    stage('upstream', 'result', result),
+    stage('errors', 'scrubbed', result),
+    stage('redaction.reply', 'reply', { ...result, findings: [], status: 200 }),
+  ];
+  return { ended: await runStages(stages, { signal: abort.signal } as Call, clock), ran };
+}
+
+test('a client that leaves before the call went out ends it there', async () => {
+  const { ended, ran } = await leaving('audit.intent');
+  assert.ok(ended instanceof Refusal && ended.code === 'upstream.cancelled');
+  assert.deepEqual(ran, ['audit.intent']);
+});
+
+test('a client that leaves once the call has run does not change what is recorded of it', async () => {
+  const { ended, ran } = await leaving('upstream');
+  assert.equal(ended, null);
+  assert.deepEqual(ran, ['audit.intent', 'upstream', 'errors', 'redaction.reply']);
+});
