@@ -14,18 +14,26 @@ export function targetVisible(serves: (call: CallWith<'principal' | 'target'>, n
   };
 }
 
-/** Takes notifications to the client through every judge, one by one; what is dropped is dropped silently for the client. */
+/**
+ * Takes notifications to the client through every judge, one by one; what is dropped is dropped silently for the client
+ * and noted once per call: a server that floods must not fill the operator's log as well.
+ */
 export function eventEmitter(
   judges: readonly EventJudge[],
   clock: () => Now,
   log: Log,
 ): (call: Call, notification: Uint8Array) => void {
+  const noted = new WeakSet<Call>();
   return (call, notification) => {
     if (!call.events || call.signal.aborted) return;
     let bytes = notification;
     for (const judge of judges) {
       const judged = judge(call, bytes, clock());
-      if (typeof judged === 'string') return log.info('notification dropped', { call: call.id, code: judged });
+      if (typeof judged === 'string') {
+        if (!noted.has(call)) log.info('notifications dropped', { call: call.id, code: judged });
+        noted.add(call);
+        return;
+      }
       bytes = judged;
     }
     call.events(bytes);
