@@ -389,6 +389,27 @@ describe('a process over stdio', () => {
     assert.ok(!(answer instanceof Refusal), text(answer));
   });
 
+  test('10,000 lines on stderr and as many of rubbish are a line or two in our log, and none of their text', async () => {
+    const lines: string[] = [];
+    const server = openServer(
+      'shop',
+      program(
+        `${LOOP}if(m.method==="server/discover")return say({id:m.id,result:${JSON.stringify(DISCOVERED)}});process.stderr.write("canary\\n".repeat(10000));process.stdout.write("canary\\n".repeat(10000));setTimeout(()=>say({id:m.id,result:{resultType:"complete",content:[]}}),50)})`,
+      ),
+      {
+        clock,
+        log: { ...silentLog, info: (line, fields) => lines.push(`${line} ${JSON.stringify(fields)}`) },
+        onChanged: () => {},
+        onEnded: () => {},
+      },
+    );
+    closing.push(() => server.close());
+    assert.ok(!((await server.call(requestFor())) instanceof Refusal));
+    const written = lines.filter((line) => line.startsWith('upstream wrote'));
+    assert.ok(written.length >= 1 && written.length <= 3, `${written.length} lines`);
+    assert.doesNotMatch(lines.join(), /canary/);
+  });
+
   test('a server that asks without reading our answers is answered until 1 MiB waits, then no more', async () => {
     const before = process.memoryUsage().arrayBuffers;
     const server = open(

@@ -47,8 +47,7 @@ export function openServer(
             cwd: resolve(settings.stdio.cwd),
             env: settings.stdio.env,
             maxLineBytes: MAX_LINE_BYTES,
-            // Free text of a server may hold values of calls: only its length reaches our log.
-            onDiagnostic: (line) => log.info('upstream wrote to stderr', { server: name, count: line.length }),
+            onDiagnostic: diagnostics(name, clock, log),
             onListChanged: told.listChanged,
             onExit: told.ended,
           })
@@ -60,6 +59,23 @@ export function openServer(
             connectTimeoutMs: CONNECT_TIMEOUT_MS,
           }),
   });
+}
+
+/** A server that writes for ever must not fill the operator's log: one line of ours a second at most. */
+const QUIET_MS = 1_000;
+
+/** Free text of a server may hold values of calls: only that it wrote, and how often, reaches our log. */
+function diagnostics(server: string, clock: () => Now, log: Log): () => void {
+  let count = 0;
+  let next = Number.NEGATIVE_INFINITY;
+  return () => {
+    count++;
+    const { mono } = clock();
+    if (mono < next) return;
+    log.info('upstream wrote diagnostics', { server, count });
+    count = 0;
+    next = mono + QUIET_MS;
+  };
 }
 
 type Needs = Extract<
