@@ -6,7 +6,7 @@ import { type Configuration, readConfiguration } from '../../configuration.ts';
 import { ensureDevelopmentCertificates, startDevelopmentIssuer } from '../../controls/authentication/index.ts';
 import { readCatalogue, readPolicyFolder, writeDefaultPolicy } from '../../controls/authorization/index.ts';
 import { signBundled } from '../../controls/registry/index.ts';
-import { InternalError } from '../../core/internal-error.ts';
+import { InternalError, SettingsError } from '../../core/internal-error.ts';
 import { openLog } from '../../core/log.ts';
 import { type Gatewrit, openGatewrit } from '../../gatewrit.ts';
 import { openFronts } from '../fronts.ts';
@@ -48,11 +48,19 @@ export const startCommand: Command = {
       },
     });
     const home = resolve(values.home);
-    const file = values.config ?? (existsSync('gatewrit.yaml') ? 'gatewrit.yaml' : QUICKSTART);
+    const file = values.config ?? (existsSync('gatewrit.yaml') ? 'gatewrit.yaml' : quickstart());
     const stopped = await start({ file, home, log: values.log, json: values.json, io });
     return stopped;
   },
 };
+
+/** Its servers are TypeScript and its issuer a development dependency: both are there in a checkout only. */
+function quickstart(): string {
+  if (import.meta.url.endsWith('.ts')) return QUICKSTART;
+  throw new SettingsError(
+    'there is no gatewrit.yaml here; name one with --config. The quickstart runs in a checkout: npm start',
+  );
+}
 
 interface StartOptions {
   readonly file: string;
