@@ -49,10 +49,12 @@ export function readAnswer(incoming: Incoming, id: number): ReceivedResult | Wir
 const COMPLETE = Buffer.from('"complete"');
 const PRIVATE = Buffer.from('"private"');
 const ZERO = Buffer.from('0');
+const OUR_MARKS = 'gatewrit/';
 
 /**
  * A result as revision 2026-07-28 wants it: `resultType` there and "complete" (protocol.md 1.3; questions of an
- * upstream are not relayed at this depth), a read never public and never to be kept (1.10).
+ * upstream are not relayed at this depth), a read never public and never to be kept (1.10). Marks in `_meta` under our
+ * name are taken out: only this gateway may say that an approval is needed, or that an outcome is a repeat.
  */
 export function dressResult(result: ReceivedResult, method: string, era: UpstreamEra): ReceivedResult | WireFault {
   if (result.kind === 'error') return result;
@@ -63,11 +65,24 @@ export function dressResult(result: ReceivedResult, method: string, era: Upstrea
   const type = document.members.get('resultType');
   if (era === 'modern' && type && textOf(bytes, type) !== '"complete"')
     return new WireFault('protocol', true, 'a result type this gateway does not relay');
+  const meta = document.members.get('_meta');
   const edits = memberEdits(bytes, document, {
     ...(era === 'legacy' || !type ? { resultType: COMPLETE } : {}),
     ...(method === 'resources/read' ? { ttlMs: ZERO, cacheScope: PRIVATE } : {}),
   });
+  const clean = meta && withoutOurMarks(bytes.subarray(meta.start, meta.end));
+  if (meta && clean) edits.push({ span: meta, replacement: clean });
   return edits.length === 0 ? result : new ReceivedResult('result', patch(bytes, edits));
+}
+
+/** `_meta` without members under our name; null when it has none. */
+function withoutOurMarks(meta: Uint8Array): Uint8Array | null {
+  const document = scanDocument(meta);
+  if (typeof document === 'string' || !document.members) return null;
+  const marks = [...document.members].flatMap(([name, span]) =>
+    name.toLowerCase().startsWith(OUR_MARKS) ? [span] : [],
+  );
+  return marks.length === 0 ? null : patch(meta, objectEdits(meta, document.value, { remove: marks }));
 }
 
 /** Edits that make members of a scanned object what they must be, whether they were there or not. */
