@@ -1,3 +1,4 @@
+import os from 'node:os';
 import type { Child } from './child.ts';
 import type { LoadResult, LoadTarget } from './load.ts';
 import type { Usage } from './systems/answering.ts';
@@ -31,6 +32,8 @@ export interface Cell {
   /** Share of one core the system used, and load and upstream together: who is at 1 limits the rate. */
   readonly busy: number;
   readonly restBusy: number;
+  /** What everything else on this machine used meanwhile, in cores: above a tenth, times are not to be trusted. */
+  readonly others: number;
   readonly rssMb: number;
   readonly latency: LoadResult['latency'];
   readonly lagP99: number;
@@ -80,6 +83,7 @@ export class Meter {
       system: await system.child.usage(),
       upstream: await system.upstream.usage(),
       load: await this.#load.usage(),
+      machineMicros: busyMicros(),
     };
   }
 
@@ -89,7 +93,7 @@ export class Meter {
     const where = `${system.name}, ${labelOf(shape)}, round ${round + 1}`;
     if (errors > 0) this.problems.push(`${where}: ${errors} wrong answers, the first: ${firstError}`);
     if (counted !== calls) this.problems.push(`${where}: ${calls} calls answered, but the upstream counted ${counted}`);
-    const spent = (who: keyof Usages) => after[who].cpuMicros - before[who].cpuMicros;
+    const spent = (who: 'system' | 'upstream' | 'load') => after[who].cpuMicros - before[who].cpuMicros;
     const rest = spent('load') + (system.upstream === system.child ? 0 : spent('upstream'));
     return {
       system: system.name,
@@ -100,6 +104,7 @@ export class Meter {
       cpuMicrosPerCall: spent('system') / calls,
       busy: spent('system') / (seconds * 1e6),
       restBusy: rest / (seconds * 1e6),
+      others: Math.max(0, (after.machineMicros - before.machineMicros - spent('system') - rest) / (seconds * 1e6)),
       rssMb: after.system.rssBytes / 2 ** 20,
       latency,
       lagP99,
@@ -111,6 +116,12 @@ interface Usages {
   readonly system: Usage;
   readonly upstream: Usage;
   readonly load: Usage;
+  /** Busy time of all cores, whoever used them. */
+  readonly machineMicros: number;
+}
+
+function busyMicros(): number {
+  return os.cpus().reduce((sum, { times }) => sum + (times.user + times.nice + times.sys + times.irq) * 1000, 0);
 }
 
 export function labelOf(shape: Shape): string {

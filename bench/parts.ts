@@ -5,7 +5,7 @@ import type { Options } from './options.ts';
 import { type Spent, spentIn } from './profile.ts';
 import { VARIANTS } from './settings.ts';
 import type { StageTimes } from './stage-watch.ts';
-import { MEMORY_FOLDER, type Systems } from './systems.ts';
+import { DIRECT, MEMORY_FOLDER, RELAY, RELAY_TLS, type Systems } from './systems.ts';
 
 /** What every part of a run works with. */
 export interface Bench {
@@ -20,6 +20,7 @@ export interface Bench {
 
 const CLOSED: readonly Shape[] = [1, 16, 100].map((connections) => ({ loop: 'closed', connections }));
 const OPEN: readonly Shape[] = [200, 1_000].map((perSecond) => ({ loop: 'open', perSecond }));
+const LIGHT: readonly string[] = [DIRECT, RELAY, RELAY_TLS];
 const BUSY: Shape = { loop: 'closed', connections: 100 };
 
 /** Closed loops: how much it can do, and what a call costs then. */
@@ -36,24 +37,42 @@ export function openLoops(bench: Bench, systems: readonly System[]): Promise<Cel
 export async function warmUp({ meter, options, say }: Bench, systems: readonly System[]): Promise<void> {
   for (const system of systems) {
     say(`warming up ${system.name}`);
-    await meter.cell(system, BUSY, { round: -1, seconds: options.warmUpSeconds });
+    // More code takes longer to be compiled.
+    const seconds = LIGHT.includes(system.name) ? options.warmUpSeconds / 2 : options.warmUpSeconds;
+    await meter.cell(system, BUSY, { round: -1, seconds });
   }
 }
 
 /** Systems take turns inside a round, and the first changes from round to round: what the machine does hits all alike. */
-async function interleaved(bench: Bench, systems: readonly System[], shapes: readonly Shape[]): Promise<Cell[]> {
+async function interleaved(
+  bench: Bench,
+  systems: readonly System[],
+  shapes: readonly Shape[],
+  rounds = bench.options.rounds,
+): Promise<Cell[]> {
   const { meter, options, say } = bench;
   const cells: Cell[] = [];
-  for (let round = 0; round < options.rounds; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const shape of shapes) {
-      say(`round ${round + 1} of ${options.rounds}: ${labelOf(shape)}, ${systems.length} systems`);
+      say(`round ${round + 1} of ${rounds}: ${labelOf(shape)}, ${systems.length} systems`);
       for (const i of systems.keys()) {
         const system = systems[(i + round) % systems.length]!;
-        cells.push(await meter.cell(system, shape, { round, seconds: options.seconds }));
+        cells.push(await meter.cell(system, shape, { round, seconds: lengthOf(shape, options.seconds) }));
       }
     }
   }
   return cells;
+}
+
+/** One connection needs less time for as steady a figure, and so does an open loop with many arrivals. */
+function lengthOf(shape: Shape, seconds: number): number {
+  return shape.loop === 'closed'
+    ? shape.connections === 1
+      ? seconds / 2
+      : seconds
+    : shape.perSecond > 500
+      ? seconds / 2
+      : seconds;
 }
 
 /** Times of every stage under one load, and what the whole call cost then. */
@@ -92,7 +111,7 @@ export async function variants(bench: Bench): Promise<{ cells: Cell[]; leftOut: 
   const compared: System[] = [await systems.gateway()];
   for (const variant of possible) compared.push(await systems.gateway({ variant }));
   await warmUp(bench, compared);
-  const cells = await interleaved(bench, compared, [BUSY]);
+  const cells = await interleaved(bench, compared, [BUSY], Math.min(3, bench.options.rounds));
   await systems.stop(compared);
   const absent = VARIANTS.filter((variant) => !possible.includes(variant)).map(
     ({ name }) => `${name}: this machine has no ${MEMORY_FOLDER}`,

@@ -57,6 +57,7 @@ export function reportOf(figures: Figures): string {
     'Every gateway below runs all ten controls with a durable audit record before and after each call. What hits a cache:\n' +
       'the 8 tokens (8 callers), visibility and decision (the default policy reads no argument), the compiled schema.\n' +
       'What never does: message, id, nonce, arguments, their digest, redaction, both records. No call equals another.',
+    disturbance(figures),
     closedTable(figures.closed),
     openTable(figures.open),
     ...(figures.stages.length > 0 ? [stageTable(figures.stages)] : []),
@@ -70,6 +71,15 @@ export function reportOf(figures: Figures): string {
       : `FAILED:\n${figures.problems.join('\n')}`,
   ];
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
+}
+
+/** Says so when something else had the machine: then rates, times and ranges mean little, CPU per call still something. */
+function disturbance({ closed, open, variants }: Figures): string {
+  const cells = [...closed, ...open, ...variants];
+  if (cells.length === 0) return '';
+  const { median, max } = spreadOf(cells.map((cell) => cell.others));
+  if (median <= 0.1) return '';
+  return `DISTURBED: other programs used ${percent(median)} of a core (median; at most ${percent(max)}) while this ran. Do not quote it.`;
 }
 
 function closedTable(cells: readonly Cell[]): string {
@@ -86,6 +96,7 @@ function closedTable(cells: readonly Cell[]): string {
     'RSS MB',
     'busy',
     'rest busy',
+    'others',
   ];
   const rows = each(cells, (these, system, shape) => [
     labelOf(shape),
@@ -99,11 +110,13 @@ function closedTable(cells: readonly Cell[]): string {
     spreadText(these.map((cell) => cell.rssMb)),
     percent(spreadOf(these.map((cell) => cell.busy)).median),
     percent(spreadOf(these.map((cell) => cell.restBusy)).median),
+    percent(spreadOf(these.map((cell) => cell.others)).median),
   ]);
   return (
     `${table(head, rows)}\n` +
     'median [min–max] of the rounds; ratios are taken inside a round, against the relay that speaks the same (plain or TLS).\n' +
-    'busy: share of one core; a system below about 95 % was not driven to its end, and its rate says less than its CPU.\n' +
+    'busy, rest busy: share of one core used by the system, by upstream and load; a system below about 95 % was not driven\n' +
+    'to its end, and its rate says less than its CPU. others: cores used by whatever else ran on this machine.\n' +
     'Plain HTTP for gatewrit exists only in this bench: the same handler on node:http. The product speaks TLS 1.3 only.'
   );
 }

@@ -11,39 +11,50 @@ export interface StageTimes {
   readonly waitMs: number;
 }
 
+interface Running {
+  calls: number;
+  syncMs: number;
+  waitMs: number;
+}
+
 /**
  * A stop watch around each stage, in place. What a stage sets going and others finish (the socket to the upstream, the
  * group commit, the tree behind it) is in no stage's own time.
  */
 export class StageWatch {
-  readonly #times = new Map<string, { calls: number; syncMs: number; waitMs: number }>();
+  /** In the order in which stages first ran; a stage that stands in two flows is counted once. */
+  readonly #times = new Map<string, Running>();
 
-  readonly around = (stage: AnyStage): AnyStage => {
-    // A stage that stands in two flows is wrapped twice and counted once.
-    const times = this.#times.get(stage.name) ?? { calls: 0, syncMs: 0, waitMs: 0 };
-    this.#times.set(stage.name, times);
-    return {
-      name: stage.name,
-      leaves: stage.leaves,
-      run(call: Call, now: Now): unknown {
-        const began = performance.now();
-        const left = stage.run(call, now);
-        const returned = performance.now();
-        times.calls += 1;
-        times.syncMs += returned - began;
-        if (!(left instanceof Promise)) return left;
-        return left.then((later) => {
-          times.waitMs += performance.now() - returned;
-          return later;
-        });
-      },
-    };
-  };
+  readonly around = (stage: AnyStage): AnyStage => ({
+    name: stage.name,
+    leaves: stage.leaves,
+    run: (call: Call, now: Now): unknown => {
+      const times = this.#of(stage.name);
+      const began = performance.now();
+      const left = stage.run(call, now);
+      const returned = performance.now();
+      times.calls += 1;
+      times.syncMs += returned - began;
+      if (!(left instanceof Promise)) return left;
+      return left.then((later) => {
+        times.waitMs += performance.now() - returned;
+        return later;
+      });
+    },
+  });
 
-  /** The times since the last taking, of the stages that ran. */
+  /** The times since the last taking. */
   take(): { stages: StageTimes[] } {
-    const stages = [...this.#times].map(([name, times]) => ({ name, ...times })).filter(({ calls }) => calls > 0);
+    const stages = [...this.#times].map(([name, times]) => ({ name, ...times }));
     for (const times of this.#times.values()) Object.assign(times, { calls: 0, syncMs: 0, waitMs: 0 });
     return { stages };
+  }
+
+  #of(name: string): Running {
+    const known = this.#times.get(name);
+    if (known) return known;
+    const times = { calls: 0, syncMs: 0, waitMs: 0 };
+    this.#times.set(name, times);
+    return times;
   }
 }
