@@ -8,11 +8,11 @@ export function consolePage({ mcp }: { mcp: string }) {
 <body>
 <h1>Gatewrit</h1>
 <p>This gateway is running. Agents reach it at <code>${mcp}</code>.</p>
-<p>There are no console pages yet. Until then:</p>
+<p>There are no console pages yet. Until then, at the command line (in a checkout write <code>npm run gatewrit --</code> for <code>gatewrit</code>):</p>
 <ul>
 <li>calls that wait for a person: <code>gatewrit approvals list --as approver1</code></li>
 <li>what is served and what is withheld: <code>gatewrit registry list</code></li>
-<li>proof of the log: <code>gatewrit audit verify .gatewrit/audit/node1-0</code></li>
+<li>proof of the log: <code>gatewrit audit verify</code></li>
 </ul>
 </body>
 </html>`;
