@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'yaml';
@@ -111,6 +111,24 @@ for (const which of Object.keys(SETTINGS) as Which[]) {
     }
   });
 }
+
+test('nothing that was sent lies in clear in any file of the home, nor in the operator log (PII-03)', () => {
+  const { home } = targets.wide.quickstart.gateway;
+  // What the witness writes down is the upstream's own, and a signed manifest is a public token.
+  const files = globSync('**/*', { cwd: home, exclude: ['witnessed.jsonl', 'registry/*.jws'] });
+  const texts = files
+    .filter((name) => statSync(join(home, name)).isFile())
+    .map((name): [string, string] => [name, readFileSync(join(home, name), 'latin1')]);
+  assert.ok(texts.some(([name]) => name.endsWith('.seg')) && texts.some(([name]) => name.endsWith('gatewrit.db')));
+  for (const [name, text] of [
+    ...texts,
+    ['the log on stderr', targets.wide.quickstart.gateway.log()] as [string, string],
+  ]) {
+    assert.ok(!text.includes('hunter2'), `an argument lies in ${name}`);
+    assert.doesNotMatch(text, /eyJ[\w-]{20,}\.eyJ[\w-]{20,}\.[\w-]{20,}/, `a token lies in ${name}`);
+    assert.doesNotMatch(text, /"subject":"writer"/, `a subject lies in ${name}`);
+  }
+});
 
 async function play(one: Case): Promise<void> {
   const which = one.gateway ?? 'wide';

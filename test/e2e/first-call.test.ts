@@ -135,6 +135,17 @@ test('an answer is plain JSON unless something has to be said before it, then an
   assert.equal(events.at(-1)!.id, 1);
 });
 
+test('a hundred callers at once, all with request id 1, each get their own answer (SS-05)', async () => {
+  const echo = async (_: unknown, i: number) => {
+    const token = await quickstart.token(`caller${i}`, READ);
+    const nonce = `nonce ${i} ${Math.random()}`;
+    const call = () => quickstart.gateway.call('everything__echo', { message: nonce }, token);
+    const answer = await untilDecided(call);
+    assert.ok(textOf(answer).includes(nonce), answer.text);
+  };
+  await Promise.all(Array.from({ length: 100 }, echo));
+});
+
 test('a notification is taken with 202 and no body', async () => {
   const { gateway } = quickstart;
   const answer = await gateway.send(gateway.ready.mcp, {

@@ -114,7 +114,8 @@ async function once({ dice, place, admin, credentials, account }: Fuzzer, connec
   account.requests++;
   if (delivery === 'abandoned' || delivery === 'stalled') {
     account.uncertain += 2;
-    connection.send(bytes.subarray(0, dice.below(bytes.length)));
+    // Never nothing at all: that is an idle connection, which may stay.
+    connection.send(bytes.subarray(0, 1 + dice.below(bytes.length - 1)));
     if (delivery === 'abandoned') return false;
   } else if (delivery === 'pieces') {
     const at = dice.below(bytes.length);
@@ -124,7 +125,9 @@ async function once({ dice, place, admin, credentials, account }: Fuzzer, connec
   } else connection.send(bytes);
   const ending = await connection.answer(HANG_MS, verb);
   if (ending === 'timeout')
-    account.failures.push(`no answer in ${HANG_MS} ms to ${bytes.subarray(0, 300).toString('latin1')}`);
+    account.failures.push(
+      `no answer in ${HANG_MS} ms (${delivery}, ${bytes.length} bytes): ${bytes.subarray(0, 1_500).toString('latin1')}`,
+    );
   if (typeof ending === 'string') {
     account.uncertain += 3;
     return false;
