@@ -52,10 +52,10 @@ function clientThatStartsPrograms(home: string): string {
 
 function clientThatTakesAUrl({ mcp, ca, issuer }: Ready, home: string): string {
   const own = CHECKOUT ? 'npm run --silent gatewrit --' : 'gatewrit';
-  const at = home === join(process.cwd(), '.gatewrit') ? '' : ` --home ${home}`;
+  const at = home === join(process.cwd(), '.gatewrit') ? '' : ` --home ${inShell(home)}`;
   const trust = ca
     ? `
-  trust  export NODE_EXTRA_CA_CERTS=${ca}`
+  trust  export NODE_EXTRA_CA_CERTS=${inShell(ca)}`
     : '';
   const token = issuer
     ? `
@@ -70,6 +70,8 @@ A browser warns at the console: this gateway made its certificate itself.`
   URL    ${mcp}${token}${trust}
 ${why}`.trimEnd();
 }
+
+const inShell = (path: string) => (/^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
 
 function withheldUntilReviewed(withheld: readonly Withheld[]): string {
   const lines = withheld.map(({ server, name, text }) => `  ${server}${name ? `/${name}` : ''}: ${text}`);

@@ -117,7 +117,6 @@ async function start({ file, home, log: level, json, io }: StartOptions): Promis
       gatewrit,
       listen: configuration.listen,
       ports,
-      urls,
       certificates: made?.certificates ?? null,
       clock,
     });
@@ -133,6 +132,7 @@ async function start({ file, home, log: level, json, io }: StartOptions): Promis
     closing.push(() => removeReady(home));
     io.stdout(json ? `${JSON.stringify(ready)}\n` : banner(ready, { home, withheld: gatewrit.quarantined() }));
     await stopSignal(log);
+    step('stopping');
     return 0;
   } finally {
     await close();
