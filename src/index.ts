@@ -64,7 +64,7 @@ export { type Gatewrit, type GatewritOptions, openGatewrit } from './gatewrit.ts
  * @example
  * ```ts
  * const { listen } = configuration;
- * const fronts = await openFronts({ gatewrit, listen, ports, urls, certificates: null, clock });
+ * const fronts = await openFronts({ gatewrit, listen, ports, certificates: null, clock });
  * const close = async () => {
  *   await fronts.close(5_000);
  *   await gatewrit.close();

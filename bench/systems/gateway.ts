@@ -72,7 +72,7 @@ answerBench(
 async function secure(certificates: { readonly cert: string; readonly key: string }): Promise<number> {
   const { listen } = configuration;
   const ports = { public: await freePort(listen.public.host, 0), admin: await freePort(listen.admin.host, 0) };
-  await openFronts({ gatewrit, listen, ports, urls, certificates, clock });
+  await openFronts({ gatewrit, listen, ports, certificates, clock });
   return ports.public;
 }
 

@@ -23,7 +23,7 @@ export async function serve(file: string, home: string): Promise<() => Promise<v
 
   // #region openFronts
   const { listen } = configuration;
-  const fronts = await openFronts({ gatewrit, listen, ports, urls, certificates: null, clock });
+  const fronts = await openFronts({ gatewrit, listen, ports, certificates: null, clock });
   const close = async () => {
     await fronts.close(5_000);
     await gatewrit.close();

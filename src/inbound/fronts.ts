@@ -1,19 +1,20 @@
 import { readFileSync } from 'node:fs';
 import type { ListenSettings } from '../configuration.ts';
-import { nodeBody } from '../controls/transport/index.ts';
+import { nodeBody, type Transport } from '../controls/transport/index.ts';
 import type { Now } from '../core/call.ts';
+import { protectedResourceMetadataPath } from '../core/mcp/challenge.ts';
 import type { Gatewrit } from '../gatewrit.ts';
 import { PUBLIC_ROUTES } from '../pipeline.ts';
 import { adminFront } from './admin/front.ts';
+import { consolePage } from './console/page.ts';
 import { mcpFront } from './http/front.ts';
 import { listen } from './http/listener.ts';
-import { publicRoutes } from './http/public-routes.ts';
+import { json, type PublicRoute, publicRoutes } from './http/public-routes.ts';
 
 export interface FrontsOptions {
   readonly gatewrit: Gatewrit;
   readonly listen: ListenSettings;
   readonly ports: { readonly public: number; readonly admin: number };
-  readonly urls: { readonly public: string; readonly admin: string };
   /** The development leaf; null: the one of section `transport`. */
   readonly certificates: { readonly cert: string; readonly key: string } | null;
   readonly clock: () => Now;
@@ -23,6 +24,9 @@ export interface Fronts {
   close(deadlineMs: number): Promise<void>;
 }
 
+type Which = keyof typeof PUBLIC_ROUTES;
+type Handler = Parameters<typeof listen>[0]['handler'];
+
 const KEEP_ALIVE_MS = 15_000;
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 
@@ -31,7 +35,6 @@ export async function openFronts({
   gatewrit,
   listen: settings,
   ports,
-  urls,
   certificates,
   clock,
 }: FrontsOptions): Promise<Fronts> {
@@ -43,45 +46,23 @@ export async function openFronts({
   const shared = { handler: gatewrit, headers: transport.headers, body: nodeBody, clock };
   const front = mcpFront({ ...shared, maxBufferedBytes: MAX_BUFFERED_BYTES, keepAliveMs: KEEP_ALIVE_MS });
   const opened: { close(deadlineMs: number): Promise<void> }[] = [];
-  const open = async (which: 'public' | 'admin', serve: (url: URL) => Parameters<typeof listen>[0]['handler']) => {
-    const url = new URL(urls[which]);
-    opened.push(
-      await listen({
-        host: settings[which].host,
-        port: ports[which],
-        server,
-        harden: transport.harden,
-        handler: serve(url),
-      }),
-    );
+  const open = async (which: Which, serve: Handler) => {
+    const welcomes = (request: Parameters<Transport['welcomes']>[1]) => transport.welcomes(which, request);
+    const taken = publicRoutes({ headers: transport.headers, routes: routesOf(which, gatewrit), welcomes });
+    const handler: Handler = (req, res) => {
+      if (!taken(req, res)) serve(req, res);
+    };
+    const { host } = settings[which];
+    opened.push(await listen({ host, port: ports[which], server, harden: transport.harden, handler }));
   };
-  const documents = (which: 'public' | 'admin') =>
-    new Map(
-      [...gatewrit.metadata].filter(([path]) => path.endsWith('/api') === (which === 'admin') && isPublic(which, path)),
-    );
-  await open('public', ({ host }) => {
-    const open = publicRoutes({
-      headers: transport.headers,
-      documents: documents('public'),
-      healthy: gatewrit.healthy,
-      host,
-    });
-    return (req, res) => {
-      if (!open(req, res)) front(req, res);
-    };
-  });
-  await open('admin', ({ host }) => {
-    const open = publicRoutes({
-      headers: transport.headers,
-      documents: documents('admin'),
-      healthy: gatewrit.healthy,
-      host,
-    });
-    const admin = adminFront({ ...shared, ready: gatewrit.healthy, mcp: gatewrit.resources.mcp });
-    return (req, res) => {
-      if (!open(req, res)) admin(req, res);
-    };
-  });
+  try {
+    await open('public', front);
+    await open('admin', adminFront(shared));
+  } catch (cause) {
+    // Half a gateway must not go on answering.
+    await Promise.all(opened.map((listener) => listener.close(0)));
+    throw cause;
+  }
   return {
     async close(deadlineMs) {
       await Promise.all(opened.map((listener) => listener.close(deadlineMs)));
@@ -90,6 +71,23 @@ export async function openFronts({
 }
 
 /** What is answered without a principal is a closed list; a document outside it is not served. */
-function isPublic(which: keyof typeof PUBLIC_ROUTES, path: string): boolean {
-  return PUBLIC_ROUTES[which].some((route) => path === route || path.startsWith(`${route}/`));
+function routesOf(which: Which, { metadata, resources, healthy }: Gatewrit): Map<string, PublicRoute> {
+  const listed = (path: string) => PUBLIC_ROUTES[which].some((route) => path === route || path.startsWith(`${route}/`));
+  const ours = protectedResourceMetadataPath(resources.admin);
+  const plain = { type: 'application/json', anyOrigin: false };
+  const routes = new Map<string, PublicRoute>([
+    ['/healthz', { ...plain, answer: () => (healthy() ? json(200, { status: 'up' }) : json(503, { status: 'down' })) }],
+  ]);
+  if (which === 'admin') {
+    const page = Buffer.from(String(consolePage({ mcp: resources.mcp })));
+    const ready = () => (healthy() ? json(200, { status: 'ready' }) : json(503, { status: 'not ready' }));
+    routes.set('/readyz', { ...plain, answer: ready });
+    routes.set('/console', { ...plain, type: 'text/html; charset=UTF-8', answer: () => ({ status: 200, body: page }) });
+  }
+  for (const [path, document] of metadata) {
+    if ((path === ours) !== (which === 'admin')) continue;
+    const answer = json(200, document);
+    routes.set(path, { ...plain, anyOrigin: true, answer: () => answer });
+  }
+  return new Map([...routes].filter(([path]) => listed(path)));
 }

@@ -1,11 +1,12 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer, ServerOptions } from 'node:https';
+import type { Head } from '../../core/call.ts';
 import { SettingsError } from '../../core/internal-error.ts';
 import type { Stage } from '../../core/stage.ts';
-import { Endpoints, Names, type Resources } from './places.ts';
+import { Endpoints, type Listener, Names, type Resources } from './places.ts';
 import { hardenServer, type KeyPair, readKeyPair, serverOptions } from './server.ts';
 import type { TransportSettings } from './settings.ts';
-import { bodyStage, headStage } from './stages.ts';
+import { bodyStage, headStage, place } from './stages.ts';
 
 export { nodeBody } from './body-source.ts';
 export type { Listener, Resources } from './places.ts';
@@ -18,6 +19,11 @@ export interface Transport {
     readonly head: Stage<never, 'endpoint'>;
     readonly body: Stage<'endpoint' | 'principal', 'body'>;
   };
+  /**
+   * Whether a request speaks to us and comes from a page that may: the rule of `transport.head`, for the routes that are
+   * answered without a call. What it refuses must go the way of a call, where it is refused again and recorded.
+   */
+  welcomes(listener: Listener, request: Pick<Head, 'headers' | 'rawHeaders'>): boolean;
   /** Headers of every response, names and values alternating. */
   readonly headers: { readonly common: readonly string[] };
   /** Options for `https.createServer`; `pair` wins over the settings. @throws SettingsError when there is none */
@@ -49,6 +55,7 @@ export function openTransport(options: {
   ]);
   return {
     stages: { head: headStage(settings, new Endpoints(resources), names), body: bodyStage(settings) },
+    welcomes: (listener, request) => place(request, null, names[listener], settings.maxHeaders) === null,
     headers: { common },
     serverOptions(pair) {
       const leaf = pair ?? readKeyPair(settings);

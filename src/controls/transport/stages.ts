@@ -36,7 +36,12 @@ export function headStage(
 }
 
 /** Are we the one that is spoken to, and may whoever sent the browser here do so? Host first: routes are decided after it. */
-function place(head: Head, targetHost: string | null, names: Names, maxHeaders: number): Refusal | null {
+export function place(
+  head: Pick<Head, 'headers' | 'rawHeaders'>,
+  targetHost: string | null,
+  names: Names,
+  maxHeaders: number,
+): Refusal | null {
   const lines = headerLines(head.rawHeaders, maxHeaders);
   if (lines !== null) return new Refusal(lines);
   const host = head.headers['host'];

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Hono } from 'hono';
 import type { BodySource, Now } from '../../core/call.ts';
-import { consolePage } from '../console/page.ts';
 import type { ResponseHeaders } from '../http/answer.ts';
 import { arrive, type CallHandler } from '../http/front.ts';
 import { adminBody } from './body.ts';
@@ -11,9 +10,6 @@ export interface AdminFrontOptions {
   readonly headers: ResponseHeaders;
   readonly body: (req: IncomingMessage) => BodySource;
   readonly clock: () => Now;
-  /** Whether calls can be served now. */
-  readonly ready: () => boolean;
-  readonly mcp: string;
 }
 
 interface Env {
@@ -23,9 +19,12 @@ interface Env {
 /** Nothing on this listener is larger than a reason; bigger bodies are refused by transport.body before that. */
 const NO_BODY: BodySource = { read: () => new Uint8Array(0) };
 
+/** Names no operation: what comes to no route goes through the pipeline all the same, is refused there and recorded. */
+const NO_OPERATION = 'none';
+
 /**
  * The admin API: a closed table of routes, each one operation of the built-in manifest, each through the whole pipeline.
- * Only the console page and readiness answer without a principal (pipeline.ts, PUBLIC_ROUTES).
+ * What answers without a principal is not here (http/public-routes.ts).
  */
 export function adminFront(options: AdminFrontOptions): (req: IncomingMessage, res: ServerResponse) => void {
   const app = new Hono<Env>();
@@ -54,19 +53,27 @@ export function adminFront(options: AdminFrontOptions): (req: IncomingMessage, r
     operate(c.env, 'admin.approvals.approve', { id: c.req.param('id') }, true),
   );
   app.post('/api/approvals/:id/deny', (c) => operate(c.env, 'admin.approvals.deny', { id: c.req.param('id') }, true));
-  app.get('/readyz', (c) => (options.ready() ? c.json({ status: 'ready' }) : c.json({ status: 'not ready' }, 503)));
-  app.get('/console', (c) => c.html(consolePage({ mcp: options.mcp })));
-  app.notFound((c) => c.json({ error: { code: 'NOT_FOUND', message: 'Nothing is served at this path.' } }, 404));
+  app.notFound(async (c) => {
+    const answer = await operate(c.env, NO_OPERATION, {}, false);
+    if (answer.status !== 422) return answer;
+    return c.json({ error: { code: 'NOT_FOUND', message: 'Nothing is served at this path.' } }, 404);
+  });
   app.onError((_error, c) => c.json({ error: { code: 'INTERNAL_ERROR', message: 'Something failed inside.' } }, 500));
 
   return (req, res) => {
-    const request = new Request(`https://admin.invalid${req.url?.startsWith('/') ? req.url : '/'}`, {
-      method: methodOf(req),
-    });
-    void Promise.resolve(app.fetch(request, { req, res })).then((answer) =>
-      send(res, options.headers, answer, req.complete),
-    );
+    const request = new Request(`https://admin.invalid${routedPath(req.url ?? '')}`, { method: methodOf(req) });
+    Promise.resolve(app.fetch(request, { req, res }))
+      .then((answer) => send(res, options.headers, answer, req.complete))
+      // Nobody can be answered any more, and no request may end the process.
+      .catch(() => res.destroy());
   };
+}
+
+/** A path is compared byte for byte: one that a URL reader would rewrite (dot segments, percent signs, backslashes) names nothing. */
+function routedPath(target: string): string {
+  const mark = target.indexOf('?');
+  const path = mark === -1 ? target : target.slice(0, mark);
+  return /^(\/[A-Za-z0-9_-]+)+$/.test(path) ? path : '/';
 }
 
 /** A method that fetch objects refuse (TRACE, CONNECT) is none of ours; it finds no route. */
@@ -97,15 +104,9 @@ function restAnswer(status: number, body: Uint8Array, challenge: string, retryAf
 async function send(res: ServerResponse, headers: ResponseHeaders, answer: Response, bodyRead: boolean): Promise<void> {
   if (res.destroyed) return;
   const body = Buffer.from(await answer.arrayBuffer());
-  // The console's own policy wins over the bare one of the API.
-  const own = [...answer.headers].flat();
-  const replaced = new Set([...answer.headers.keys()]);
-  const common = headers.common.flatMap((value, i) =>
-    i % 2 === 0 && !replaced.has(value.toLowerCase()) ? [value, headers.common[i + 1]!] : [],
-  );
   res.writeHead(answer.status, [
-    ...common,
-    ...own,
+    ...headers.common,
+    ...[...answer.headers].flat(),
     'Content-Length',
     String(body.length),
     ...(bodyRead ? [] : ['Connection', 'close']),

@@ -37,11 +37,15 @@ export function mcpFront(options: FrontOptions): (req: IncomingMessage, res: Ser
         stream.send(notification);
       };
     }
-    void options.handler.handle(call).then(({ answer, challenge }) => {
-      clearInterval(keepAlive);
-      if (stream?.open) return stream.end(answer.body);
-      writeAnswer(res, options.headers, answer, extraHeaders(answer.status, challenge), req.complete);
-    });
+    options.handler
+      .handle(call)
+      .then(({ answer, challenge }) => {
+        if (stream?.open) stream.end(answer.body);
+        else writeAnswer(res, options.headers, answer, extraHeaders(answer.status, challenge), req.complete);
+      })
+      // Nobody can be answered any more, and no request may end the process.
+      .catch(() => res.destroy())
+      .finally(() => clearInterval(keepAlive));
   };
 }
 

@@ -1,63 +1,57 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ResponseHeaders } from './answer.ts';
 
-export interface PublicRoutes {
-  readonly headers: ResponseHeaders;
-  /** Documents by exact path; open to anybody, on purpose (RFC 9728). */
-  readonly documents: ReadonlyMap<string, object>;
-  /** Up or down and nothing else. */
-  readonly healthy: () => boolean;
-  /** Values of Host that are us; a document is not served under another name. */
-  readonly host: string;
+/** What one public route says. It reads no body, looks at no credential, and says the same to everybody. */
+export interface PublicRoute {
+  readonly type: string;
+  /** Pages of other origins may read it: metadata is public (protocol.md 1.12). */
+  readonly anyOrigin: boolean;
+  readonly answer: () => { readonly status: number; readonly body: Uint8Array };
 }
 
+export interface PublicRoutes {
+  readonly headers: ResponseHeaders;
+  /** By exact path, without a query. */
+  readonly routes: ReadonlyMap<string, PublicRoute>;
+  /** Whether the request speaks to us, from a page that may. */
+  readonly welcomes: (request: Pick<IncomingMessage, 'headers' | 'rawHeaders'>) => boolean;
+}
+
+export const json = (status: number, value: object) => ({ status, body: Buffer.from(JSON.stringify(value)) });
+
 /**
- * The routes outside the principal rule (pipeline.ts, PUBLIC_ROUTES): answers true when it took the request. They read
- * no body, look at no credential, and say the same to everybody.
+ * The routes outside the principal rule (pipeline.ts, PUBLIC_ROUTES): answers true when it took the request. One that
+ * names another host or comes from a foreign page is left to the pipeline, which refuses it and keeps a record.
  */
-export function publicRoutes(routes: PublicRoutes): (req: IncomingMessage, res: ServerResponse) => boolean {
-  const ready = new Map([...routes.documents].map(([path, document]) => [path, Buffer.from(JSON.stringify(document))]));
-  const send = (res: ServerResponse, status: number, body: Buffer, extra: readonly string[], withBody: boolean) => {
+export function publicRoutes(options: PublicRoutes): (req: IncomingMessage, res: ServerResponse) => boolean {
+  const { common } = options.headers;
+  return (req, res) => {
+    const route = options.routes.get(req.url ?? '');
+    if (!route || !options.welcomes(route.anyOrigin ? withoutOrigin(req) : req)) return false;
+    const { method } = req;
+    const cors = route.anyOrigin ? ['Access-Control-Allow-Origin', '*'] : [];
+    if (method === 'OPTIONS' && route.anyOrigin) {
+      res.writeHead(204, [...common, ...cors, 'Access-Control-Allow-Methods', 'GET, HEAD, OPTIONS']).end();
+      return true;
+    }
+    const asked = method === 'GET' || method === 'HEAD';
+    const { status, body } = asked ? route.answer() : json(405, { error: 'Send GET.' });
     res.writeHead(status, [
-      ...routes.headers.common,
+      ...common,
       'Content-Type',
-      'application/json',
+      asked ? route.type : 'application/json',
       'Content-Length',
       String(body.length),
-      ...extra,
+      ...(asked ? cors : ['Allow', 'GET, HEAD']),
+      // A body nobody reads ends the connection.
+      ...(asked && req.complete ? [] : ['Connection', 'close']),
     ]);
-    res.end(withBody ? body : undefined);
-  };
-  return (req, res) => {
-    const path = req.url ?? '';
-    const document = ready.get(path);
-    if (!document && path !== '/healthz') return false;
-    if (req.headers.host !== routes.host || req.headersDistinct['host']?.length !== 1) {
-      send(res, 421, Buffer.from('{"error":"This host name is not served here."}'), ['Connection', 'close'], true);
-      return true;
-    }
-    const { method } = req;
-    if (method === 'OPTIONS' && document) {
-      // Browsers of other origins may read metadata: it is public (protocol.md 1.12).
-      res.writeHead(204, [
-        ...routes.headers.common,
-        'Access-Control-Allow-Origin',
-        '*',
-        'Access-Control-Allow-Methods',
-        'GET, HEAD, OPTIONS',
-      ]);
-      res.end();
-      return true;
-    }
-    if (method !== 'GET' && method !== 'HEAD') {
-      send(res, 405, Buffer.from('{"error":"Send GET."}'), ['Allow', 'GET, HEAD', 'Connection', 'close'], true);
-      return true;
-    }
-    if (document) send(res, 200, document, ['Access-Control-Allow-Origin', '*'], method === 'GET');
-    else {
-      const up = routes.healthy();
-      send(res, up ? 200 : 503, Buffer.from(up ? '{"status":"up"}' : '{"status":"down"}'), [], method === 'GET');
-    }
+    res.end(method === 'HEAD' ? undefined : body);
     return true;
   };
+}
+
+function withoutOrigin({ headers, rawHeaders }: IncomingMessage): Pick<IncomingMessage, 'headers' | 'rawHeaders'> {
+  const { origin: _anybody, ...rest } = headers;
+  return { headers: rest, rawHeaders };
 }
