@@ -43,7 +43,7 @@ before(async () => {
   await Promise.all((Object.keys(SETTINGS) as Which[]).map(start));
 });
 after(async () => {
-  for (const target of Object.values(targets)) await target.quickstart.close();
+  for (const target of Object.values(targets)) await target.close();
   process.stdout.write(table());
 });
 

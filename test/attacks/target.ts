@@ -33,6 +33,8 @@ export class AttackTarget {
   readonly quickstart: Quickstart;
   readonly #forge: Forge;
   readonly #witnessed: string;
+  /** Connections that can be used again: hundreds of cases are about a body or a token, not about a connection. */
+  readonly #idle = new Map<string, RawConnection>();
 
   private constructor(quickstart: Quickstart) {
     this.quickstart = quickstart;
@@ -57,6 +59,11 @@ export class AttackTarget {
     return new AttackTarget(quickstart);
   }
 
+  async close(): Promise<void> {
+    for (const connection of this.#idle.values()) connection.destroy();
+    await this.quickstart.close();
+  }
+
   /** Every call that reached the upstream so far. */
   witnessed(): string[] {
     return existsSync(this.#witnessed) ? readFileSync(this.#witnessed, 'utf8').split('\n').filter(Boolean) : [];
@@ -65,23 +72,28 @@ export class AttackTarget {
   async attack(one: Case): Promise<Seen> {
     const before = this.witnessed().length;
     const started = performance.now();
+    const place = reusable(one);
     let connection: RawConnection;
     try {
-      connection = await this.#connect(one);
+      connection = this.#idle.get(place)?.open ? this.#idle.get(place)! : await this.#connect(one);
+      this.#idle.delete(place);
     } catch (cause) {
       const { code = '' } = cause as NodeJS.ErrnoException;
       // Anything else would be our own trouble, which proves nothing.
       if (!/ALERT/.test(code)) throw cause;
       return { ending: 'alert', closed: true, ms: performance.now() - started, reached: [] };
     }
+    let again = false;
     try {
       connection.send(this.request(one));
       const ending = await connection.answer(ANSWER_MS, one.verb ?? 'POST');
       const ms = performance.now() - started;
       const closed = one.expect.closes === true ? await connection.ends(3_000) : false;
+      again = place !== '' && typeof ending === 'object' && ending.headers['connection'] !== 'close';
       return { ending, closed, ms, reached: this.witnessed().slice(before) };
     } finally {
-      connection.destroy();
+      if (again) this.#idle.set(place, connection);
+      else connection.destroy();
     }
   }
 
@@ -169,6 +181,12 @@ export class AttackTarget {
     }
     return Buffer.from(text);
   }
+}
+
+/** Where a case may share a connection with others; '' when connection or framing are what it is about. */
+function reusable({ raw, tls, framing: how, headers, expect, verb, listener = 'public', from = '' }: Case): string {
+  if (raw !== undefined || tls || how || headers || verb || expect.closes != null) return '';
+  return `${listener} ${from}`;
 }
 
 function witness(): object {

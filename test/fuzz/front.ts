@@ -48,7 +48,7 @@ export async function fuzzFront({ seed, ms }: { seed: number; ms: number }): Pro
     ]);
     return report({ seed, ms, fuzzers: fuzzers.map(({ account }) => account), healthy, found, failures });
   } finally {
-    await target.quickstart.close();
+    await target.close();
   }
 }
 

@@ -49,6 +49,8 @@ export function accountOf(subject: string): Account {
   return account;
 }
 
+const UNKNOWN = REFUSALS['authorization.unknown'].word;
+
 interface Said {
   readonly word: string;
   readonly call: string;
@@ -66,15 +68,16 @@ function readAnswer({ status, headers, body }: RawAnswer): Said | 'bare' | 'no r
     result?: { _meta?: Record<string, string> };
     error?: string | { code?: unknown; correlationId?: string; data?: Record<string, string> };
   };
-  // Documents open to everybody, and places the admin listener does not have: outside the pipeline.
+  // Documents open to everybody are outside the pipeline.
   if (json.status !== undefined || json.resource !== undefined || typeof json.error === 'string') return 'no record';
   if (typeof json.error?.code === 'string') {
-    if (json.error.code === 'NOT_FOUND' && !json.error.correlationId) return 'no record';
+    // A place the admin listener does not have is an operation nobody has.
+    if (json.error.code === 'NOT_FOUND' && !json.error.correlationId) return { word: UNKNOWN, call: '' };
     return { word: json.error.code, call: json.error.correlationId ?? '' };
   }
   if (json.error) {
     const { data } = json.error;
-    return { word: data?.['code'] ?? REFUSALS['authorization.unknown'].word, call: data?.['correlationId'] ?? '' };
+    return { word: data?.['code'] ?? UNKNOWN, call: data?.['correlationId'] ?? '' };
   }
   const meta = json.result?._meta;
   return { word: meta?.['gatewrit/code'] ?? '', call: meta?.['gatewrit/correlationId'] ?? '' };
@@ -146,7 +149,7 @@ function judgeIntents(records: readonly OpenRecord[]): string[] {
 function judgeSubjects(records: readonly OpenRecord[], accounts: readonly Account[]): string[] {
   const failures: string[] = [];
   for (const { subject, words, uncertain } of accounts) {
-    for (const word of ['', REFUSALS['authorization.unknown'].word]) {
+    for (const word of ['', UNKNOWN]) {
       const told = words.get(word) ?? 0;
       const recorded = records.filter(
         ({ envelope, meta }) =>
