@@ -18,7 +18,14 @@ export async function listen(options: {
   harden: (server: Server) => void;
   handler: (req: IncomingMessage, res: ServerResponse) => void;
 }): Promise<Listener> {
-  const server = createServer(options.server, options.handler);
+  const open = new Set<ServerResponse>();
+  let closing = false;
+  const server = createServer(options.server, (req, res) => {
+    open.add(res);
+    res.once('close', () => open.delete(res));
+    if (closing) res.shouldKeepAlive = false;
+    options.handler(req, res);
+  });
   options.harden(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) =>
@@ -32,18 +39,30 @@ export async function listen(options: {
     );
     server.listen(options.port, options.host, resolve);
   });
+  // One connection that cannot be accepted (no file descriptor left) is not the end of the others.
+  server.on('error', () => {});
   return {
     server,
     port: (server.address() as AddressInfo).port,
-    close: (deadlineMs) => closeServer(server, deadlineMs),
+    close(deadlineMs) {
+      closing = true;
+      // A busy connection would go on bringing requests until it is cut, whoever's call runs then.
+      for (const res of open) res.shouldKeepAlive = false;
+      return closeServer(server, deadlineMs);
+    },
   };
 }
+
+/** How often connections that have become idle are looked for: an answer begun before the end may have promised to keep one. */
+const IDLE_SWEEP_MS = 50;
 
 function closeServer(server: Server, deadlineMs: number): Promise<void> {
   return new Promise((resolve) => {
     const cut = setTimeout(() => server.closeAllConnections(), deadlineMs);
+    const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
     server.close(() => {
       clearTimeout(cut);
+      clearInterval(sweep);
       resolve();
     });
     server.closeIdleConnections();
