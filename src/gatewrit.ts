@@ -19,6 +19,7 @@ import { openRegistry } from './controls/registry/index.ts';
 import { openTransport, type Transport } from './controls/transport/index.ts';
 import { openValidation } from './controls/validation/index.ts';
 import type { Call, Now, Principal, Target } from './core/call.ts';
+import { closeInReverse, type End } from './core/closing.ts';
 import { type KeyFolder, openSymmetricKeys } from './core/crypto/keys.ts';
 import { type AnyStage, runStages } from './core/flow.ts';
 import { InFlight } from './core/in-flight.ts';
@@ -85,24 +86,18 @@ const SWEEP_MS = 30_000;
  * @throws SettingsError, InternalError with a sentence for the operator; whatever was open by then is closed again
  */
 export async function openGatewrit(options: GatewritOptions): Promise<Gatewrit> {
-  const closing: (() => Promise<void> | void)[] = [];
-  const close = async () => {
-    for (const end of closing.reverse()) await end();
-    closing.length = 0;
-  };
+  const closing: End[] = [];
+  const close = () => closeInReverse(closing);
   try {
     return await compose(options, closing, close);
   } catch (cause) {
-    await close();
+    // Why it could not be opened tells more than what could not be closed after that.
+    await close().catch(() => undefined);
     throw cause;
   }
 }
 
-async function compose(
-  options: GatewritOptions,
-  closing: (() => Promise<void> | void)[],
-  close: () => Promise<void>,
-): Promise<Gatewrit> {
+async function compose(options: GatewritOptions, closing: End[], close: () => Promise<void>): Promise<Gatewrit> {
   const { configuration, home, clock, log, urls } = options;
   const { listen } = configuration;
   mkdirSync(home, { recursive: true, mode: 0o700 });

@@ -6,6 +6,7 @@ import { type Configuration, readConfiguration } from '../../configuration.ts';
 import { ensureDevelopmentCertificates, startDevelopmentIssuer } from '../../controls/authentication/index.ts';
 import { readCatalogue, readPolicyFolder, writeDefaultPolicy } from '../../controls/authorization/index.ts';
 import { signBundled } from '../../controls/registry/index.ts';
+import { closeInReverse, type End } from '../../core/closing.ts';
 import { InternalError, SettingsError } from '../../core/internal-error.ts';
 import { openLog } from '../../core/log.ts';
 import { type Gatewrit, openGatewrit } from '../../gatewrit.ts';
@@ -77,10 +78,7 @@ async function start({ file, home, log: level, json, io }: StartOptions): Promis
   const development = isDevelopment(configuration);
   const log = openLog({ level: level ?? (process.stderr.isTTY && !json ? 'warn' : configuration.telemetry.level) });
   mkdirSync(home, { recursive: true, mode: 0o700 });
-  const closing: (() => Promise<void> | void)[] = [];
-  const close = async () => {
-    for (const end of closing.reverse()) await end();
-  };
+  const closing: End[] = [];
 
   try {
     const ports = await choosePorts(configuration, development);
@@ -135,7 +133,7 @@ async function start({ file, home, log: level, json, io }: StartOptions): Promis
     step('stopping');
     return 0;
   } finally {
-    await close();
+    await closeInReverse(closing);
   }
 }
 
