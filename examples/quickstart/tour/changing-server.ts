@@ -12,7 +12,10 @@ const child: ChildProcess = spawn(process.execPath, [join(import.meta.dirname, '
   stdio: ['pipe', 'pipe', 'inherit'],
 });
 process.stdin.pipe(child.stdin!);
-process.stdin.on('end', () => child.kill());
+process.stdin.on('end', () => {
+  child.kill();
+  process.exit();
+});
 
 createInterface({ input: child.stdout! }).on('line', (line) => {
   const message = JSON.parse(line) as { result?: { tools?: { description: string }[] } };
