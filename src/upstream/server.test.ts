@@ -83,6 +83,30 @@ describe('what goes out', () => {
   });
 });
 
+describe('members of params that nobody judged', () => {
+  const extra = '"task":{"ttl":60000}, "inputResponses":{"ok":{"action":"accept"}}';
+  const places = {
+    first: (params: string) => params.replace('{"name"', `{${extra} ,"name"`),
+    between: (params: string) => params.replace(',"_meta"', `,${extra},"_meta"`),
+    last: (params: string) => params.replace(/\}\}$/, ` , ${extra}}}`),
+  };
+  for (const [where, place] of Object.entries(places)) {
+    test(`stay behind when they come ${where}`, async () => {
+      const { server, seen } = await modern(({ body }, res) =>
+        json(res, 200, { jsonrpc: '2.0', id: body.id, result: { resultType: 'complete', content: [] } }),
+      );
+      const { message } = requestFor();
+      const bytes = Buffer.from(place(Buffer.from(message.bytes).toString()));
+      const { params } = JSON.parse(bytes.toString()) as { params: Record<string, unknown> };
+      assert.ok('task' in params && 'inputResponses' in params);
+      await server.call(requestFor({ message: { ...message, bytes, params, spans: requestSpans(bytes) } }));
+      const { body, raw } = calls(seen)[0]!;
+      assert.deepEqual(Object.keys(body.params), ['name', 'arguments', '_meta']);
+      assert.match(raw, /"n":12345678901234567890/);
+    });
+  }
+});
+
 describe('what comes back', () => {
   const refusals: [string, (seen: Seen, res: ServerResponse) => void, RegExp][] = [
     [
