@@ -238,9 +238,10 @@ describe('the embedded tracker', () => {
     const create = async (client: Client) =>
       JSON.stringify((await client.callTool({ name: 'jira_create', arguments: { title: 'x' } })).content);
     const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => create(clients[i % 2]!)));
+    // Before anything can fail: a process left behind would keep the test runner waiting.
+    await Promise.all(clients.map((client) => client.close()));
     const keys = answers.map((answer) => /PROJ-\d+/.exec(answer)?.[0] ?? answer);
     assert.deepEqual(new Set(keys), new Set(Array.from({ length: 20 }, (_, i) => `PROJ-${i + 1}`)));
-    await Promise.all(clients.map((client) => client.close()));
   });
 });
 

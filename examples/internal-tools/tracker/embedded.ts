@@ -4,7 +4,8 @@ import { MAX_ISSUES, type Tracker } from './tracker.ts';
 /** Issues in SQLite: substring search over title and description, keys counted up per project. */
 export function openEmbeddedTracker({ file, project }: { file: string; project: string }): Tracker {
   const database = new DatabaseSync(file);
-  database.exec('PRAGMA busy_timeout = 2000; PRAGMA journal_mode = WAL');
+  // The default journal: changing to WAL does not wait for the lock, so two processes that start at once would collide.
+  database.exec('PRAGMA busy_timeout = 5000');
   database.exec(
     'CREATE TABLE IF NOT EXISTS issues (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, description TEXT NOT NULL, status TEXT NOT NULL)',
   );
