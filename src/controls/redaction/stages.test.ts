@@ -63,6 +63,35 @@ function requesting(
   } as unknown as CallWith<'target' | 'arguments' | 'decision'>;
 }
 
+/** The same call with `_meta` beside its arguments. */
+function withMeta(meta: object): CallWith<'target' | 'arguments' | 'decision'> {
+  const bytes = Buffer.from(JSON.stringify(meta));
+  const metaMembers = new Map(Object.keys(meta).map((name) => [name, { start: 0, end: 0 }]));
+  const spans = { meta: { start: 0, end: bytes.length }, metaMembers };
+  return { ...requesting({ a: 1 }), message: { bytes, spans } } as unknown as CallWith<
+    'target' | 'arguments' | 'decision'
+  >;
+}
+
+test('a secret in _meta is blocked like one in the arguments; the protocol’s own members are not looked at', () => {
+  const { request } = open().stages;
+  for (const meta of [{ 'vendor/x': SECRET }, { 'vendor/x': [{ y: `key ${SECRET}` }] }, { [SECRET]: 1 }]) {
+    const refused = request.run(withMeta(meta), NOW);
+    assert.ok(refused instanceof Refusal && refused.code === 'redaction.blocked', JSON.stringify(meta));
+    assert.match(refused.facts.path ?? '', /^\/_meta/);
+    assert.ok(!JSON.stringify(refused).includes(SECRET));
+  }
+  const own = { progressToken: SECRET, 'io.modelcontextprotocol/clientInfo': { name: SECRET } };
+  for (const meta of [own, { ...own, 'vendor/x': 'fine' }]) assert.ok('list' in request.run(withMeta(meta), NOW));
+  assert.ok('list' in open({ requestSecrets: 'report' }).stages.request.run(withMeta({ x: SECRET }), NOW));
+  const noted = request.run(withMeta({ 'vendor/x': CANARY }), NOW);
+  assert.ok('list' in noted);
+  assert.deepEqual(
+    noted.list.map(({ path, action }) => [path, action]),
+    [['/_meta/vendor~1x', 'reported']],
+  );
+});
+
 test('an answer without findings leaves as the same bytes, at once', () => {
   const call = replying({
     content: [{ type: 'text', text: 'all shipped on 2026-11-22T10:00:00Z' }],

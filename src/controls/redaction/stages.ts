@@ -67,13 +67,24 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
     },
   });
 
+  /** `_meta` has no schema, so nothing in it is declared. */
+  const incomingMeta = (target: Target): Treatment => ({
+    ...incoming(target),
+    depth: ([name]) => (isOurMeta(String(name)) ? null : 'whole'),
+    action: (found) => (observe || !isSecret(found) || settings.requestSecrets === 'report' ? 'reported' : 'blocked'),
+  });
+
   const checkArguments = (call: CallWith<'target' | 'arguments' | 'decision'>) => {
     const profile = profileOf(call.decision.obligations.redaction, settings);
     if (profile === null) return new Refusal('redaction.unavailable', { evidence: UNKNOWN_PROFILE });
     if (profile === 'none') return NOTHING_FOUND;
     const { findings, blocked } = scanDocument(call.arguments.bytes(), incoming(call.target));
     if (blocked !== null) return block(blocked);
-    return findings.length === 0 ? NOTHING_FOUND : { list: findings };
+    const meta = travellingMeta(call);
+    if (meta === null) return findings.length === 0 ? NOTHING_FOUND : { list: findings };
+    const beside = scanDocument(meta, incomingMeta(call.target));
+    if (beside.blocked !== null) return block(besideArguments(beside.blocked));
+    return { list: [...findings, ...beside.findings.map(besideArguments)] };
   };
 
   const checkReply = (call: CallWith<'principal' | 'scrubbed'>): Reply | Refusal => {
@@ -144,6 +155,23 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
       }
     },
   };
+}
+
+/** `_meta` as sent, when it holds more than the protocol's own members: what a client adds there reaches the tool as well. */
+function travellingMeta({ message }: Call): Uint8Array | null {
+  const span = message?.spans.meta;
+  if (!message || !span) return null;
+  const added = message.spans.metaMembers.keys().some((name) => !isOurMeta(name));
+  return added ? message.bytes.subarray(span.start, span.end) : null;
+}
+
+/** Read and replaced on the way (upstream/outgoing.ts): the client's own value goes no further. */
+function isOurMeta(name: string): boolean {
+  return name === 'progressToken' || name.startsWith('io.modelcontextprotocol/');
+}
+
+function besideArguments(finding: Finding): Finding {
+  return { ...finding, path: `/_meta${finding.path}` };
 }
 
 const ACTIONS = { replace: 'replaced', report: 'reported', block: 'blocked' } as const satisfies Record<
