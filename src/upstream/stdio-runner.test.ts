@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { oneLine, StdioProcess } from './stdio-runner.ts';
+import { oneLine } from '../core/mcp/one-line.ts';
+import { StdioProcess } from './stdio-runner.ts';
 
 /** A server as many are written: one message per line of node:readline, which ends lines at U+2028 and U+2029 too. */
 const NAIVE = `

@@ -78,13 +78,7 @@ export const REFUSALS = {
     'INVALID_REQUEST',
     'An object in the body names one member twice.',
   ),
-  'validation.bounds': row(
-    400,
-    'http',
-    -32700,
-    'INVALID_REQUEST',
-    'The body is nested too deep or has too many members.',
-  ),
+  'validation.bounds': row(400, 'http', -32700, 'PARSE_ERROR', 'The body is nested too deep or has too many members.'),
   'validation.batch': row(
     400,
     'http',

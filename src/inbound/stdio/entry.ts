@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { Agent, request } from 'undici';
+import { oneLine } from '../../core/mcp/one-line.ts';
 import { EventStreamReader } from '../../upstream/event-stream.ts';
 import { LineReader } from '../../upstream/line-reader.ts';
 import { type Declarations, declarationsOf, headersFor } from './mirrored-headers.ts';
@@ -28,9 +29,7 @@ export async function runStdioEntry(options: EntryOptions): Promise<void> {
   const declared: Declarations = new Map();
   const running = new Set<Promise<void>>();
   const write = (message: Uint8Array | string) => {
-    options.output.write(
-      Buffer.concat([typeof message === 'string' ? Buffer.from(message) : message, Buffer.from('\n')]),
-    );
+    options.output.write(oneLine(typeof message === 'string' ? Buffer.from(message) : message));
   };
 
   const forward = async (line: Uint8Array): Promise<void> => {
