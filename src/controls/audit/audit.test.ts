@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
 import { globSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -105,6 +106,26 @@ test('1000 parallel calls are all durable, share their syncs, and verify', async
   assert.equal(audit.stats().signed, 2_000);
   assert.deepEqual(findings(), []);
   assert.deepEqual(log.fatal, []);
+});
+
+test('without a file descriptor the trees wait: the log goes on and is signed when there is one again', async () => {
+  let none = false;
+  const open: typeof fs.promises.open = (...args) =>
+    none
+      ? Promise.reject(Object.assign(new Error('too many open files'), { code: 'EMFILE' }))
+      : fs.promises.open(...args);
+  const audit = await log.open({ files: { ...fs, promises: { ...fs.promises, open } } });
+  none = true;
+  await runCall(audit, readyCall(log.clock), log.clock);
+  await audit.checkpoint();
+  await runCall(audit, readyCall(log.clock), log.clock);
+  assert.deepEqual(log.fatal, []);
+  assert.equal(audit.stats().signed, 0);
+  none = false;
+  await audit.checkpoint();
+  assert.equal(audit.stats().signed, 4);
+  await audit.close();
+  assert.deepEqual(findings(), []);
 });
 
 test('nothing of a call stands in clear in any file of the home', async () => {

@@ -246,6 +246,8 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       try {
         await integration.publish();
       } catch (cause) {
+        // Strangers can use up the descriptors; nothing was half placed, the log itself is open, and the next run catches up.
+        if (NO_DESCRIPTOR.has((cause as NodeJS.ErrnoException).code ?? '')) return;
         halt(
           cause instanceof InternalError
             ? cause
@@ -320,6 +322,8 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     throw error;
   }
 }
+
+const NO_DESCRIPTOR: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE']);
 
 /** Where the log lives. Every byte below `audit/` is covered; what is not lies beside it. */
 export function placesOf(home: string, replica: string) {
