@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import { type AddressInfo, createServer as createProbe } from 'node:net';
 import { InternalError } from '../../core/internal-error.ts';
+import { affordable, processLimits } from './descriptors.ts';
 
 export interface Listener {
   readonly port: number;
@@ -27,6 +28,8 @@ export async function listen(options: {
     options.handler(req, res);
   });
   options.harden(server);
+  const { maxConnections = Number.POSITIVE_INFINITY } = server;
+  server.maxConnections = affordable(maxConnections, processLimits());
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) =>
       reject(
