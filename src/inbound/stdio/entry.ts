@@ -79,7 +79,9 @@ export async function runStdioEntry(options: EntryOptions): Promise<void> {
     const type = String(answer.headers['content-type'] ?? '');
     if (type.startsWith('text/event-stream')) {
       const events = new EventStreamReader(MAX_LINE_BYTES, (data) => write(data));
-      for await (const chunk of answer.body) events.push(chunk as Uint8Array);
+      for await (const chunk of answer.body) {
+        if (!events.push(chunk as Uint8Array)) throw new Error(`an event passed ${MAX_LINE_BYTES} bytes`);
+      }
       return;
     }
     const body = Buffer.from(await answer.body.arrayBuffer());
