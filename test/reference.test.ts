@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import test from 'node:test';
 import { refusalsPage } from '../docs/reference/refusals.ts';
 import { settingsPage } from '../docs/reference/settings.ts';
@@ -21,4 +21,16 @@ test('every key of every section has a sentence', () => {
     .split('\n')
     .filter((line) => line.startsWith('| `') && line.endsWith('|  |'));
   assert.deepEqual(silent, []);
+});
+
+test('every link between our documents leads somewhere', () => {
+  const root = join(import.meta.dirname, '..');
+  const pages = globSync(['*.md', 'docs/**/*.md', 'src/**/*.md', 'examples/**/*.md', 'test/**/*.md'], { cwd: root });
+  const broken = pages.flatMap((page) =>
+    [...readFileSync(join(root, page), 'utf8').matchAll(/\]\(([^)#\s]+)[^)]*\)/g)]
+      .map(([, link]) => link!)
+      .filter((link) => !/^[a-z]+:/.test(link) && !existsSync(join(root, dirname(page), link)))
+      .map((link) => `${page}: ${link}`),
+  );
+  assert.deepEqual(broken, []);
 });
