@@ -60,7 +60,7 @@ const stdioUpstream = z.strictObject({
     .record(z.string(), z.string())
     .default({})
     .describe(
-      'Its environment besides PATH, HOME, LANG; values may be references: env:NAME, file:PATH, or home:NAME for a path in the state folder.',
+      'Its environment besides PATH, HOME, LANG; values may be references: env:NAME (env:NAME? where it may be unset), file:PATH, or home:NAME for a path in the state folder.',
     ),
 });
 const httpUpstream = z.strictObject({

@@ -8,14 +8,11 @@ import type { ServerSettings } from './upstream/servers.ts';
 export function serverSettings(settings: UpstreamSettings, configuration: Configuration, home: string): ServerSettings {
   if ('stdio' in settings) {
     const { command, args, cwd, env } = settings.stdio;
-    const open = (value: string) =>
-      value.startsWith('home:')
-        ? join(home, value.slice(5))
-        : /^(env|file):/.test(value)
-          ? openSecret(value).toString()
-          : value;
-    const opened = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, open(value)]));
-    return { stdio: { command, args, cwd: configuration.path(cwd ?? '.'), env: opened } };
+    const opened = Object.entries(env).flatMap(([name, value]) => {
+      const known = referenced(value, home);
+      return known === null ? [] : [[name, known]];
+    });
+    return { stdio: { command, args, cwd: configuration.path(cwd ?? '.'), env: Object.fromEntries(opened) } };
   }
   const { url, ca, authorization, maxConnections } = settings.http;
   return {
@@ -36,4 +33,20 @@ export function endpointsOf(configuration: Configuration): ReadonlyMap<string, s
       endpointOf('stdio' in settings ? settings.stdio : settings.http),
     ]),
   );
+}
+
+/**
+ * A value of a server's environment: as it stands, or what a reference names. `env:NAME?` is left out where NAME is not
+ * set; every other reference that names nothing stops the start.
+ */
+function referenced(value: string, home: string): string | null {
+  if (value.startsWith('home:')) return join(home, value.slice('home:'.length));
+  const optional = /^env:([A-Za-z_][A-Za-z0-9_]*)\?$/.exec(value);
+  if (optional) return process.env[optional[1]!] ?? null;
+  // Files end in a line break that is no part of the secret.
+  return /^(env|file):/.test(value)
+    ? openSecret(value)
+        .toString()
+        .replace(/\r?\n$/, '')
+    : value;
 }
