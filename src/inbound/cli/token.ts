@@ -13,7 +13,7 @@ Prints a development token, alone on stdout, signed by the embedded issuer of a 
   --ttl T         how long it lives: 90s, 5m, 1h (default 5m, at most 24h)
   --client C      OAuth client it names (default gatewrit-cli)
   --groups G      groups, separated by commas (default: those of the development person S)
-  --audience URL  resource it is for (default: the running gateway's /mcp)
+  --audience URL  resource it is for (default: every endpoint of the running gateway)
   --issuer URL    issuer it names (default: the running gateway's)
   --home D        home of the gateway (default .gatewrit)
   --json          {"token":…,"expiresAt":…,"issuer":…,"audience":…} instead of the bare token
@@ -96,10 +96,13 @@ function readOptions(argv: string[]) {
   }).values;
 }
 
-function namesOf(values: { issuer?: string; audience?: string; home: string }): { issuer: string; audience: string } {
+function namesOf(values: { issuer?: string; audience?: string; home: string }): {
+  issuer: string;
+  audience: string | readonly string[];
+} {
   const ready = values.issuer && values.audience ? null : readReady(values.home);
   const issuer = values.issuer ?? ready?.issuer;
-  const audience = values.audience ?? ready?.mcp;
+  const audience = values.audience ?? ready?.resources;
   if (issuer && audience) return { issuer, audience };
   const why = ready ? 'the running gateway has no development issuer' : `no gateway runs with home ${values.home}`;
   throw new InternalError(

@@ -8,8 +8,8 @@ export interface DevelopmentToken {
   readonly home: string;
   /** URL of the development issuer, as the gateway knows it. */
   readonly issuer: string;
-  /** The resource the token is for. */
-  readonly audience: string;
+  /** The resource the token is for, or several. */
+  readonly audience: string | readonly string[];
   readonly subject: string;
   readonly scopes: readonly string[];
   readonly groups?: readonly string[] | undefined;
@@ -31,7 +31,7 @@ export async function mintDevelopmentToken(token: DevelopmentToken): Promise<str
     .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid })
     .setIssuer(token.issuer)
     .setSubject(token.subject)
-    .setAudience(token.audience)
+    .setAudience(typeof token.audience === 'string' ? token.audience : [...token.audience])
     .setIssuedAt(issued)
     .setExpirationTime(issued + (token.ttlSeconds ?? 300))
     .setJti(handle())
