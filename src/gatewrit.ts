@@ -108,7 +108,9 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     admin: `${urls.admin}/api`,
   };
   const settings = readSections(options);
-  checkListeners(settings.authentication, [listen.public.host, listen.admin.host]);
+  // A public name on a loopback listener means a proxy before it: strangers all the same.
+  const names = [urls.public, urls.admin].map((url) => new URL(url).hostname);
+  checkListeners(settings.authentication, [listen.public.host, listen.admin.host, ...names]);
   const weak = weaknessesOf(settings, configuration);
   const keys: KeyFolder = { folder: join(home, 'keys'), generate: settings.authentication.development };
 
