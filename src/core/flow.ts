@@ -46,14 +46,19 @@ export async function runStages(
   clock: Clock,
 ): Promise<Refusal | Answer | null> {
   const slots = call as { -readonly [K in SlotName]?: unknown };
+  // One reading serves all stages that answer at once; after a wait time has passed.
+  let now = clock();
   for (const stage of stages) {
     // Once the call has run there is nothing left to cancel: the record must say what it came to, and an approval must
     // keep its outcome for the repeat of a client that lost the answer.
     if (call.signal.aborted && call.result === undefined)
       return new Refusal('upstream.cancelled', { evidence: `client left before ${stage.name}` });
     try {
-      let left = stage.run(call, clock()) as Outcome<Slots[SlotName]> | Promise<Outcome<Slots[SlotName]>>;
-      if (left instanceof Promise) left = await left;
+      let left = stage.run(call, now) as Outcome<Slots[SlotName]> | Promise<Outcome<Slots[SlotName]>>;
+      if (left instanceof Promise) {
+        left = await left;
+        now = clock();
+      }
       if (left instanceof Refusal || left instanceof Answer) return left;
       if (left === undefined || left === null)
         throw new InternalError('pipeline.nothing_left', `stage ${stage.name} left nothing`);
