@@ -16,15 +16,13 @@ export function writeAnswer(
   bodyRead: boolean,
 ): void {
   if (res.headersSent || res.destroyed) return;
-  res.writeHead(answer.status, [
-    ...headers.common,
-    ...(answer.body.length > 0 ? ['Content-Type', 'application/json'] : []),
-    'Content-Length',
-    String(answer.body.length),
-    ...(answer.retryAfter > 0 ? ['Retry-After', String(answer.retryAfter)] : []),
-    ...(bodyRead ? [] : ['Connection', 'close']),
-    ...extra,
-  ]);
+  const lines = headers.common.slice();
+  if (answer.body.length > 0) lines.push('Content-Type', 'application/json');
+  lines.push('Content-Length', String(answer.body.length));
+  if (answer.retryAfter > 0) lines.push('Retry-After', String(answer.retryAfter));
+  if (!bodyRead) lines.push('Connection', 'close');
+  lines.push(...extra);
+  res.writeHead(answer.status, lines);
   res.end(answer.body);
 }
 
