@@ -5,6 +5,7 @@ import {
   type AuthenticationSettings,
   authenticationSettings,
   developmentIssuerSettings,
+  isLoopback,
   weaknesses,
 } from './controls/authentication/index.ts';
 import { authorizationSettings } from './controls/authorization/index.ts';
@@ -78,8 +79,20 @@ export function weaknessesOf(settings: Sections, configuration: Configuration): 
     ...weakRegistry(settings.registry),
     ...weakTransport(settings.transport),
     ...weakLimits(settings.limits),
+    ...clearUpstreams(configuration),
     ...(configuration.store.driver === 'memory'
       ? ['store.driver is memory: approvals and keys are lost at the end']
       : []),
   ];
+}
+
+/** Calls, and our own credential, that leave this machine without TLS. */
+function clearUpstreams(configuration: Configuration): string[] {
+  return Object.entries(configuration.upstreams).flatMap(([name, upstream]) => {
+    if (!('http' in upstream)) return [];
+    const { protocol, hostname } = new URL(upstream.http.url);
+    return protocol === 'http:' && !isLoopback(hostname)
+      ? [`upstreams.${name}: calls leave this machine without TLS`]
+      : [];
+  });
 }

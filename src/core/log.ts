@@ -29,7 +29,8 @@ export interface Log {
 export function openLog(options: { level: string; to?: DestinationStream }): Log {
   const logger: Logger = pino(
     { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    options.to ?? pino.destination({ dest: 2, sync: false }),
+    // Bounded: lines are dropped, not hoarded, when nobody reads stderr.
+    options.to ?? pino.destination({ dest: 2, sync: false, maxLength: 4 * 1024 * 1024 }),
   );
   return {
     info: (message, fields) => logger.info(allowed(fields), message),

@@ -110,6 +110,7 @@ async function start({ file, home, log: level, json, io }: StartOptions): Promis
     closing.push(() => gatewrit.close());
 
     step('tool servers');
+    for (const weak of gatewrit.weak) log.warn(`weak: ${weak}`);
     await gatewrit.lookAtServers();
     const fronts = await openFronts({
       gatewrit,
