@@ -2,6 +2,7 @@ import type { Finding } from '../../core/call.ts';
 import { editLeaves, type LeafEdit, LeafWalk } from '../../core/mcp/leaves.ts';
 import { isSecret } from './detect.ts';
 import { features } from './features.ts';
+import { isPromising } from './gate.ts';
 import { collect, type Hit } from './leaf-reader.ts';
 import { replaceIn } from './replace.ts';
 import { Report } from './report.ts';
@@ -23,7 +24,7 @@ const NOTHING = { findings: [], blocked: null, secrets: new Set<string>() } as c
 /** One JSON document: found, reported, replaced. Bytes MUST be valid JSON. */
 export function scanDocument(bytes: Uint8Array, treatment: Treatment): Scanned {
   const flags = features(bytes, 0, bytes.length);
-  if (flags === 0) return { bytes, ...NOTHING };
+  if (!isPromising(flags, bytes)) return { bytes, ...NOTHING };
   let hits = collect(bytes, flags, treatment, null, false);
   // What one leaf called a phone number or password may stand without that word in another: the text beside the
   // structured result (dlp.md pitfall 1). Such values are looked for once more, everywhere.

@@ -20,6 +20,17 @@ export const ARMOUR = 128;
 export const WORDS = 256;
 /** Characters that hide or disguise: zero-width, bidi, tags, full-width and other digits. */
 export const UNICODE = 512;
+/** Digits that need no words around them: long enough for a card, in groups, after a plus or right beside a label. */
+export const NUMBER = 1024;
+/** A run long enough for base64 that is worth decoding, or one line of it. */
+export const TOKEN = 2048;
+// The next three qualify DIGITS and RUN and are never alone (gate.ts).
+export const EQUALS = 4096;
+export const HIGH_BYTES = 8192;
+/** Two letters and two digits at the start of a word. */
+export const IBAN_START = 16384;
+/** Set by who already knows that words stand in the document which make weak flags count. */
+export const CONTEXT = 32768;
 
 const PLAIN = 0;
 const DIGIT = 1;
@@ -32,9 +43,14 @@ const SIGN_AT = 7;
 const SIGN_PERCENT = 8;
 const BACKSLASH = 9;
 const HIGH = 10;
+const EQUAL = 11;
 
 /** The shortest thing in question is the header of an unsigned JWT with 19; `structuredContent` has 17. */
 const LONG_RUN = 18;
+/** nested.ts decodes no shorter run. */
+const BASE64_RUN = 24;
+/** The shortest card number. */
+const CARD_DIGITS = 12;
 
 const CLASS = new Uint8Array(256).fill(BREAK);
 const HEX = new Uint8Array(256);
@@ -55,6 +71,7 @@ CLASS[0x40] = SIGN_AT;
 CLASS[0x25] = SIGN_PERCENT;
 CLASS[0x5c] = BACKSLASH;
 CLASS[0x1b] = HIGH;
+CLASS[0x3d] = EQUAL;
 
 /** Flags of what bytes[start, end) may hold; 0 means: nothing a detector could find. */
 export function features(bytes: Uint8Array, start: number, end: number): number {
@@ -66,6 +83,7 @@ export function features(bytes: Uint8Array, start: number, end: number): number 
   let dots = 0;
   let lastColon = -10;
   let colons = 0;
+  let grouped = false;
   for (let i = start; i < end; i++) {
     const byte = bytes[i]!;
     switch (CLASS[byte]) {
@@ -73,12 +91,32 @@ export function features(bytes: Uint8Array, start: number, end: number): number 
         continue;
       case DIGIT: {
         const gap = i - lastDigit;
-        digits = gap === 1 || (gap <= 4 && SEPARATOR[bytes[i - 1]!] === 1) ? digits + 1 : 1;
         lastDigit = i;
-        if (digits === 7 && isDate(bytes, i, end)) digits = -100;
-        if (digits >= 7) flags |= DIGITS;
+        if (gap === 1) {
+          digits++;
+          if (digits === 2 && isIbanStart(bytes, i)) flags |= IBAN_START;
+        } else if (gap <= 4 && SEPARATOR[bytes[i - 1]!] === 1) {
+          digits++;
+          grouped = true;
+        } else {
+          digits = 1;
+          grouped = false;
+          continue;
+        }
+        if (digits < 7) continue;
+        if (digits === 7 && isDate(bytes, i, end)) {
+          digits = -100;
+          continue;
+        }
+        flags |= DIGITS;
+        if (grouped || digits >= CARD_DIGITS || (digits === 7 && isMarked(bytes, i - 6, start, end))) flags |= NUMBER;
+        // 4.1e15 is a card number written as a float.
+        else if ((bytes[i + 1]! | 0x20) === 0x65) flags |= NUMBER;
         continue;
       }
+      case EQUAL:
+        flags |= EQUALS;
+        continue;
       case LETTER:
         if ((flags & WORDS) === 0 && announcesSecret(bytes, i)) flags |= WORDS;
         continue;
@@ -109,19 +147,93 @@ export function features(bytes: Uint8Array, start: number, end: number): number 
         break;
       case BACKSLASH:
         if (disguises(bytes, i)) flags |= ESCAPED;
-        if (i - runStart >= LONG_RUN && !isUuid(bytes, runStart, i)) flags |= RUN;
+        if (i - runStart >= LONG_RUN) flags |= runFlags(bytes, runStart, i);
         i++;
         runStart = i + 1;
         continue;
       case HIGH:
+        flags |= HIGH_BYTES;
         if ((flags & UNICODE) === 0 && isDisguise(bytes, i)) flags |= UNICODE;
         break;
     }
-    if (i - runStart >= LONG_RUN && !isUuid(bytes, runStart, i)) flags |= RUN;
+    if (i - runStart >= LONG_RUN) flags |= runFlags(bytes, runStart, i);
     runStart = i + 1;
   }
-  if (end - runStart >= LONG_RUN && !isUuid(bytes, runStart, end)) flags |= RUN;
-  return flags;
+  if (end - runStart >= LONG_RUN) flags |= runFlags(bytes, runStart, end);
+  return (flags & (DIGITS | RUN)) === 0 ? flags & ~(EQUALS | HIGH_BYTES | IBAN_START) : flags;
+}
+
+function runFlags(bytes: Uint8Array, start: number, end: number): number {
+  if (isUuid(bytes, start, end)) return 0;
+  return end - start >= BASE64_RUN || isLine(bytes, start, end) ? RUN | TOKEN : RUN;
+}
+
+/** A line break on either side, written out or as an escape: base64 may be broken into short lines. */
+function isLine(bytes: Uint8Array, start: number, end: number): boolean {
+  return isBreak(bytes, end) || (bytes[end] === 0x5c && isBreak(bytes, end + 1)) || isBreak(bytes, start - 1);
+}
+
+/** A line feed or carriage return, or the letter of its escape. */
+function isBreak(bytes: Uint8Array, at: number): boolean {
+  const byte = bytes[at]!;
+  return byte === 0x0a || byte === 0x0d || ((byte === 0x6e || byte === 0x72) && bytes[at - 1] === 0x5c);
+}
+
+function isIbanStart(bytes: Uint8Array, at: number): boolean {
+  if (!isLetter(bytes[at - 2]!) || !isLetter(bytes[at - 3]!)) return false;
+  // The n of `\n` before it is no letter of the word.
+  const before = bytes[at - 4]!;
+  return !(isLetter(before) || CLASS[before] === DIGIT) || bytes[at - 5] === 0x5c;
+}
+
+function isLetter(byte: number): boolean {
+  return (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a;
+}
+
+/** How far context.ts looks back. */
+const LABEL_REACH = 48;
+
+/**
+ * A bare number that begins here: does what stands right beside it make it a telephone number, without any of the words
+ * that gate.ts looks for? A plus, a label as in `office: 5551234`, the `at` of `contact us at`, `5551234 (home)`.
+ */
+function isMarked(bytes: Uint8Array, first: number, start: number, end: number): boolean {
+  let at = first - 1;
+  // Part of a word: nothing takes it for a number, unless the letter is that of an escape.
+  if ((isLetter(bytes[at]!) || bytes[at] === 0x5f) && bytes[at - 1] !== 0x5c) return false;
+  const bound = Math.max(start, first - LABEL_REACH);
+  for (; at >= bound && !isLetter(bytes[at]!) && bytes[at] !== 0x22; at--) {
+    const byte = bytes[at]!;
+    if (byte === 0x2b || byte === 0x5c || byte >= 0x80) return true;
+    if (CLASS[byte] === DIGIT) break;
+  }
+  if (at >= bound && isLetter(bytes[at]!) && (bytes[at - 1] === 0x5c || endsLabel(bytes, at))) return true;
+  let after = first + 7;
+  while (after < end && CLASS[bytes[after]!] === DIGIT) after++;
+  const stop = Math.min(end, after + 4);
+  for (; after < stop && !isLetter(bytes[after]!) && bytes[after] !== 0x22; after++) {
+    if (bytes[after] === 0x5c || bytes[after]! >= 0x80) return true;
+  }
+  return after < stop && beginsLabel(bytes, after);
+}
+
+/** Last two letters of at, to, on, in, line, number and of the words of PHONE_LABELS. */
+const LABEL_ENDS = pairs('at to on in ne er ce sk ct me rk nt');
+/** First two letters of office, home, work, desk; the other words of PHONE_WORDS_AFTER count anywhere. */
+const LABEL_BEGINS = pairs('of ho wo de');
+
+function pairs(list: string): Uint8Array {
+  const table = new Uint8Array(1024);
+  for (const pair of list.split(' ')) table[((pair.charCodeAt(0) & 31) << 5) | (pair.charCodeAt(1) & 31)] = 1;
+  return table;
+}
+
+function endsLabel(bytes: Uint8Array, at: number): boolean {
+  return LABEL_ENDS[((bytes[at - 1]! & 31) << 5) | (bytes[at]! & 31)] === 1;
+}
+
+function beginsLabel(bytes: Uint8Array, at: number): boolean {
+  return LABEL_BEGINS[((bytes[at]! & 31) << 5) | (bytes[at + 1]! & 31)] === 1;
 }
 
 /** `2026-11-22` and no digit after it: dates are in every answer and no detector wants one. */

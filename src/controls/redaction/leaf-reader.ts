@@ -5,6 +5,7 @@ import { type Depth, detect, detectNumber, featuresOf } from './detect.ts';
 import { OPEN_RULE } from './detectors/private-key.ts';
 import { announcesSecret } from './detectors/secret.ts';
 import { ESCAPED, features, UNICODE, WORDS } from './features.ts';
+import { hasContext, isWeak } from './gate.ts';
 import type { Treatment } from './treatment.ts';
 import { type Found, type Known, NO_PLACE, type Place, wordsOf } from './types.ts';
 
@@ -30,7 +31,7 @@ export function collect(
 ): Hit[] {
   const hits: Hit[] = [];
   const walk = new LeafWalk(bytes);
-  const reader = new LeafReader(walk, treatment, known, (flags & WORDS) !== 0, nested);
+  const reader = new LeafReader(walk, treatment, known, flags, nested);
   while (walk.next()) {
     const hit = reader.read();
     if (hit !== null) hits.push(hit);
@@ -45,6 +46,8 @@ class LeafReader {
   readonly #known: Known | null;
   readonly #words: boolean;
   readonly #nested: boolean;
+  readonly #flags: number;
+  #context: boolean | null = null;
   #root: { readonly tree: unknown } | null = null;
   #namedAt = -2;
   #announced = false;
@@ -52,11 +55,12 @@ class LeafReader {
   /** A private key began in the string before and has not ended. */
   #openKey = false;
 
-  constructor(walk: LeafWalk, treatment: Treatment, known: Known | null, words: boolean, nested: boolean) {
+  constructor(walk: LeafWalk, treatment: Treatment, known: Known | null, flags: number, nested: boolean) {
     this.#walk = walk;
     this.#treatment = treatment;
     this.#known = known;
-    this.#words = words;
+    this.#words = (flags & WORDS) !== 0;
+    this.#flags = flags;
     this.#nested = nested;
   }
 
@@ -67,9 +71,19 @@ class LeafReader {
     }
     const flags = features(walk.bytes, walk.start + 1, walk.end - 1);
     const announced = walk.kind === 'string' && this.#words && this.#isAnnounced();
-    const hit = flags !== 0 || announced || this.#openKey || this.#known !== null ? this.#readString(flags) : null;
+    const hit =
+      (flags !== 0 && this.#mayBeFound(flags)) || announced || this.#openKey || this.#known !== null
+        ? this.#readString(flags)
+        : null;
     if (walk.kind === 'string') this.#previous = { container: walk.container, start: walk.start, end: walk.end };
     return hit;
+  }
+
+  /** A bare number or a short run alone is read only when something in the document can say what it is. */
+  #mayBeFound(flags: number): boolean {
+    if (!isWeak(flags)) return true;
+    this.#context ??= hasContext(this.#flags, this.#walk.bytes);
+    return this.#context;
   }
 
   #readNumber(): Hit | null {

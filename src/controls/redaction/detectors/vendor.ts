@@ -74,6 +74,9 @@ const RULES: readonly VendorRule[] = [
   rule('azure_ad', '8Q~', `8Q~[A-Za-z0-9_.~-]{34}`),
 ];
 
+/** What may begin a token, for the gate before the detectors. */
+export const VENDOR_LITERALS: readonly string[] = RULES.flatMap((rule) => rule.prefixes);
+
 /** Rules by the first two characters of their literals, so that one pass over a text serves all of them. */
 const BY_LEAD = new Map<number, { readonly prefix: string; readonly rule: VendorRule }[]>();
 for (const rule of RULES) {

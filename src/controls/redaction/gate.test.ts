@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import * as values from '../../../test/redaction/values.ts';
+import { CONTEXT, features } from './features.ts';
+import { isPromising } from './gate.ts';
+import { collect, type Hit } from './leaf-reader.ts';
+import type { Treatment } from './treatment.ts';
+
+const scale = Number(process.env['GATEWRIT_TEST_SCALE'] ?? 1);
+const seed = 20260728;
+const TREATMENT: Treatment = {
+  rules: { phoneRegions: ['US'], keepPrivateAddresses: true, cutAllHiddenText: false },
+  depth: () => 'whole',
+  action: () => 'replaced',
+  replacement: () => '',
+};
+const promising = (bytes: Uint8Array) => isPromising(features(bytes, 0, bytes.length), bytes);
+const shown = (hits: readonly Hit[]) => hits.map((hit) => [hit.segments, hit.found, hit.nested?.hits.length]);
+
+const digits = fc.integer({ min: 100_000, max: 2_000_000_000 }).map(String);
+const token = fc.string({
+  unit: fc.constantFrom(...'abcdefghXYZ0123456789_-/='),
+  minLength: 8,
+  maxLength: 26,
+});
+const words = fc.constantFrom(
+  ...'call me|reach us at|text her on|contact: |office|(home)|desk |tel.|Phone|fax_|mobilePhone|número |móvil |ring |SSN|tax payer|taxpayer|social security|front desk #|number: |direct-|main.|messages|Bearer |Basic |?sig=|&auth=|x-amz-signature=|eyJ|xoxb-|AKIA|SG.|hvs.|ya29.|whsec_|glpat-|PuTTY-User-Key-File-2|DE89|GB82 WEST|+1|(|)|-|.|, |: |/|\n|\t|"|\\|_| |e9|x|order |id |version '.split(
+    '|',
+  ),
+);
+const names = fc.oneof(
+  fc.constantFrom(
+    ...'a id count text auth authValue bearer connection string connectionString phone homePhone ssn customerSSN tel_no data value system note nonce'.split(
+      ' ',
+    ),
+  ),
+  words,
+);
+const short = fc.constantFrom('123456', '1234567', '780 6326', '460899847', '460 89 9847', 'a1b2c3d4e5f6g7h8i9', 'x');
+const text = fc
+  .array(fc.oneof(words, words, digits, short, token, values.anyValue), { maxLength: 5 })
+  .chain((parts) => fc.constantFrom('', ' ', '').map((gap) => parts.join(gap)));
+const { document } = fc.letrec<{ document: unknown }>((tie) => ({
+  document: fc.oneof(
+    { maxDepth: 3, depthIdentifier: 'document' },
+    fc.oneof(text, text, digits.map(Number), digits, token),
+    fc.array(tie('document'), { maxLength: 3 }),
+    fc.dictionary(names, tie('document'), { maxKeys: 3 }),
+    tie('document').map((inner) => JSON.stringify(inner)),
+  ),
+}));
+
+test('the gate never says no to a document or leaf in which a detector would have found something', () => {
+  let closed = 0;
+  let narrowed = 0;
+  fc.assert(
+    fc.property(document, (tree) => {
+      const bytes = Buffer.from(JSON.stringify(tree));
+      const flags = features(bytes, 0, bytes.length);
+      const all = collect(bytes, flags | CONTEXT, TREATMENT, null, false);
+      if (promising(bytes)) {
+        if (all.length > 0) narrowed++;
+        assert.deepEqual(shown(collect(bytes, flags, TREATMENT, null, false)), shown(all), bytes.toString());
+      } else {
+        closed++;
+        assert.deepEqual(shown(all), [], bytes.toString());
+      }
+    }),
+    { numRuns: 10_000 * scale, seed },
+  );
+  assert.ok(closed > 500 && narrowed > 500, `${closed} closed, ${narrowed} with findings`);
+});
+
+test('prose with a counter and a short nonce does not pass the gate; one word that explains the counter opens it', () => {
+  const of = (tree: unknown) => promising(Buffer.from(JSON.stringify(tree)));
+  const plain = {
+    nonce: 'n0001xabcd-1000123',
+    count: 1000123,
+    text: 'Please check: 14 pallets, 3 damaged, 15 percent.',
+  };
+  assert.equal(of(plain), false);
+  for (const more of [{ phone: 1 }, { homePhone: 1 }, { note: 'the SSN' }, { auth: 1 }, { note: 'Bearer x' }])
+    assert.equal(of({ ...plain, ...more }), true, JSON.stringify(more));
+});
