@@ -217,23 +217,24 @@ function isMarked(bytes: Uint8Array, first: number, start: number, end: number):
   return after < stop && beginsLabel(bytes, after);
 }
 
-/** Last two letters of at, to, on, in, line, number and of the words of PHONE_LABELS. */
-const LABEL_ENDS = pairs('at to on in ne er ce sk ct me rk nt');
-/** First two letters of office, home, work, desk; the other words of PHONE_WORDS_AFTER count anywhere. */
-const LABEL_BEGINS = pairs('of ho wo de');
-
-function pairs(list: string): Uint8Array {
-  const table = new Uint8Array(1024);
-  for (const pair of list.split(' ')) table[((pair.charCodeAt(0) & 31) << 5) | (pair.charCodeAt(1) & 31)] = 1;
-  return table;
-}
+/** Words of PHONE_LABELS, and those that end PHONE_PHRASE. */
+const LABELS = 'at to on number line office desk contact home work direct main assistant'
+  .split(' ')
+  .map((word) => Buffer.from(word));
+/** First letters of office, home, work, desk; the other words of PHONE_WORDS_AFTER count anywhere. */
+const LABELS_AFTER = ['off', 'hom', 'wor', 'des'].map((word) => Buffer.from(word));
 
 function endsLabel(bytes: Uint8Array, at: number): boolean {
-  return LABEL_ENDS[((bytes[at - 1]! & 31) << 5) | (bytes[at]! & 31)] === 1;
+  return LABELS.some((word) => isWordAt(bytes, at + 1 - word.length, word));
 }
 
 function beginsLabel(bytes: Uint8Array, at: number): boolean {
-  return LABEL_BEGINS[((bytes[at]! & 31) << 5) | (bytes[at + 1]! & 31)] === 1;
+  return LABELS_AFTER.some((word) => isWordAt(bytes, at, word));
+}
+
+function isWordAt(bytes: Uint8Array, at: number, word: Uint8Array): boolean {
+  for (let i = 0; i < word.length; i++) if ((bytes[at + i]! | 0x20) !== word[i]) return false;
+  return true;
 }
 
 /** `2026-11-22` and no digit after it: dates are in every answer and no detector wants one. */
