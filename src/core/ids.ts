@@ -2,22 +2,31 @@ import { randomFillSync } from 'node:crypto';
 
 const pool = Buffer.allocUnsafe(4096);
 let used = pool.length;
+const uuid = Buffer.alloc(16);
 
-/** Fresh random bytes; the view is overwritten never (each range is handed out once), but copy it to keep memory small. */
-export function randomSlice(length: number): Buffer {
+/** Writes fresh random bytes, each handed out once and wiped here: no buffer of their own for salts and keys. */
+export function randomInto(into: Uint8Array, at: number, length: number): void {
   if (used + length > pool.length) {
     randomFillSync(pool);
     used = 0;
   }
-  const slice = Buffer.from(pool.subarray(used, used + length));
-  pool.fill(0, used, used + length);
-  used += length;
+  for (let i = 0; i < length; i++) {
+    into[at + i] = pool[used]!;
+    pool[used++] = 0;
+  }
+}
+
+/** Fresh random bytes in a buffer of their own. */
+export function randomSlice(length: number): Buffer {
+  const slice = Buffer.allocUnsafe(length);
+  randomInto(slice, 0, length);
   return slice;
 }
 
 /** UUIDv7 (RFC 9562): 48 bits of ms UTC, then random. For calls (= correlation id) and records. */
 export function uuidv7(utc: number): string {
-  const bytes = randomSlice(16);
+  const bytes = uuid;
+  randomInto(bytes, 0, 16);
   bytes.writeUIntBE(utc, 0, 6);
   bytes[6] = (bytes[6]! & 0x0f) | 0x70;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;

@@ -1,7 +1,7 @@
 import { createHmac, hash } from 'node:crypto';
 import { sha256Base64Url } from '../../core/crypto/digest.ts';
-import { SEAL_ALG, type SealKey, seal } from '../../core/crypto/envelope.ts';
-import { randomSlice } from '../../core/ids.ts';
+import { SEAL_ALG, SEAL_OVERHEAD, type SealKey, sealInto } from '../../core/crypto/envelope.ts';
+import { randomInto } from '../../core/ids.ts';
 import { InternalError } from '../../core/internal-error.ts';
 import { MAX_ENVELOPE_BYTES } from './frame.ts';
 
@@ -78,30 +78,32 @@ export function commitment(opening: Uint8Array): string {
 }
 
 const outer = Buffer.alloc(64 + 32, 0x5c);
+/** Records are sealed one after the other and copied into the journal at once: those of usual size need no memory. */
+const rooms = Buffer.allocUnsafeSlow(16 * 1024);
+const ciphertexts = Buffer.allocUnsafeSlow(64 * 1024);
 
 /**
  * Fills the room before a plaintext with fresh r and gives the commitment. The room first holds the padded block that
  * HMAC hashes before the plaintext (RFC 2104), then r: no copy of the plaintext, no Hmac object.
  */
 function commit(room: Buffer): string {
-  const r = randomSlice(R_BYTES);
+  randomInto(room, 0, R_BYTES);
   for (let i = 0; i < R_BYTES; i++) {
-    const byte = r[i]!;
+    const byte = room[i]!;
     room[i] = byte ^ 0x36;
     room[R_BYTES + i] = 0x36;
     outer[i] = byte ^ 0x5c;
   }
   outer.write(hash('sha256', room, 'latin1'), 64, 32, 'latin1');
-  room.set(r, ROOM_BYTES - R_BYTES);
+  for (let i = 0; i < R_BYTES; i++) room[ROOM_BYTES - R_BYTES + i] = room[i]! ^ 0x36;
   return hash('sha256', outer, 'base64url');
 }
 
-/** Free bytes, then the text. */
+/** Free bytes, then the text; good until the next call. */
 export function roomFor(text: string): Buffer {
-  const length = Buffer.byteLength(text);
-  const room = Buffer.allocUnsafe(ROOM_BYTES + length);
-  room.write(text, ROOM_BYTES, length, 'utf8');
-  return room;
+  const most = ROOM_BYTES + 3 * text.length;
+  const room = most <= rooms.length ? rooms : Buffer.allocUnsafe(most);
+  return room.subarray(0, ROOM_BYTES + room.write(text, ROOM_BYTES, 'utf8'));
 }
 
 /**
@@ -118,14 +120,20 @@ export function envelopeText({ id, kind, parts, refs, t_ms, v }: Envelope): stri
   return `{"id":"${id}","kind":"${kind}","parts":[${list}],"refs":[${refs.join(',')}],"t_ms":${t_ms},"v":${v}}`;
 }
 
-/** Seals the parts of a record and writes its envelope. */
+/** Seals the parts of a record and writes its envelope. The parts are good until the next call. */
 export function sealRecord(plan: RecordPlan): { envelope: Buffer; parts: Buffer[] } {
   const { id, kind, refs, origin } = plan;
   const sealed: Buffer[] = [];
   const parts: Envelope['parts'][number][] = [];
+  let most = 0;
+  for (const { room } of plan.parts) most += SEAL_OVERHEAD + room.length;
+  const into = most <= ciphertexts.length ? ciphertexts : Buffer.allocUnsafe(most);
+  let at = 0;
   for (const { name, kid, key, room } of plan.parts) {
     const committed = commit(room);
-    const ciphertext = seal(key, room.subarray(ROOM_BYTES - R_BYTES), partAad(origin, id, name));
+    const end = sealInto(into, at, key, room.subarray(ROOM_BYTES - R_BYTES), partAad(origin, id, name));
+    const ciphertext = into.subarray(at, end);
+    at = end;
     sealed.push(ciphertext);
     const ct_sha256 = sha256Base64Url(ciphertext);
     parts.push({ alg: SEAL_ALG, commit: committed, ct_len: ciphertext.length, ct_sha256, kid, name });

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, hash, timingSafeEqual } from 'node:crypto';
-import { randomSlice } from '../ids.ts';
+import { randomInto } from '../ids.ts';
 
 /**
  * Sealing under a long-lived 256-bit key (audit.md 3.2): 24 random bytes and HMAC-SHA-512 give a single-use AES-256-GCM
@@ -17,6 +17,10 @@ const NONCE = Buffer.alloc(12);
 const LABEL = Buffer.from(`gatewrit ${SEAL_ALG}\n`);
 const BLOCK_BYTES = 128;
 const DIGEST_BYTES = 64;
+/** The last key derived and its commitment: in use until the next. */
+const derived = Buffer.alloc(DIGEST_BYTES);
+const cipherKey = derived.subarray(0, 32);
+const keyCommitment = derived.subarray(32);
 
 /**
  * A key to seal under, opened once and kept: the two padded blocks of HMAC-SHA-512 (RFC 2104), ready to be hashed. An
@@ -38,11 +42,14 @@ export class SealKey {
     this.#inner.set(LABEL, BLOCK_BYTES);
   }
 
-  /** HMAC-SHA-512(secret, label ‖ salt): the single-use cipher key, then the commitment to it. */
-  derive(salt: Uint8Array): Buffer {
-    this.#inner.set(salt, BLOCK_BYTES + LABEL.length);
+  /**
+   * HMAC-SHA-512(secret, label ‖ salt): the single-use cipher key, then the commitment to it; good until the next call.
+   * The salt stands in `bytes` at `at`.
+   */
+  derive(bytes: Uint8Array, at = 0): Buffer {
+    const from = BLOCK_BYTES + LABEL.length;
+    for (let i = 0; i < SALT_BYTES; i++) this.#inner[from + i] = bytes[at + i]!;
     this.#outer.write(hash('sha512', this.#inner, 'latin1'), BLOCK_BYTES, DIGEST_BYTES, 'latin1');
-    const derived = Buffer.allocUnsafe(DIGEST_BYTES);
     derived.write(hash('sha512', this.#outer, 'latin1'), 0, DIGEST_BYTES, 'latin1');
     return derived;
   }
@@ -55,26 +62,31 @@ export function sealKey(secret: Uint8Array): SealKey {
 
 /** Seals `plaintext`; `aad` says where it belongs and is needed to open it. */
 export function seal(key: SealKey, plaintext: Uint8Array, aad: string): Buffer {
-  const salt = randomSlice(SALT_BYTES);
-  const derived = key.derive(salt);
-  const cipher = createCipheriv('aes-256-gcm', derived.subarray(0, 32), NONCE);
-  cipher.setAAD(Buffer.from(aad));
-  const body = cipher.update(plaintext);
-  cipher.final();
-  const sealed = Buffer.allocUnsafe(SEAL_OVERHEAD + body.length);
-  sealed.set(salt, 0);
-  sealed.set(derived.subarray(32), SALT_BYTES);
-  sealed.set(body, HEAD_BYTES);
-  sealed.set(cipher.getAuthTag(), HEAD_BYTES + body.length);
+  const sealed = Buffer.allocUnsafe(SEAL_OVERHEAD + plaintext.length);
+  sealInto(sealed, 0, key, plaintext, aad);
   return sealed;
+}
+
+/** The same, written at `at`, where there MUST be room for it. Returns where it ends. */
+export function sealInto(into: Uint8Array, at: number, key: SealKey, plaintext: Uint8Array, aad: string): number {
+  randomInto(into, at, SALT_BYTES);
+  key.derive(into, at);
+  into.set(keyCommitment, at + SALT_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', cipherKey, NONCE);
+  cipher.setAAD(Buffer.from(aad));
+  into.set(cipher.update(plaintext), at + HEAD_BYTES);
+  cipher.final();
+  const end = at + HEAD_BYTES + plaintext.length;
+  into.set(cipher.getAuthTag(), end);
+  return end + TAG_BYTES;
 }
 
 /** The plaintext, or null when key, place or any byte is not the one it was sealed with. */
 export function unseal(key: SealKey, sealed: Uint8Array, aad: string): Buffer | null {
   if (sealed.length < SEAL_OVERHEAD) return null;
-  const derived = key.derive(sealed.subarray(0, SALT_BYTES));
-  if (!timingSafeEqual(derived.subarray(32), sealed.subarray(SALT_BYTES, HEAD_BYTES))) return null;
-  const decipher = createDecipheriv('aes-256-gcm', derived.subarray(0, 32), NONCE);
+  key.derive(sealed);
+  if (!timingSafeEqual(keyCommitment, sealed.subarray(SALT_BYTES, HEAD_BYTES))) return null;
+  const decipher = createDecipheriv('aes-256-gcm', cipherKey, NONCE);
   decipher.setAAD(Buffer.from(aad));
   decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
   const body = decipher.update(sealed.subarray(HEAD_BYTES, sealed.length - TAG_BYTES));
