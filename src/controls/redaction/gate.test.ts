@@ -83,3 +83,24 @@ test('prose with a counter and a short nonce does not pass the gate; one word th
   for (const more of [{ phone: 1 }, { homePhone: 1 }, { note: 'the SSN' }, { auth: 1 }, { note: 'Bearer x' }])
     assert.equal(of({ ...plain, ...more }), true, JSON.stringify(more));
 });
+
+test('what stands right beside a bare number or short run opens the gate without any word elsewhere', () => {
+  const lines = Buffer.from('mail to jane@example.org today').toString('base64').replace(/.{20}/g, '$&\n');
+  const cases: readonly (readonly [text: string, type: string])[] = [
+    ['contact us at 5551234', 'PHONE'],
+    ['the office:\n5551234', 'PHONE'],
+    ['5551234 (home)', 'PHONE'],
+    ['x 780 6326, desk', 'PHONE'],
+    ['NL91ABNA0417164300', 'IBAN'],
+    ['x\nNL91 ABNA 0417164300', 'IBAN'],
+    [lines, 'EMAIL'],
+    ['xoxb-12345678901234', 'VENDOR_TOKEN'],
+    ['https://x.example/a?sig=abcdefghijklmn', 'URL_WITH_SECRET'],
+  ];
+  for (const [value, type] of cases) {
+    const bytes = Buffer.from(JSON.stringify({ a: value }));
+    const flags = features(bytes, 0, bytes.length);
+    const types = collect(bytes, flags, TREATMENT, null, false).flatMap((hit) => hit.found.map((found) => found.type));
+    assert.deepEqual([promising(bytes), types], [true, [type]], value);
+  }
+});
