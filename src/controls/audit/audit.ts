@@ -106,7 +106,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     for (const name of readdirSync(place.work)) files.unlinkSync(join(place.work, name));
     const printed = join(options.keys.folder, 'audit.pub');
     if (!existsSync(printed) || readFileSync(printed, 'utf8') !== keys.lines)
-      await placer.place(printed, Buffer.from(keys.lines));
+      await placer.place([[printed, Buffer.from(keys.lines)]]);
     setAside(place.reserve, settings.reserveBytes);
 
     const utc = () => clock().utc;

@@ -15,7 +15,12 @@ export type Files = Pick<
   | 'mkdirSync'
   | 'renameSync'
   | 'unlinkSync'
-  | 'promises'
+  | 'open'
+  | 'writeFile'
+  | 'rename'
+  | 'mkdir'
+  | 'fsync'
+  | 'close'
 >;
 
 export const systemFiles: Files = fs;
@@ -41,38 +46,79 @@ export function makeFolder(files: Files, folder: string): void {
   }
 }
 
+/** A file and what is to stand in it. */
+export type Placing = readonly [path: string, bytes: Uint8Array];
+
 /**
  * Puts whole files in their places: written and synced beside the log (`work`, same file system), then renamed, so that
- * a reader never meets half a file and every byte below `audit/` is one that is covered.
+ * a reader never meets half a file and every byte below `audit/` is one that is covered. The files of one call share the
+ * syncs of their folders; each is there, durably, when the promise resolves. Calls back instead of promising: a
+ * publication has hundreds of system calls, and none may hold up the calls of others while a disk is slow. One run at a
+ * time: the names beside the log are used again, so that runs that fail leave no more and more files there.
  */
 export class Placer {
   readonly #files: Files;
   readonly #work: string;
-  #count = 0;
 
   constructor(files: Files, work: string) {
     this.#files = files;
     this.#work = work;
   }
 
-  async place(path: string, bytes: Uint8Array): Promise<void> {
-    const { promises } = this.#files;
-    const temporary = join(this.#work, `placing-${process.pid}-${this.#count++}`);
-    const handle = await promises.open(temporary, 'w', 0o600);
-    try {
-      await handle.writeFile(bytes);
-      await handle.datasync();
-    } finally {
-      await handle.close();
+  async place(list: readonly Placing[]): Promise<void> {
+    const files = this.#files;
+    const written: [temporary: string, path: string][] = [];
+    for (const [path, bytes] of list) {
+      const temporary = join(this.#work, `placing-${process.pid}-${written.length}`);
+      await once((done) => files.writeFile(temporary, bytes, { mode: 0o600, flush: true }, done));
+      written.push([temporary, path]);
     }
-    const folder = dirname(path);
-    makeFolder(this.#files, folder);
-    await promises.rename(temporary, path);
-    const parent = await promises.open(folder, 'r');
-    try {
-      await parent.sync();
-    } finally {
-      await parent.close();
+    const unsynced = new Set<string>();
+    const present = new Set<string>();
+    for (const [temporary, path] of written) {
+      const folder = dirname(path);
+      if (!present.has(folder)) await this.#folder(folder, unsynced);
+      present.add(folder);
+      await once((done) => files.rename(temporary, path, done));
+      unsynced.add(folder);
+    }
+    for (const folder of unsynced) await this.#sync(folder);
+  }
+
+  /** Makes a folder (0700) and its missing parents; the names of new ones are durable when `unsynced` are synced. */
+  async #folder(folder: string, unsynced: Set<string>): Promise<void> {
+    let first: string | undefined;
+    await once((done) =>
+      this.#files.mkdir(folder, { recursive: true, mode: 0o700 }, (error, made) => {
+        first = made;
+        done(error);
+      }),
+    );
+    if (first === undefined) return;
+    const top = dirname(first);
+    for (let made = dirname(folder); made.length >= top.length; made = dirname(made)) {
+      unsynced.add(made);
+      if (made === dirname(made)) break;
     }
   }
+
+  async #sync(folder: string): Promise<void> {
+    const files = this.#files;
+    let fd = -1;
+    await once((done) =>
+      files.open(folder, 'r', (error, opened) => {
+        fd = opened;
+        done(error);
+      }),
+    );
+    try {
+      await once((done) => files.fsync(fd, done));
+    } finally {
+      await once((done) => files.close(fd, done));
+    }
+  }
+}
+
+function once(begin: (done: (error: Error | null | undefined) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => begin((error) => (error ? reject(error) : resolve())));
 }

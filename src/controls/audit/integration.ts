@@ -129,7 +129,7 @@ export class Integration<B extends TreeBook> {
   async #sign(shelf: Shelf, snapshot: TreeSnapshot): Promise<void> {
     const { keys, placer, store, utc } = this.#options;
     const { tree, published } = shelf;
-    for (const [path, bytes] of snapshot.files) await placer.place(path, bytes);
+    await placer.place(snapshot.files);
     if (!growsFrom(tree.folder, published.checkpoint, snapshot)) {
       throw new InternalError(
         'audit.forked',
@@ -139,7 +139,7 @@ export class Integration<B extends TreeBook> {
     }
     const checkpoint: Checkpoint = { origin: tree.origin, size: snapshot.size, root: snapshot.root };
     const note = keys.sign(checkpoint);
-    await placer.place(join(tree.folder, CHECKPOINT_FILE), Buffer.from(note));
+    await placer.place([[join(tree.folder, CHECKPOINT_FILE), Buffer.from(note)]]);
     shelf.signed = snapshot.size;
     try {
       const version = await publish(store, shelf.key, note, published, utc());
@@ -149,5 +149,6 @@ export class Integration<B extends TreeBook> {
       // The second copy lags behind while the store is out of reach; the next signature brings it up.
     }
     for (const folder of snapshot.obsolete) await rm(folder, { recursive: true, force: true });
+    tree.placed(snapshot);
   }
 }

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { consistencyProof, Frontier, HASH_BYTES, type NodeAt, verifyConsistency } from '../../core/crypto/merkle.ts';
 import type { Checkpoint } from '../../core/crypto/signed-note.ts';
 import {
   decodeBundle,
-  encodeBundle,
+  MAX_ENTRY_BYTES,
   nodesFromTiles,
   TILE_HEIGHT,
   TILE_WIDTH,
@@ -13,14 +13,19 @@ import {
   tileWidthAt,
 } from '../../core/crypto/tiles.ts';
 import { InternalError } from '../../core/internal-error.ts';
+import type { Placing } from './files.ts';
 
 /** What a tree wants on disk to be whole at `size`: files in order, then folders of partial tiles nobody needs any more. */
 export interface TreeSnapshot {
   readonly size: number;
   readonly root: Uint8Array;
-  readonly files: readonly (readonly [path: string, bytes: Uint8Array])[];
+  readonly files: readonly Placing[];
+  /** How many of the files are whole tiles. */
+  readonly whole: number;
   readonly obsolete: readonly string[];
 }
+
+const FIRST_BUNDLE_BYTES = 4_096;
 
 interface OpenTile {
   index: number;
@@ -29,8 +34,8 @@ interface OpenTile {
 }
 
 /**
- * One growing tlog-tiles tree. Only the right edge is in memory; whole tiles are handed out once, partial ones at each
- * snapshot. A tree without bundles (`entries: false`) keeps hashes alone.
+ * One growing tlog-tiles tree. Only the right edge is in memory; whole tiles are handed out until they are placed,
+ * partial ones at each snapshot. A tree without bundles (`entries: false`) keeps hashes alone.
  */
 export class TiledTree {
   readonly folder: string;
@@ -38,9 +43,14 @@ export class TiledTree {
   readonly #entries: boolean;
   readonly #frontier: Frontier;
   readonly #open: OpenTile[] = [];
-  #bundle: Uint8Array[] = [];
-  #whole: (readonly [string, Uint8Array])[] = [];
+  /** The open bundle as it will be written. Entries of their own would hold on to the memory they were cut from. */
+  #bundle = Buffer.alloc(0);
+  #bundleBytes = 0;
+  #bundled = 0;
+  #whole: Placing[] = [];
   #obsolete: string[] = [];
+  /** Folders of partial tiles written since the start, before their whole ones; null: not known yet. */
+  #partials: Set<string> | null = null;
 
   private constructor(place: { folder: string; origin: string; entries: boolean }, frontier: Frontier) {
     this.folder = place.folder;
@@ -78,8 +88,9 @@ export class TiledTree {
           index: Math.floor(size / TILE_WIDTH),
           width: last,
         });
-        tree.#bundle = (decodeBundle(bundle) ?? []).slice(0, last).map((entry) => Buffer.from(entry));
-        if (tree.#bundle.length !== last) throw new Error('the last bundle is cut');
+        const entries = (decodeBundle(bundle) ?? []).slice(0, last);
+        if (entries.length !== last) throw new Error('the last bundle is cut');
+        for (const entry of entries) tree.#bundleEntry(entry);
       }
       return tree;
     } catch (cause) {
@@ -94,31 +105,38 @@ export class TiledTree {
   append(leaf: Uint8Array, entry: Uint8Array): void {
     this.#frontier.append(leaf, this.#keep);
     if (!this.#entries) return;
-    this.#bundle.push(entry);
-    if (this.#bundle.length < TILE_WIDTH) return;
-    const name = { level: 'entries', index: this.size / TILE_WIDTH - 1, width: TILE_WIDTH } as const;
-    this.#whole.push([join(this.folder, tilePath(name)), encodeBundle(this.#bundle)]);
-    this.#obsolete.push(join(this.folder, `${tilePath(name)}.p`));
-    this.#bundle = [];
+    this.#bundleEntry(entry);
+    if (this.#bundled < TILE_WIDTH) return;
+    this.#takeWhole({ level: 'entries', index: this.size / TILE_WIDTH - 1, width: TILE_WIDTH }, this.#bundleSoFar());
+    this.#bundleBytes = 0;
+    this.#bundled = 0;
   }
 
-  /** The tree as it is now. Whole tiles are handed out once: who takes a snapshot writes it. */
+  /** The tree as it is now. Whole tiles stay with the tree until it hears `placed`. */
   snapshot(): TreeSnapshot {
-    const files = this.#whole;
-    const obsolete = this.#obsolete;
-    this.#whole = [];
-    this.#obsolete = [];
+    const files = [...this.#whole];
+    const whole = files.length;
+    const obsolete = [...this.#obsolete];
+    this.#partials ??= new Set();
     for (const [level, { index, count, hashes }] of this.#open.entries()) {
       if (count === 0) continue;
       const path = join(this.folder, tilePath({ level, index, width: count }));
       files.push([path, Buffer.from(hashes.subarray(0, count * HASH_BYTES))]);
+      this.#partials.add(dirname(path));
     }
-    if (this.#bundle.length > 0) {
+    if (this.#bundled > 0) {
       const index = Math.floor(this.size / TILE_WIDTH);
-      const path = join(this.folder, tilePath({ level: 'entries', index, width: this.#bundle.length }));
-      files.push([path, encodeBundle(this.#bundle)]);
+      const path = join(this.folder, tilePath({ level: 'entries', index, width: this.#bundled }));
+      files.push([path, this.#bundleSoFar()]);
+      this.#partials.add(dirname(path));
     }
-    return { size: this.size, root: this.#frontier.root(), files, obsolete };
+    return { size: this.size, root: this.#frontier.root(), files, whole, obsolete };
+  }
+
+  /** The files of a snapshot are in their places, its checkpoint stands, what it made obsolete is gone. */
+  placed({ whole, obsolete }: TreeSnapshot): void {
+    this.#whole.splice(0, whole);
+    this.#obsolete.splice(0, obsolete.length);
   }
 
   readonly #keep = (level: number, _index: number, node: Uint8Array): void => {
@@ -127,12 +145,38 @@ export class TiledTree {
     tile.hashes.set(node, tile.count * HASH_BYTES);
     tile.count++;
     if (tile.count < TILE_WIDTH) return;
-    const name = { level: level / TILE_HEIGHT, index: tile.index, width: TILE_WIDTH };
-    this.#whole.push([join(this.folder, tilePath(name)), Buffer.from(tile.hashes)]);
-    this.#obsolete.push(join(this.folder, `${tilePath(name)}.p`));
+    this.#takeWhole({ level: level / TILE_HEIGHT, index: tile.index, width: TILE_WIDTH }, Buffer.from(tile.hashes));
     tile.index++;
     tile.count = 0;
   };
+
+  /** Before the first snapshot a run that was cut short may have left partial tiles anywhere; then we know our own. */
+  #takeWhole(name: TileName, bytes: Uint8Array): void {
+    const path = join(this.folder, tilePath(name));
+    this.#whole.push([path, bytes]);
+    const partials = `${path}.p`;
+    if (this.#partials === null || this.#partials.delete(partials)) this.#obsolete.push(partials);
+  }
+
+  /** One more entry behind its length, as in `encodeBundle`. */
+  #bundleEntry(entry: Uint8Array): void {
+    if (entry.length > MAX_ENTRY_BYTES) throw new RangeError(`an entry of ${entry.length} bytes does not fit a bundle`);
+    const end = this.#bundleBytes + 2 + entry.length;
+    if (end > this.#bundle.length) {
+      const wider = Buffer.allocUnsafeSlow(Math.max(FIRST_BUNDLE_BYTES, 2 * this.#bundle.length, end));
+      this.#bundle.copy(wider, 0, 0, this.#bundleBytes);
+      this.#bundle = wider;
+    }
+    this.#bundle.set(entry, this.#bundle.writeUInt16BE(entry.length, this.#bundleBytes));
+    this.#bundleBytes = end;
+    this.#bundled++;
+  }
+
+  #bundleSoFar(): Buffer {
+    const bytes = Buffer.allocUnsafeSlow(this.#bundleBytes);
+    this.#bundle.copy(bytes, 0, 0, this.#bundleBytes);
+    return bytes;
+  }
 
   #tileAt(level: number): OpenTile {
     while (this.#open.length <= level)
