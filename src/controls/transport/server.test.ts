@@ -103,7 +103,9 @@ async function dial(): Promise<Connection> {
   socket.on('error', () => undefined); // a reset is one of the ways in which a peer may be cut
   const started = performance.now();
   const closed = new Promise<number>((resolve) => socket.once('close', () => resolve(performance.now() - started)));
-  await new Promise((resolve) => socket.once('secureConnect', resolve));
+  const early = closed.then(() => Promise.reject(new Error('cut during the handshake')));
+  await Promise.race([new Promise((resolve) => socket.once('secureConnect', resolve)), early]);
+  early.catch(() => undefined); // later it is what the test waits for
   return { socket, text: () => text, closed };
 }
 
@@ -331,9 +333,11 @@ test('a client that does not read its answer is cut, while another is served', a
 });
 
 test('200 slow heads and 50 slow bodies do not keep a healthy client waiting a second', async () => {
-  const slow = await Promise.all(Array.from({ length: 250 }, () => dial()));
+  const slow: Connection[] = [];
+  // A few at a time: on a busy machine 250 handshakes at once would not end within the handshake's own time-out.
+  while (slow.length < 250) slow.push(...(await Promise.all(Array.from({ length: 10 }, () => dial()))));
   for (const [i, { socket }] of slow.entries())
-    socket.write(i < 200 ? 'POST /mcp HT' : `${headOf('Content-Length: 50\r\n')}{`);
+    if (!socket.destroyed) socket.write(i < 200 ? 'POST /mcp HT' : `${headOf('Content-Length: 50\r\n')}{`);
   for (let i = 0; i < 3; i++) {
     const started = performance.now();
     const { socket, text } = await dial();
