@@ -51,7 +51,9 @@ export function keyAlias(segment: SegmentKey, kid: string): string {
 
 /** Names a tenant's tree without naming the tenant (who knows both names can recompute it). */
 export function tenantTag(deployment: string, tenant: string): Buffer {
-  return sha256(`gatewrit tenant\0${deployment}\0${tenant}`).subarray(0, TAG_BYTES);
+  const tag = Buffer.alloc(TAG_BYTES);
+  sha256(`gatewrit tenant\0${deployment}\0${tenant}`).copy(tag);
+  return tag;
 }
 
 /** KEK → tenant key → segment keys and subject keys, kept wrapped in the store. */

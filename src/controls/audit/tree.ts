@@ -130,7 +130,7 @@ export class TiledTree {
       files.push([path, this.#bundleSoFar()]);
       this.#partials.add(dirname(path));
     }
-    return { size: this.size, root: this.#frontier.root(), files, whole, obsolete };
+    return { size: this.size, root: new Uint8Array(this.#frontier.root()), files, whole, obsolete };
   }
 
   /** The files of a snapshot are in their places, its checkpoint stands, what it made obsolete is gone. */

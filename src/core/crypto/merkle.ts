@@ -56,7 +56,10 @@ export class Frontier {
       level++;
       onNode?.(level, index, node);
     }
-    this.#nodes.push(node);
+    // A copy: what is kept for long must not hold on to the pool it was cut from.
+    const kept = Buffer.alloc(HASH_BYTES);
+    kept.set(node);
+    this.#nodes.push(kept);
     this.#size++;
   }
 
