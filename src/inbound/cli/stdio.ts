@@ -61,7 +61,9 @@ export const stdioCommand: Command = {
         { kind: 'outage' },
       );
     const url = values.server ? `${ready.mcp}/${values.server}` : ready.mcp;
-    const scopes = (values.scope ?? ready.scopes.join(' ')).split(' ').filter(Boolean);
+    // Whoever calls tools does not also decide on them: the gateway's own scopes must be asked for by name.
+    const scopes =
+      values.scope?.split(' ').filter(Boolean) ?? ready.scopes.filter((scope) => !scope.startsWith('gatewrit:'));
     const tokens = developmentTokens({
       home: values.home,
       issuer: ready.issuer,
