@@ -30,13 +30,16 @@ import { Refusal } from './core/stage.ts';
 import { openEphemeralMemory } from './core/store/ephemeral-memory.ts';
 import { openMemoryStore } from './core/store/memory.ts';
 import { openSqliteStore } from './core/store/sqlite.ts';
-import { eventFlow, flowsAfterEntry, type Stages } from './pipeline.ts';
+import { eventFlow, flowsOf, type Stages } from './pipeline.ts';
 import { readSections, weaknessesOf } from './sections.ts';
 import { InProcessOperations } from './upstream/in-process.ts';
 import type { UpstreamServer } from './upstream/server.ts';
 import { openServer, upstreamStage } from './upstream/servers.ts';
 import { endCall } from './workflows/ending.ts';
 import { credentialAlive, eventEmitter, targetVisible } from './workflows/events.ts';
+import { openQuestions } from './workflows/questions.ts';
+import { sessionStages } from './workflows/sessions.ts';
+import { streamStages } from './workflows/streams.ts';
 import { ServerWatch } from './workflows/watch.ts';
 
 export interface GatewritOptions {
@@ -256,12 +259,16 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     },
   });
   const emit = eventEmitter(judges, clock, log);
+  const questions = openQuestions();
 
   const stages: Stages = {
     transport: transport.stages,
     limits: limits.stages,
     // Failures are counted around the stage, so that a source that has to wait is told so.
-    authentication: limits.failures.counted(authentication.stage),
+    authentication: {
+      principal: limits.failures.counted(authentication.stage),
+      session: authentication.session,
+    },
     validation: validation.stages,
     registry: { resolve: registry.resolve, list: registry.lists((call, target) => visible(call.principal, target)) },
     authorization: authorization.stages,
@@ -272,22 +279,27 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
       servers,
       new InProcessOperations(new Map(operations.map((operation) => [operation.name, operation]))),
       emit,
+      questions,
     ),
     errors: errors.stage,
+    sessions: sessionStages(),
+    streams: streamStages(),
+    answered: questions.answered,
   };
   const { wrap = (stage: AnyStage) => stage } = options;
-  const flows = flowsAfterEntry(stages, wrap);
+  const flows = flowsOf(stages, wrap);
   const outcome = wrap(audit.stages.outcome as unknown as AnyStage) as unknown as typeof audit.stages.outcome;
   const ending = { reply: redaction.stages.reply, outcome };
   let draining = false;
 
   async function handle(call: Call): Promise<{ answer: WireAnswer; challenge: string }> {
     inFlight.enter(call);
+    const bodiless = flows.bodiless(call);
     try {
       let ended = draining
         ? new Refusal('transport.draining', { retryAfterMs: 1000 })
-        : await runStages(flows.entry, call, clock);
-      ended ??= await runStages(flows.of(call.message!), call, clock);
+        : await runStages(bodiless ?? flows.entry, call, clock);
+      if (bodiless === null) ended ??= await runStages(flows.of(call.message!), call, clock);
       const end = await endCall(call, ended, ending, clock);
       if ('reply' in end) return { answer: encodeReply(call, end.reply), challenge: '' };
       logRefusal(log, call, end.refusal);

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { Call, SlotName, Slots } from './core/call.ts';
 import { Flow, runStages } from './core/flow.ts';
 import { Answer, Refusal, type Stage } from './core/stage.ts';
-import { callFlow, entryFlow, flowsAfterEntry, listFlow, type Stages } from './pipeline.ts';
+import { bodilessFlow, callFlow, entryFlow, flowsOf, listenFlow, listFlow, openFlow, type Stages } from './pipeline.ts';
 
 /** A stage that only says its name; what it needs and leaves is in its type. */
 function named<N extends SlotName, L extends SlotName>(
@@ -21,10 +21,14 @@ const stages: Stages = {
     principal: named('limits.principal', 'budget'),
     target: named('limits.target', 'lease'),
   },
-  authentication: named('authentication', 'principal'),
+  authentication: {
+    principal: named('authentication', 'principal'),
+    session: named('authentication.session', 'client'),
+  },
   validation: {
     message: named('validation.message', 'message'),
     arguments: named('validation.arguments', 'arguments'),
+    round: named('validation.round', 'round'),
   },
   registry: { resolve: named('registry.resolve', 'candidate'), list: named('registry.list', 'scrubbed') },
   authorization: {
@@ -39,13 +43,24 @@ const stages: Stages = {
   },
   upstream: named('upstream', 'result'),
   errors: named('errors', 'scrubbed'),
+  sessions: {
+    local: named('sessions.local', 'scrubbed'),
+    notified: named('sessions.notified', 'reply'),
+    ended: named('sessions.ended', 'reply'),
+  },
+  streams: {
+    listen: named('streams.listen', 'reply'),
+    opened: named('streams.opened', 'reply'),
+    subscribed: named('streams.subscribed', 'reply'),
+  },
+  answered: named('questions.answered', 'reply'),
 };
 
 const clock = () => ({ utc: 0, mono: 0 });
 const call = () => ({ signal: new AbortController().signal }) as Call;
 
 describe('the order', () => {
-  test('is the table of the architecture, one to eighteen; the outcome comes after everything', () => {
+  test('is the table of the architecture; the outcome comes after everything', () => {
     assert.deepEqual(callFlow(stages).names(), [
       'transport.head',
       'limits.door',
@@ -53,10 +68,12 @@ describe('the order', () => {
       'limits.principal',
       'transport.body',
       'validation.message',
+      'authentication.session',
       'registry.resolve',
       'authorization.visible',
       'limits.target',
       'validation.arguments',
+      'validation.round',
       'authorization.decide',
       'redaction.request',
       'approval.check',
@@ -70,7 +87,9 @@ describe('the order', () => {
 
   test('every flow begins with the whole entry', () => {
     const entry = entryFlow(stages).names();
-    assert.deepEqual(listFlow(stages).names().slice(0, entry.length), entry);
+    for (const flow of [listFlow, listenFlow]) assert.deepEqual(flow(stages).names().slice(0, entry.length), entry);
+    const bodiless = bodilessFlow(stages).names();
+    assert.deepEqual(openFlow(stages).names().slice(0, bodiless.length), bodiless);
   });
 
   test('a stage that needs what has not been left yet does not compile', () => {
@@ -78,7 +97,7 @@ describe('the order', () => {
     // @ts-expect-error no principal has been left
     begun.stage(stages.limits.principal);
     // @ts-expect-error the door comes before authentication
-    begun.stage(stages.authentication);
+    begun.stage(stages.authentication.principal);
     const targeted = entryFlow(stages)
       .stage(stages.registry.resolve)
       .stage(stages.authorization.visible)
@@ -89,15 +108,22 @@ describe('the order', () => {
   });
 
   test('a notification is acknowledged, a method nobody knows is refused, a call never takes the list flow', async () => {
-    const flows = flowsAfterEntry(stages, (stage) => stage);
-    const of = (method: string, kind: 'request' | 'notification' = 'request') =>
+    const flows = flowsOf(stages, (stage) => stage);
+    const of = (method: string, kind: Slots['message']['kind'] = 'request') =>
       flows.of({ kind, method } as Slots['message']).map(({ name }) => name);
-    assert.deepEqual(of('notifications/cancelled', 'notification'), ['notification']);
-    assert.deepEqual(of('subscriptions/listen'), ['method']);
+    assert.deepEqual(of('notifications/cancelled', 'notification'), ['sessions.notified']);
+    assert.deepEqual(of('', 'response'), ['questions.answered']);
+    assert.deepEqual(of('subscriptions/listen'), ['streams.listen']);
+    assert.deepEqual(of('ping'), ['sessions.local', 'redaction.reply']);
+    assert.deepEqual(of('resources/subscribe'), ['registry.resolve', 'authorization.visible', 'streams.subscribed']);
     assert.deepEqual(of('tools/list'), ['registry.list', 'redaction.reply']);
-    for (const method of ['tools/call', 'prompts/get', 'resources/read', 'admin/call'])
+    for (const method of ['tools/call', 'prompts/get', 'resources/read', 'completion/complete', 'admin/call'])
       assert.equal(of(method)[0], 'registry.resolve');
-    const refused = await runStages(flows.of({ kind: 'request', method: 'ping' } as Slots['message']), call(), clock);
+    const refused = await runStages(
+      flows.of({ kind: 'request', method: 'tasks/list' } as Slots['message']),
+      call(),
+      clock,
+    );
     assert.equal((refused as Refusal).code, 'validation.method');
   });
 });

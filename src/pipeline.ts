@@ -17,10 +17,16 @@ export interface Stages {
     readonly principal: Stage<'principal', 'budget'>;
     readonly target: Stage<'principal' | 'target', 'lease'>;
   };
-  readonly authentication: Stage<'endpoint' | 'door', 'principal'>;
+  readonly authentication: {
+    readonly principal: Stage<'endpoint' | 'door', 'principal'>;
+    /** Which client this is: said on the request (modern), or in the sealed session it names (legacy), which must be its own. */
+    readonly session: Stage<'endpoint' | 'principal', 'client'>;
+  };
   readonly validation: {
     readonly message: Stage<'endpoint' | 'principal' | 'body', 'message'>;
     readonly arguments: Stage<'message' | 'target', 'arguments'>;
+    /** Opens the state of a repeated request: ours, this principal's, for this very call, once. */
+    readonly round: Stage<'principal' | 'message' | 'client' | 'target' | 'arguments', 'round'>;
   };
   readonly registry: {
     readonly resolve: Stage<'endpoint' | 'message' | 'principal', 'candidate'>;
@@ -36,7 +42,7 @@ export interface Stages {
     readonly reply: Stage<'principal' | 'scrubbed', 'reply'>;
   };
   readonly approval: {
-    readonly check: Stage<'principal' | 'message' | 'target' | 'arguments' | 'decision', 'approval'>;
+    readonly check: Stage<'principal' | 'message' | 'target' | 'arguments' | 'round' | 'decision', 'approval'>;
     readonly consume: Stage<'principal' | 'target' | 'arguments' | 'approval' | 'intent', 'consumed'>;
   };
   readonly audit: {
@@ -47,10 +53,36 @@ export interface Stages {
     readonly outcome: FinalStage<'receipt'>;
   };
   readonly upstream: Stage<
-    'endpoint' | 'principal' | 'message' | 'target' | 'arguments' | 'decision' | 'approval' | 'intent' | 'consumed',
+    | 'endpoint'
+    | 'principal'
+    | 'message'
+    | 'client'
+    | 'target'
+    | 'arguments'
+    | 'round'
+    | 'decision'
+    | 'approval'
+    | 'intent'
+    | 'consumed',
     'result'
   >;
   readonly errors: Stage<'target' | 'result', 'scrubbed'>;
+  /** What a legacy session is told without any server: initialize, ping, logging/setLevel; its notifications; its end. */
+  readonly sessions: {
+    readonly local: Stage<'endpoint' | 'principal' | 'message' | 'client', 'scrubbed'>;
+    readonly notified: Stage<'principal' | 'message' | 'client', 'reply'>;
+    readonly ended: Stage<'principal' | 'client', 'reply'>;
+  };
+  readonly streams: {
+    /** subscriptions/listen: leaves its reply when the stream ends. */
+    readonly listen: Stage<'endpoint' | 'principal' | 'message' | 'client', 'reply'>;
+    /** GET of a legacy session: leaves its reply when the stream ends. */
+    readonly opened: Stage<'endpoint' | 'principal' | 'client', 'reply'>;
+    /** resources/subscribe and resources/unsubscribe of a legacy session. */
+    readonly subscribed: Stage<'endpoint' | 'principal' | 'message' | 'client' | 'target', 'reply'>;
+  };
+  /** A response of a legacy client to a question of ours. */
+  readonly answered: Stage<'endpoint' | 'principal' | 'message' | 'client', 'reply'>;
 }
 
 /** Judges one notification on its way to the client: the bytes that may go, or why it is dropped. */
@@ -63,24 +95,33 @@ export interface EventJudges {
   readonly redaction: EventJudge;
 }
 
-/** What every message goes through before anybody knows what it asks for. */
-export function entryFlow(s: Stages) {
+/** What every request goes through, whatever its method. */
+function arrivalFlow(s: Stages) {
   return Flow.begin()
     .stage(s.transport.head)
     .stage(s.limits.door)
-    .stage(s.authentication)
-    .stage(s.limits.principal)
-    .stage(s.transport.body)
-    .stage(s.validation.message);
+    .stage(s.authentication.principal)
+    .stage(s.limits.principal);
 }
 
-/** 1. A call: tools/call, prompts/get, resources/read, and every admin operation. */
+/** What every message goes through before anybody knows what it asks for. */
+export function entryFlow(s: Stages) {
+  return arrivalFlow(s).stage(s.transport.body).stage(s.validation.message).stage(s.authentication.session);
+}
+
+/** A request without a message: GET and DELETE of a legacy session. */
+export function bodilessFlow(s: Stages) {
+  return arrivalFlow(s).stage(s.authentication.session);
+}
+
+/** 1. A call: tools/call, prompts/get, resources/read, completion/complete, and every admin operation. */
 export function callFlow(s: Stages) {
   return entryFlow(s)
     .stage(s.registry.resolve)
     .stage(s.authorization.visible)
     .stage(s.limits.target)
     .stage(s.validation.arguments)
+    .stage(s.validation.round)
     .stage(s.authorization.decide)
     .stage(s.redaction.request)
     .stage(s.approval.check)
@@ -91,15 +132,24 @@ export function callFlow(s: Stages) {
     .stage(s.redaction.reply);
 }
 
-/** 2. A list or discovery: answered from pins, never from a live server. */
+/** 2. A list or discovery: answered from pins, never from a live server; and what a legacy session is told by us alone. */
 export function listFlow(s: Stages) {
   return entryFlow(s).stage(s.registry.list).stage(s.redaction.reply);
 }
+export function localFlow(s: Stages) {
+  return entryFlow(s).stage(s.sessions.local).stage(s.redaction.reply);
+}
 
-/*
- * 3. A stream opened (subscriptions/listen): entry, then what the principal may hear of. Not served at this depth: the
- *    method ends in `unknownMethod`, and discovery promises no change notices.
- */
+/** 3. A stream opened: what may be heard on it is judged event by event (4). */
+export function listenFlow(s: Stages) {
+  return entryFlow(s).stage(s.streams.listen);
+}
+export function openFlow(s: Stages) {
+  return bodilessFlow(s).stage(s.streams.opened);
+}
+export function subscribeFlow(s: Stages) {
+  return entryFlow(s).stage(s.registry.resolve).stage(s.authorization.visible).stage(s.streams.subscribed);
+}
 
 /** 4. An event to the client. A credential that ended or a target that was hidden since closes the way at once. */
 export function eventFlow(j: EventJudges): readonly EventJudge[] {
@@ -107,13 +157,29 @@ export function eventFlow(j: EventJudges): readonly EventJudge[] {
 }
 
 /*
- * 5. A request from an upstream to the client: none is relayed at this depth; the upstream reads "not supported"
- *    (upstream/stdio-runner.ts), because we declare no capability to it.
- * 6. A response of the client to such a request: none can be open, so validation.message refuses it, after authentication.
+ * 5. A question of an upstream to the client: only what this client declared, through the judges of 4
+ *    (workflows/questions.ts).
  */
 
-/** Which flow a method takes. A method that stands in neither list is refused as unknown. */
-const CALL_METHODS: readonly string[] = ['tools/call', 'prompts/get', 'resources/read', 'admin/call'];
+/** 6. A response of a legacy client to such a question; its notifications; the end of its session. */
+export function responseFlow(s: Stages) {
+  return entryFlow(s).stage(s.answered);
+}
+export function notificationFlow(s: Stages) {
+  return entryFlow(s).stage(s.sessions.notified);
+}
+export function endFlow(s: Stages) {
+  return bodilessFlow(s).stage(s.sessions.ended);
+}
+
+/** Which flow a request takes. A method that stands in no list is refused as unknown. */
+const CALL_METHODS: readonly string[] = [
+  'tools/call',
+  'prompts/get',
+  'resources/read',
+  'completion/complete',
+  'admin/call',
+];
 const LIST_METHODS: readonly string[] = [
   'server/discover',
   'tools/list',
@@ -121,13 +187,9 @@ const LIST_METHODS: readonly string[] = [
   'resources/list',
   'resources/templates/list',
 ];
-
-/** A notification of the client is taken and recorded; none changes anything at this depth (cancelling is closing the stream). */
-const accepted: Stage<'message', 'reply'> = {
-  name: 'notification',
-  leaves: 'reply',
-  run: () => ({ kind: 'result', bytes: new Uint8Array(0), findings: [], diagnostics: null, status: 202 }),
-};
+/** Of legacy sessions alone; validation.message knows no such method in a modern message. */
+const LOCAL_METHODS: readonly string[] = ['initialize', 'ping', 'logging/setLevel'];
+const SUBSCRIBE_METHODS: readonly string[] = ['resources/subscribe', 'resources/unsubscribe'];
 
 const unknownMethod: Stage<'message', 'reply'> = {
   name: 'method',
@@ -136,19 +198,33 @@ const unknownMethod: Stage<'message', 'reply'> = {
 };
 
 /**
- * All flows behind the entry, made once: what a message takes after everybody knows what it is. `wrap` sees every stage
- * (the bench measures with it); it must not change what a stage does.
+ * All flows, made once. `wrap` sees every stage (the bench measures with it); it must not change what a stage does.
  */
-export function flowsAfterEntry(s: Stages, wrap: (stage: AnyStage) => AnyStage) {
+export function flowsOf(s: Stages, wrap: (stage: AnyStage) => AnyStage) {
   const entry = entryFlow(s);
-  const rest = (flow: { readonly stages: readonly AnyStage[] }) => flow.stages.slice(entry.stages.length).map(wrap);
-  const [calls, lists] = [rest(callFlow(s)), rest(listFlow(s))];
-  const [notifications, unknown] = [rest(entry.stage(accepted)), rest(entry.stage(unknownMethod))];
+  const after = (beginning: { readonly stages: readonly AnyStage[] }, flow: { readonly stages: readonly AnyStage[] }) =>
+    flow.stages.slice(beginning.stages.length).map(wrap);
+  const [calls, lists, local] = [after(entry, callFlow(s)), after(entry, listFlow(s)), after(entry, localFlow(s))];
+  const [listens, subscriptions] = [after(entry, listenFlow(s)), after(entry, subscribeFlow(s))];
+  const [responses, notifications] = [after(entry, responseFlow(s)), after(entry, notificationFlow(s))];
+  const unknown = after(entry, entry.stage(unknownMethod));
+  const bodiless = { GET: openFlow(s).stages.map(wrap), DELETE: endFlow(s).stages.map(wrap) };
   return {
     entry: entry.stages.map(wrap),
+    /** Of a request without a message, whole; null: this one brings a message. transport.head has the last word. */
+    bodiless({ way, head }: Pick<Call, 'way' | 'head'>): readonly AnyStage[] | null {
+      if (way !== 'http') return null;
+      return head.method === 'GET' ? bodiless.GET : head.method === 'DELETE' ? bodiless.DELETE : null;
+    },
+    /** What a message takes after everybody knows what it is. */
     of({ kind, method }: Message): readonly AnyStage[] {
       if (kind === 'notification') return notifications;
-      return CALL_METHODS.includes(method) ? calls : LIST_METHODS.includes(method) ? lists : unknown;
+      if (kind === 'response') return responses;
+      if (CALL_METHODS.includes(method)) return calls;
+      if (LIST_METHODS.includes(method)) return lists;
+      if (method === 'subscriptions/listen') return listens;
+      if (LOCAL_METHODS.includes(method)) return local;
+      return SUBSCRIBE_METHODS.includes(method) ? subscriptions : unknown;
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { Answers } from './questions.ts';
 import type { Refusal } from './refusal.ts';
 
 /**
@@ -14,9 +15,41 @@ export interface Now {
 export const WAYS_IN = ['http', 'stdio', 'harden', 'admin'] as const;
 export type WayIn = (typeof WAYS_IN)[number];
 
-/** Revisions of MCP spoken on the front. */
-export const REVISIONS = ['2026-07-28'] as const;
+/** Revisions of MCP spoken on the front, newest first. Only the first is modern: stateless, `_meta` on every request. */
+export const REVISIONS = ['2026-07-28', '2025-11-25', '2025-06-18', '2025-03-26'] as const;
 export type Revision = (typeof REVISIONS)[number];
+export const MODERN_REVISION = REVISIONS[0];
+/** Revisions that begin with `initialize`, newest first. */
+export const LEGACY_REVISIONS = REVISIONS.slice(1) as readonly Exclude<Revision, typeof MODERN_REVISION>[];
+
+/**
+ * What this client says of itself: on each request (modern), or once and sealed into its session (legacy). Unverified:
+ * it decides what the client can be asked and how answers look, never what it may do.
+ */
+export interface Client {
+  readonly revision: Revision;
+  /** Declared capabilities, `{}` when none. */
+  readonly capabilities: Readonly<Record<string, unknown>>;
+  /** Name and version, trimmed; '' when it named none. */
+  readonly name: string;
+  readonly version: string;
+  /** The legacy session this request belongs to, bound to its principal; null for modern and sessionless ones. */
+  readonly session: Session | null;
+}
+
+export interface Session {
+  /** 128 random bits, base64url. Not what the client holds: that is sealed. */
+  readonly id: string;
+  /** ms UTC. */
+  readonly expiresAt: number;
+}
+
+/** Where a call stands in a chain of rounds (questions in the middle of it); `answers` null: the first round. */
+export interface Round {
+  readonly answers: Answers | null;
+  /** Id of the approval that was used up in an earlier round of this very call, or null. */
+  readonly grant: string | null;
+}
 
 /** The request head, before any body byte was read. */
 export interface Head {
@@ -74,7 +107,8 @@ export interface Span {
 /** One strict JSON-RPC message. `params` is the parsed tree; whatever is forwarded is cut from `bytes` by span. */
 export interface Message {
   readonly revision: Revision;
-  readonly kind: 'request' | 'notification';
+  readonly kind: 'request' | 'notification' | 'response';
+  /** '' for a response. */
   readonly method: string;
   readonly id: string | number | null;
   /** What the method acts on: params.name, params.uri or params.taskId; '' when it acts on none. */
@@ -83,11 +117,13 @@ export interface Message {
   readonly bytes: Uint8Array;
   readonly spans: {
     readonly id: Span | null;
-    readonly method: Span;
+    readonly method: Span | null;
     readonly params: Span | null;
     readonly name: Span | null;
     readonly arguments: Span | null;
     readonly meta: Span | null;
+    /** Of a response: its result or error value. */
+    readonly outcome: Span | null;
     /** Value spans of the members of params._meta, by name. */
     readonly metaMembers: ReadonlyMap<string, Span>;
   };
@@ -231,12 +267,16 @@ export interface Slots {
   /** Left by transport.body. */
   body: Uint8Array;
   message: Message;
+  /** Left by authentication.session. */
+  client: Client;
   /** Left by registry.resolve: a pinned target, or null. Nobody may act on it before authorization.visible. */
   candidate: { readonly target: Target | null };
   target: Target;
   /** Left by limits.target. */
   lease: { release(): void };
   arguments: Arguments;
+  /** Left by validation.round. */
+  round: Round;
   decision: Decision;
   findings: { readonly list: readonly Finding[] };
   approval: Approval;
@@ -258,8 +298,8 @@ export interface Endpoint {
   readonly admin: boolean;
 }
 
-/** Takes one server notification (a whole JSON-RPC message without id) to the client; already judged by the event flow. */
-export type EventSink = (notification: Uint8Array) => void;
+/** Takes one message of ours (a notification, or a question to a legacy client) to the client; already judged. */
+export type EventSink = (message: Uint8Array) => void;
 
 /** A call on its way. Slots are undefined until their stage has run; the type of a stage says which are there. */
 export interface Call extends Partial<{ -readonly [K in SlotName]: Slots[K] }> {
@@ -270,10 +310,14 @@ export interface Call extends Partial<{ -readonly [K in SlotName]: Slots[K] }> {
   readonly head: Head;
   readonly source: BodySource;
   readonly signal: AbortSignal;
+  /** Ends the call from outside: the client left (modern), or sent `notifications/cancelled` (legacy). */
+  readonly cancel: () => void;
   /** Where notifications of the upstream go; null when this client cannot take them. */
   events: EventSink | null;
   /** Set when a stage refused. */
   refusal?: Refusal;
+  /** Sealed id of the session this call has begun: goes out as `Mcp-Session-Id`. */
+  opened?: string;
 }
 
 /** A call on which the named slots have been left. */

@@ -66,6 +66,7 @@ export function requestFor(over: Partial<UpstreamRequest> = {}): UpstreamRequest
       name: spans.paramsMembers.get('name') ?? null,
       arguments: spans.paramsMembers.get('arguments') ?? null,
       meta: spans.paramsMembers.get('_meta') ?? null,
+      outcome: null,
       metaMembers: spans.metaMembers,
     },
   };
@@ -102,6 +103,8 @@ export function requestFor(over: Partial<UpstreamRequest> = {}): UpstreamRequest
     target,
     principal,
     message,
+    client: { revision: '2026-07-28', capabilities: {}, name: '', version: '', session: null },
+    answers: null,
     approved: null,
     maxResultBytes: 10_000,
     signal: new AbortController().signal,

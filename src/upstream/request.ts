@@ -1,10 +1,15 @@
-import type { Message, Principal, Target } from '../core/call.ts';
+import type { Client, Message, Principal, Target } from '../core/call.ts';
+import type { Answers } from '../core/questions.ts';
 
 /** One judged call, ready to go out. */
 export interface UpstreamRequest {
   readonly target: Target;
   readonly principal: Principal;
   readonly message: Message;
+  /** Who is served: what may be asked of it, and in which words. */
+  readonly client: Client;
+  /** Answers to what the upstream asked in the round before, with the state it gave; null: the first round. */
+  readonly answers: Answers | null;
   /** Bytes of the arguments to execute when they are not those of the message (an approved call), else null. */
   readonly approved: Uint8Array | null;
   readonly maxResultBytes: number;

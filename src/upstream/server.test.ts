@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { after, describe, test } from 'node:test';
 import { silentLog } from '../core/log.ts';
 import { scanMessage } from '../core/mcp/scanner.ts';
+import { InputRequired } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
 import { json, requestFor, type Seen, scripted } from './fixture.test.ts';
 import { openServer } from './servers.ts';
@@ -49,7 +50,7 @@ describe('what goes out', () => {
       json(res, 200, { jsonrpc: '2.0', id: body.id, result: { resultType: 'complete', content: [] } }),
     );
     const answer = await server.call(requestFor());
-    assert.ok(!(answer instanceof Refusal), text(answer));
+    assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), text(answer));
     const [call] = calls(seen);
     assert.match(call!.raw, /"arguments":\{"n":12345678901234567890, "t":"\\u0061"\}/);
     assert.equal(call!.body.params['name'], 'buy');
@@ -199,7 +200,7 @@ describe('what comes back', () => {
           ),
     );
     const answer = await server.call(requestFor());
-    assert.ok(!(answer instanceof Refusal));
+    assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), text(answer));
     assert.equal(
       Buffer.from(answer.bytes).toString(),
       '{"resultType":"complete","content":[{"type":"new","big":12345678901234567890}],"x":1.0}',
@@ -216,7 +217,7 @@ describe('what comes back', () => {
           ),
     );
     const answer = await server.call(requestFor());
-    assert.ok(!(answer instanceof Refusal), text(answer));
+    assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), text(answer));
     assert.equal(Buffer.from(answer.bytes).toString(), '{"_meta":{"own/x":1.0},"resultType":"complete"}');
   });
 
@@ -234,7 +235,7 @@ describe('what comes back', () => {
     const answer = await server.call(
       requestFor({ onNotification: (bytes) => got.push(JSON.parse(Buffer.from(bytes).toString())) }),
     );
-    assert.ok(!(answer instanceof Refusal));
+    assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), text(answer));
     assert.deepEqual(
       got.map(({ params }) => params),
       [
@@ -271,7 +272,7 @@ describe('eras', () => {
     const server = connect(upstream.url);
     closing.push(() => server.close(), upstream.close);
     const answer = await server.call(requestFor());
-    assert.ok(!(answer instanceof Refusal), text(answer));
+    assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), text(answer));
     assert.equal(Buffer.from(answer.bytes).toString(), '{"resultType":"complete","content":[]}');
   });
 
@@ -325,7 +326,7 @@ describe('a process over stdio', () => {
     );
     process.env['GATEWRIT_TEST_SECRET'] = 'hunter2';
     const answer = await server.call(requestFor());
-    assert.ok(!(answer instanceof Refusal), text(answer));
+    assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), text(answer));
     assert.doesNotMatch(Buffer.from(answer.bytes).toString(), /GATEWRIT_TEST_SECRET/);
   });
 
@@ -345,7 +346,7 @@ describe('a process over stdio', () => {
           ...request,
           message: { ...request.message, bytes, spans: requestSpans(bytes) },
         });
-        assert.ok(!(answer instanceof Refusal), text(answer));
+        assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), text(answer));
         return (answer.view() as { nonce: number }).nonce === Number(String(i).padStart(7, '1'));
       }),
     );
@@ -409,7 +410,7 @@ describe('a process over stdio', () => {
     gone.abort();
     assert.match(text(await server.call(requestFor({ signal: gone.signal }))), /upstream\.cancelled/);
     const answer = await server.call(requestFor());
-    assert.ok(!(answer instanceof Refusal));
+    assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), text(answer));
     assert.equal((answer.view() as { calls: number }).calls, 1);
   });
 
@@ -424,7 +425,7 @@ describe('a process over stdio', () => {
         },
       }),
     );
-    assert.ok(!(answer instanceof Refusal), text(answer));
+    assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), text(answer));
   });
 
   test('10,000 lines on stderr and as many of rubbish are a line or two in our log, and none of their text', async () => {
@@ -454,7 +455,7 @@ describe('a process over stdio', () => {
       `${LOOP}if(m.method==="server/discover")return say({id:m.id,result:${JSON.stringify(DISCOVERED)}});process.stdin.pause();const ping='{"jsonrpc":"2.0","method":"ping","id":"'+"x".repeat(1000)+'"}\\n';process.stdout.write(ping.repeat(20000),()=>say({id:m.id,result:{resultType:"complete",content:[]}}))})`,
     );
     const answer = await server.call(requestFor({ target: patient }));
-    assert.ok(!(answer instanceof Refusal), text(answer));
+    assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), text(answer));
     const grown = process.memoryUsage().arrayBuffers - before;
     assert.ok(grown < 12 * 1024 * 1024, `${grown} bytes more`);
   });
@@ -464,7 +465,7 @@ describe('a process over stdio', () => {
       `${LOOP}if(m.method==="server/discover")return say({id:m.id,result:${JSON.stringify(DISCOVERED)}});if(m.id==="q"){got=m;return say({id:call,result:{resultType:"complete",answer:m}})}call=m.id;process.stdout.write("not json\\n");say({id:"q",method:"sampling/createMessage",params:{}})});let call,got`,
     );
     const answer = await server.call(requestFor());
-    assert.ok(!(answer instanceof Refusal), text(answer));
+    assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), text(answer));
     assert.equal((answer.view() as { answer: { error: { code: number } } }).answer.error.code, -32601);
   });
 });
@@ -481,6 +482,7 @@ function requestSpans(bytes: Buffer) {
     name: members.get('name') ?? null,
     arguments: members.get('arguments') ?? null,
     meta: members.get('_meta') ?? null,
+    outcome: null,
     metaMembers,
   };
 }

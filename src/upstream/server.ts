@@ -2,6 +2,7 @@ import type { Now, Result } from '../core/call.ts';
 import type { Log } from '../core/log.ts';
 import { mirroredHeaders } from '../core/mcp/mcp-headers.ts';
 import { patch } from '../core/mcp/patch.ts';
+import type { InputRequired } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
 import { dressResult, readAnswer } from './answer.ts';
 import { Breaker } from './breaker.ts';
@@ -55,7 +56,7 @@ export class UpstreamServer {
     this.#options = options;
   }
 
-  async call(request: UpstreamRequest): Promise<Result | Refusal> {
+  async call(request: UpstreamRequest): Promise<Result | Refusal | InputRequired> {
     const wait = this.#breaker.waitMs(this.#options.clock().mono);
     if (wait > 0) return new Refusal('upstream.unavailable', { retryAfterMs: wait, evidence: 'the breaker is open' });
     const session = this.#session ?? (await this.#open());

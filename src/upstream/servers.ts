@@ -1,10 +1,12 @@
 import { resolve } from 'node:path';
-import type { Now, SlotName } from '../core/call.ts';
+import type { Now, Result, SlotName } from '../core/call.ts';
 import { InternalError } from '../core/internal-error.ts';
 import type { Log } from '../core/log.ts';
+import { type Answers, InputRequired } from '../core/questions.ts';
 import { Refusal, type Stage } from '../core/stage.ts';
 import { HttpWire } from './http.ts';
 import type { InProcessOperations } from './in-process.ts';
+import type { UpstreamRequest } from './request.ts';
 import { UpstreamServer } from './server.ts';
 import { StdioProcess } from './stdio-runner.ts';
 
@@ -80,8 +82,30 @@ function diagnostics(server: string, clock: () => Now, log: Log): () => void {
 
 type Needs = Extract<
   SlotName,
-  'endpoint' | 'principal' | 'message' | 'target' | 'arguments' | 'decision' | 'approval' | 'intent' | 'consumed'
+  | 'endpoint'
+  | 'principal'
+  | 'message'
+  | 'client'
+  | 'target'
+  | 'arguments'
+  | 'round'
+  | 'decision'
+  | 'approval'
+  | 'intent'
+  | 'consumed'
 >;
+type Called = Parameters<Stage<Needs, 'result'>['run']>[0];
+type Answered = Result | Refusal | InputRequired;
+
+/** Takes questions of an upstream to the client, in the words of its era (workflows/questions.ts). */
+export interface Asking {
+  /** @param resume goes on with the call, at most once for each question */
+  ask(
+    call: Called,
+    asked: InputRequired,
+    resume: (answers: Answers) => Promise<Answered>,
+  ): Result | Refusal | Promise<Result | Refusal>;
+}
 
 /**
  * Stage `upstream`: the call goes out, once. Admin operations run in this process; everything else at its server.
@@ -90,7 +114,8 @@ type Needs = Extract<
 export function upstreamStage(
   servers: ReadonlyMap<string, UpstreamServer>,
   inProcess: InProcessOperations,
-  emit: (call: Parameters<Stage<Needs, 'result'>['run']>[0], notification: Uint8Array) => void,
+  emit: (call: Called, notification: Uint8Array) => void,
+  asking: Asking,
 ): Stage<Needs, 'result'> {
   return {
     name: 'upstream',
@@ -104,15 +129,24 @@ export function upstreamStage(
       if (call.approval.use === 'replay')
         throw new InternalError('upstream.replay', 'a stored outcome must not reach the upstream');
       const cap = call.decision.obligations.maxResultBytes;
-      return server.call({
+      const request: UpstreamRequest = {
         target,
         principal: call.principal,
         message: call.message,
+        client: call.client,
+        answers: call.round.answers,
         approved: call.approval.approved,
         maxResultBytes: cap === null ? target.limits.maxResultBytes : Math.min(cap, target.limits.maxResultBytes),
         signal: call.signal,
         onNotification: call.events ? (notification) => emit(call, notification) : null,
-      });
+      };
+      return server
+        .call(request)
+        .then((answered) =>
+          answered instanceof InputRequired
+            ? asking.ask(call, answered, (answers) => server.call({ ...request, answers }))
+            : answered,
+        );
     },
   };
 }

@@ -131,6 +131,7 @@ export function callOf(
         name: null,
         arguments: null,
         meta: null,
+        outcome: null,
         metaMembers: new Map(),
       },
     },

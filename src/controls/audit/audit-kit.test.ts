@@ -97,6 +97,7 @@ export function readyCall(now: Now, changes: { subject?: string; tenant?: string
       name: null,
       arguments: null,
       meta: null,
+      outcome: null,
       metaMembers: new Map(),
     },
   };
@@ -132,6 +133,7 @@ export function bareCall(now: Now): Call {
   return {
     id: uuidv7(now.utc),
     way: 'http',
+    cancel: () => undefined,
     arrived: now,
     head: {
       method: 'POST',

@@ -8,6 +8,8 @@ export const AUTHENTICATION_REFUSALS = [
   'authentication.expired',
   'authentication.wrong_audience',
   'authentication.unavailable',
+  /** Mcp-Session-Id names no session of this principal: not ours, ended, expired, or somebody else's. */
+  'authentication.session',
 ] as const satisfies readonly RefusalsOf<'authentication'>[];
 export type AuthenticationRefusal = (typeof AUTHENTICATION_REFUSALS)[number];
 

@@ -7,6 +7,8 @@ export const LIMITS_REFUSALS = [
   'limits.exceeded',
   /** More calls in flight than this process takes on. */
   'limits.overloaded',
+  /** One principal holds too many streams, sessions or parked calls. */
+  'limits.streams',
   /** The ephemeral driver cannot be asked: fail shut. */
   'limits.unavailable',
 ] as const satisfies readonly RefusalsOf<'limits'>[];

@@ -129,7 +129,14 @@ export function callOf(
 ): Asked {
   const none = { start: 0, end: 0 };
   return {
-    ...{ id: '0192', way: more.way ?? 'http', arrived: NOW, signal: new AbortController().signal, events: null },
+    ...{
+      id: '0192',
+      way: more.way ?? 'http',
+      arrived: NOW,
+      signal: new AbortController().signal,
+      cancel: () => undefined,
+      events: null,
+    },
     head: {
       method: 'POST',
       path: '/mcp',
@@ -152,7 +159,16 @@ export function callOf(
         params: more.params ?? {},
         bytes: new Uint8Array(),
       },
-      spans: { id: none, method: none, params: null, name: null, arguments: null, meta: null, metaMembers: new Map() },
+      spans: {
+        id: none,
+        method: none,
+        params: null,
+        name: null,
+        arguments: null,
+        meta: null,
+        outcome: null,
+        metaMembers: new Map(),
+      },
     },
   };
 }

@@ -1,19 +1,23 @@
 import { paramHeaders } from '../../core/mcp/mcp-headers.ts';
 import type { Stage } from '../../core/stage.ts';
 import { Definitions } from './definitions.ts';
+import { openRounds, type Rounds } from './rounds.ts';
 import { SchemaCompiler } from './schema.ts';
 import type { ValidationSettings } from './settings.ts';
 import { argumentsStage, messageStage } from './stages.ts';
 
 export { KNOWN_METHODS } from './methods.ts';
 export { VALIDATION_REFUSALS } from './refusals.ts';
+export type { RoundCall, Rounds } from './rounds.ts';
 export { type ValidationSettings, validationSettings, weakValidation } from './settings.ts';
 
 export interface Validation {
   readonly stages: {
     readonly message: Stage<'endpoint' | 'principal' | 'body', 'message'>;
     readonly arguments: Stage<'message' | 'target', 'arguments'>;
+    readonly round: Rounds['stage'];
   };
+  readonly rounds: Rounds;
   readonly schemas: {
     /** To be asked before a tool is registered. Null: every keyword of its schema will be enforced; else why it must be refused. */
     accept(schema: unknown): string | null;
@@ -24,11 +28,14 @@ export interface Validation {
 export function openValidation(options: { readonly settings: ValidationSettings }): Validation {
   const { settings } = options;
   const compiler = new SchemaCompiler({ formats: settings.formats });
+  const rounds = openRounds();
   return {
     stages: {
       message: messageStage(settings),
       arguments: argumentsStage(new Definitions(compiler, settings.compiledSchemas)),
+      round: rounds.stage,
     },
+    rounds,
     schemas: {
       accept(schema) {
         const compiled = compiler.compile(schema);

@@ -21,6 +21,8 @@ export const VALIDATION_REFUSALS = [
   'validation.params',
   /** Raised where lists are made: the cursor is not one of ours. */
   'validation.cursor',
+  /** requestState: not ours, not for this call or caller, expired, or used before. */
+  'validation.round',
   /** The arguments do not match the pinned definition. */
   'validation.arguments',
   /** The arguments are larger than the manifest allows for this target. */

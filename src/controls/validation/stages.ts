@@ -50,11 +50,12 @@ function messageOf(bytes: Uint8Array, spans: MessageSpans, envelope: Envelope): 
     bytes,
     spans: {
       id: spans.id,
-      method: spans.method!,
+      method: spans.method,
       params: spans.params,
       name: members.get(mcpNameSource(method) === 'uri' ? 'uri' : 'name') ?? null,
       arguments: members.get('arguments') ?? null,
       meta: members.get('_meta') ?? null,
+      outcome: null,
       metaMembers: spans.metaMembers,
     },
   };

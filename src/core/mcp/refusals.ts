@@ -61,6 +61,13 @@ export const REFUSALS = {
     'The limit for this caller is used up; wait and repeat the call.',
   ),
   'limits.overloaded': row(503, 'http', -32603, 'OVERLOADED', 'The gateway is at its limit; wait and repeat the call.'),
+  'limits.streams': row(
+    429,
+    'http',
+    -32600,
+    'TOO_MANY_STREAMS',
+    'This caller holds as many streams, sessions or waiting calls as it may; end one and try again.',
+  ),
   'limits.unavailable': row(503, 'http', -32603, 'UNAVAILABLE', 'Limits could not be checked; try again.'),
 
   'authentication.missing': row(401, 'http', -32600, 'UNAUTHENTICATED', 'Send a bearer token made for this resource.'),
@@ -68,6 +75,14 @@ export const REFUSALS = {
   'authentication.expired': row(401, 'http', -32600, 'UNAUTHENTICATED', 'The token was not accepted.'),
   'authentication.wrong_audience': row(401, 'http', -32600, 'UNAUTHENTICATED', 'The token was not accepted.'),
   'authentication.unavailable': row(401, 'http', -32600, 'UNAUTHENTICATED', 'The token was not accepted.'),
+
+  'authentication.session': row(
+    404,
+    'http',
+    -32600,
+    'SESSION_NOT_FOUND',
+    'There is no such session; begin a new one with initialize.',
+  ),
 
   'validation.encoding': row(400, 'http', -32700, 'PARSE_ERROR', 'The body is not valid UTF-8.'),
   'validation.json': row(400, 'http', -32700, 'PARSE_ERROR', 'The body is not one valid JSON text.'),
@@ -117,6 +132,13 @@ export const REFUSALS = {
   'validation.method': row(404, 'http', -32601, 'UNKNOWN_METHOD', 'This method is not known.'),
   'validation.params': row(200, 'rpc', -32602, 'INVALID_PARAMS', 'The params of this method are not valid.'),
   'validation.cursor': row(200, 'rpc', -32602, 'INVALID_CURSOR', 'The cursor is not valid; start the list again.'),
+  'validation.round': row(
+    200,
+    'rpc',
+    -32602,
+    'REQUEST_STATE_REFUSED',
+    'requestState is not one of ours for this call, has expired or was used before; repeat the call without it.',
+  ),
   'validation.arguments': row(200, 'tool', -32602, 'INVALID_ARGUMENTS', 'The arguments do not match the input schema.'),
   'validation.too_large': row(
     200,
@@ -234,6 +256,20 @@ export const REFUSALS = {
     -32603,
     'RESULT_TOO_LARGE',
     'The answer is larger than this tool may return; ask for less.',
+  ),
+  'upstream.capability': row(
+    200,
+    'tool',
+    -32603,
+    'CLIENT_CAPABILITY_MISSING',
+    'The tool asks for something this client cannot answer, so the call was not completed.',
+  ),
+  'upstream.state_lost': row(
+    200,
+    'rpc',
+    -32603,
+    'CALL_STATE_LOST',
+    'The state of this call is lost; it may have run. Do not repeat it without looking.',
   ),
   'upstream.cancelled': row(200, 'rpc', -32603, 'CANCELLED', 'The call was cancelled.'),
 

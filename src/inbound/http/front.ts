@@ -71,6 +71,7 @@ export function arrive(
     head: headOf(req),
     source,
     signal: abort.signal,
+    cancel: () => abort.abort(),
     events: null,
   };
   return { call, abandon: () => abort.abort() };
