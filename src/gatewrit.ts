@@ -9,7 +9,9 @@ import {
   checkListeners,
   metadataPaths,
   openAuthentication,
+  openSessions,
   resourceMetadata,
+  sessionStage,
 } from './controls/authentication/index.ts';
 import { openAuthorization } from './controls/authorization/index.ts';
 import { openErrors } from './controls/errors/index.ts';
@@ -168,6 +170,12 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     failures: { failed() {} },
   });
   closing.push(() => authentication.close());
+  const { hours, ...remembered } = settings.authentication.sessions;
+  const sessions = openSessions({
+    seal: openSymmetricKeys(keys, 'state-seal'),
+    lifeMs: hours * 3_600_000,
+    ...remembered,
+  });
 
   const validation = openValidation({ settings: settings.validation });
 
@@ -267,7 +275,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     // Failures are counted around the stage, so that a source that has to wait is told so.
     authentication: {
       principal: limits.failures.counted(authentication.stage),
-      session: authentication.session,
+      session: sessionStage(sessions),
     },
     validation: validation.stages,
     registry: { resolve: registry.resolve, list: registry.lists((call, target) => visible(call.principal, target)) },

@@ -33,6 +33,8 @@ export interface Client {
   /** Name and version, trimmed; '' when it named none. */
   readonly name: string;
   readonly version: string;
+  /** Least severity of log messages it asked for: on this request (modern), or for its session; null: none are wanted. */
+  readonly logLevel: string | null;
   /** The legacy session this request belongs to, bound to its principal; null for modern and sessionless ones. */
   readonly session: Session | null;
 }

@@ -103,7 +103,7 @@ export function requestFor(over: Partial<UpstreamRequest> = {}): UpstreamRequest
     target,
     principal,
     message,
-    client: { revision: '2026-07-28', capabilities: {}, name: '', version: '', session: null },
+    client: { revision: '2026-07-28', capabilities: {}, name: '', version: '', logLevel: null, session: null },
     answers: null,
     approved: null,
     maxResultBytes: 10_000,

@@ -5,13 +5,11 @@ import { openKeyFile } from './drivers/key-file.ts';
 import { type FetchKeys, keyFetcher, openKeyUrl } from './drivers/key-url.ts';
 import type { KeySource } from './key-source.ts';
 import { isLoopback } from './listeners.ts';
-import { type SessionStage, sessionStage } from './session.ts';
 import type { AuthenticationSettings, IssuerSettings } from './settings.ts';
 import { type AuthenticationStage, anonymousStage, type Failures, jwtStage, type TrustedIssuer } from './stages.ts';
 
 export interface Authentication {
   readonly stage: AuthenticationStage;
-  readonly session: SessionStage;
   /**
    * Whether exactly this credential was verified before at this endpoint and still stands: a hint for the back-off,
    * which lets such a call through to be judged. Never more than a hint; the stage judges.
@@ -34,9 +32,8 @@ export async function openAuthentication(options: {
   fetchKeys?: FetchKeys;
 }): Promise<Authentication> {
   const { settings, home, failures } = options;
-  const session = sessionStage();
   if (settings.driver === 'anonymous') {
-    return { stage: anonymousStage(settings), session, verified: () => false, close: async () => undefined };
+    return { stage: anonymousStage(settings), verified: () => false, close: async () => undefined };
   }
   checkIssuers(settings);
   const fetcher = options.fetchKeys ? null : keyFetcher();
@@ -56,7 +53,7 @@ export async function openAuthentication(options: {
     throw cause;
   }
   const stage = jwtStage({ issuers: trusted, cache: settings.cache, failures });
-  return { stage, session, verified: stage.verified, close };
+  return { stage, verified: stage.verified, close };
 }
 
 async function openKeys(

@@ -8,6 +8,15 @@ export type { FetchKeys } from './drivers/key-url.ts';
 export { checkListeners, isLoopback, weaknesses } from './listeners.ts';
 export { metadataPaths, type ResourceMetadata, resourceMetadata } from './metadata.ts';
 export { AUTHENTICATION_REFUSALS, type AuthenticationRefusal } from './refusals.ts';
+export { type SessionStage, sessionStage } from './session.ts';
+export {
+  openSessions,
+  type Place,
+  SESSION_FAULTS,
+  type SessionFault,
+  type Sessions,
+  type SessionsOptions,
+} from './sessions.ts';
 export {
   type AuthenticationSettings,
   authenticationSettings,

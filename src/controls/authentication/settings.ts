@@ -121,6 +121,31 @@ export const authenticationSettings = z.strictObject({
     .refine((jwks) => jwks.refreshSeconds <= jwks.boundSeconds, 'refreshSeconds must not exceed boundSeconds')
     .prefault({})
     .describe('Keys fetched from issuers by URL.'),
+  sessions: z
+    .strictObject({
+      hours: z
+        .int()
+        .min(1)
+        .max(168)
+        .default(24)
+        .describe('Life of a session of a legacy client, from `initialize` on.'),
+      remembered: z
+        .int()
+        .min(1)
+        .max(1_000_000)
+        .default(10_000)
+        .describe('Opened session ids and log levels remembered at most; forgetting one costs a decryption.'),
+      ended: z
+        .int()
+        .min(0)
+        .max(1_000_000)
+        .default(100_000)
+        .describe(
+          'Ended sessions remembered until they expire. When there is no room, DELETE is answered 405; 0: always.',
+        ),
+    })
+    .prefault({})
+    .describe('Sessions of legacy clients, sealed into `Mcp-Session-Id`. Never a credential.'),
   metadata: z
     .strictObject({
       resourceName: z
