@@ -40,6 +40,7 @@ import { openServer, upstreamStage } from './upstream/servers.ts';
 import { endCall } from './workflows/ending.ts';
 import { credentialAlive, eventEmitter, targetVisible } from './workflows/events.ts';
 import { openQuestions } from './workflows/questions.ts';
+import { resumable } from './workflows/resuming.ts';
 import { sessionStages } from './workflows/sessions.ts';
 import { streamStages } from './workflows/streams.ts';
 import { ServerWatch } from './workflows/watch.ts';
@@ -268,6 +269,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
   });
   const emit = eventEmitter(judges, clock, log);
   const questions = openQuestions();
+  const streams = streamStages();
 
   const stages: Stages = {
     transport: transport.stages,
@@ -290,8 +292,13 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
       questions,
     ),
     errors: errors.stage,
-    sessions: sessionStages(),
-    streams: streamStages(),
+    sessions: sessionStages({
+      sessions,
+      inFlight,
+      discover: ({ endpoint, principal }, now) =>
+        registry.discover({ endpoint, principal, now, visible: (target) => visible(principal, target) }),
+    }),
+    streams: { ...streams, opened: resumable(streams.opened) },
     answered: questions.answered,
   };
   const { wrap = (stage: AnyStage) => stage } = options;

@@ -320,6 +320,11 @@ export interface Call extends Partial<{ -readonly [K in SlotName]: Slots[K] }> {
   refusal?: Refusal;
   /** Sealed id of the session this call has begun: goes out as `Mcp-Session-Id`. */
   opened?: string;
+  /**
+   * Set by the front on a GET with `Last-Event-ID`: sends the rest of that stream and resolves at its end; null when it
+   * names no stream of this principal and session that ends by itself.
+   */
+  resume?: (call: CallWith<'principal' | 'client'>) => Promise<void> | null;
 }
 
 /** A call on which the named slots have been left. */

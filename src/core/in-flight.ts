@@ -18,6 +18,11 @@ export class InFlight {
     if (this.#calls.size === 0) this.#drained?.();
   }
 
+  /** All of them, oldest first. */
+  calls(): IterableIterator<Call> {
+    return this.#calls.values();
+  }
+
   /** Resolves when no call is under way, or after `deadlineMs`; says how many were left. */
   async drain(deadlineMs: number): Promise<number> {
     if (this.#calls.size === 0) return 0;
