@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Dispatcher, Pool } from 'undici';
+import type { Credential, Remedy } from './credential.ts';
 import { EventStreamReader } from './event-stream.ts';
 import { type Classified, classify } from './message-kind.ts';
 import { type Incoming, type Outgoing, type Wire, WireFault } from './wire.ts';
@@ -11,6 +12,8 @@ export interface HttpOptions {
   readonly ca?: string;
   /** Our own credential at the upstream, e.g. `Bearer …`; the caller's is never passed on. */
   readonly authorization?: string;
+  /** The same, obtained and renewed by OAuth; in place of `authorization`. */
+  readonly credential?: Credential;
   readonly maxConnections: number;
   readonly connectTimeoutMs: number;
 }
@@ -29,8 +32,10 @@ export class HttpWire implements Wire {
   readonly #pool: Pool;
   readonly #path: string;
   readonly #fixed: readonly string[];
+  readonly #credential: Credential | null;
 
   constructor(options: HttpOptions) {
+    this.#credential = options.credential ?? null;
     const url = new URL(options.url);
     this.#path = url.pathname + url.search;
     this.#pool = new Pool(url.origin, {
@@ -49,25 +54,53 @@ export class HttpWire implements Wire {
 
   exchange(request: Outgoing): Promise<Incoming | WireFault> {
     if (request.signal?.aborted) return Promise.resolve(new WireFault('cancelled', false, 'the client left'));
-    return new Promise((resolve) => {
+    if (this.#credential) return this.#authorized(this.#credential, request);
+    return new Promise((resolve) => this.#send(request, [], new Exchange(request, resolve)));
+  }
+
+  #send(request: Outgoing, authorization: readonly string[], exchange: Exchange): void {
+    this.#pool.dispatch(
+      {
+        path: this.#path,
+        method: 'POST',
+        headers: [...this.#fixed, ...authorization, ...request.headers],
+        body: request.bytes as Buffer,
+        headersTimeout: request.timeoutMs,
+        bodyTimeout: request.timeoutMs,
+      },
+      exchange,
+    );
+  }
+
+  /** With our OAuth credential. A 401 or 403 came instead of an answer, so the same request may go out once more. */
+  async #authorized(credential: Credential, request: Outgoing): Promise<Incoming | WireFault> {
+    const tried = new Set<Remedy>();
+    for (;;) {
+      const authorization = await credential.headers('POST');
+      if (request.signal?.aborted) return new WireFault('cancelled', false, 'the client left');
+      const { promise, resolve } = Promise.withResolvers<Incoming | WireFault>();
       const exchange = new Exchange(request, resolve);
-      this.#pool.dispatch(
-        {
-          path: this.#path,
-          method: 'POST',
-          headers: [...this.#fixed, ...request.headers],
-          body: request.bytes as Buffer,
-          headersTimeout: request.timeoutMs,
-          bodyTimeout: request.timeoutMs,
-        },
-        exchange,
-      );
-    });
+      this.#send(request, authorization, exchange);
+      const answer = await promise;
+      if (answer instanceof WireFault || (answer.status !== 401 && answer.status !== 403)) return answer;
+      const at = authorization.indexOf('authorization');
+      const presented = at < 0 ? null : (authorization[at + 1] ?? null);
+      const remedy = await credential.refused({ ...exchange.refusal, status: answer.status, presented, tried });
+      if (remedy === null || tried.has(remedy)) return answer;
+      tried.add(remedy);
+    }
   }
 
   notify(bytes: Uint8Array, headers: readonly string[]): void {
-    this.#pool
-      .request({ path: this.#path, method: 'POST', headers: [...this.#fixed, ...headers], body: Buffer.from(bytes) })
+    Promise.resolve(this.#credential?.headers('POST') ?? [])
+      .then((authorization) =>
+        this.#pool.request({
+          path: this.#path,
+          method: 'POST',
+          headers: [...this.#fixed, ...authorization, ...headers],
+          body: Buffer.from(bytes),
+        }),
+      )
       .then((answer) => answer.body.dump())
       // A lost notification changes nothing we promise: the call itself has its own deadline and record.
       .catch(() => {});
@@ -75,7 +108,14 @@ export class HttpWire implements Wire {
 
   async close(): Promise<void> {
     await this.#pool.destroy();
+    await this.#credential?.close();
   }
+}
+
+const NO_REFUSAL = { challenge: null, nonce: null };
+
+function joined(field: string | string[] | undefined): string | null {
+  return Array.isArray(field) ? field.join(', ') : (field ?? null);
 }
 
 /** One request's handler: collects the answer within its bounds and settles once. */
@@ -87,6 +127,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   #onAbort: (() => void) | null = null;
   #status = 0;
   #session: string | null = null;
+  /** What a 401 or 403 says of the credential it wants. */
+  refusal: { readonly challenge: string | null; readonly nonce: string | null } = NO_REFUSAL;
   #stream: EventStreamReader | null = null;
   #response: { bytes: Uint8Array; classified: Classified } | null = null;
   #chunks: Buffer[] = [];
@@ -119,6 +161,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#status = status;
     const session = headers['mcp-session-id'];
     this.#session = typeof session === 'string' ? session : null;
+    if (status === 401 || status === 403)
+      this.refusal = { challenge: joined(headers['www-authenticate']), nonce: joined(headers['dpop-nonce']) };
     const type = headers['content-type'];
     if (typeof type === 'string' && type.startsWith('text/event-stream')) {
       this.#stream = new EventStreamReader(this.#request.maxBytes, (data) => this.#event(data));
