@@ -38,7 +38,7 @@ import { InProcessOperations } from './upstream/in-process.ts';
 import type { UpstreamServer } from './upstream/server.ts';
 import { openServer, upstreamStage } from './upstream/servers.ts';
 import { endCall } from './workflows/ending.ts';
-import { credentialAlive, eventEmitter, targetVisible } from './workflows/events.ts';
+import { credentialAlive, eventEmitter, judged, targetVisible } from './workflows/events.ts';
 import { openQuestions } from './workflows/questions.ts';
 import { resumable } from './workflows/resuming.ts';
 import { sessionStages } from './workflows/sessions.ts';
@@ -76,6 +76,8 @@ export interface Gatewrit {
   readonly quarantined: () => readonly { server: string; name: string | null; text: string }[];
   /** Whether calls can be served now: the log is writable. */
   readonly healthy: () => boolean;
+  /** Ends streams that would not end by themselves: nothing else keeps their connections open at the end. */
+  endStreams(): void;
   /** Compares all servers with their pins now. */
   lookAtServers(): Promise<void>;
   /** Reads policy and manifests again; the old stay on error. @throws SettingsError */
@@ -268,7 +270,18 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     },
   });
   const emit = eventEmitter(judges, clock, log);
-  const questions = openQuestions();
+  const questions = openQuestions({
+    seal: (call, state, grant, now) => validation.rounds.seal(call, state, grant, now),
+    judge: (call, message, now) => judged(judges, call, message, now),
+    allows: (call, answer) => redaction.answer(call, answer),
+    hold: (call) => limits.hold('waiting', call.principal),
+    record: ({ principal: { tenant, key } }, { meta, payload }) =>
+      audit.record({ kind: 'operation', tenant, subject: key, meta, payload }),
+    key: openSymmetricKeys(keys, 'state-seal')[0],
+    node: listen.node,
+    clock,
+    log,
+  });
   const streams = streamStages();
 
   const stages: Stages = {
@@ -342,6 +355,10 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     weak,
     quarantined: () => registry.quarantined(),
     healthy: () => !failed,
+    endStreams() {
+      for (const call of inFlight.calls())
+        if (call.head.method === 'GET' || call.message?.method === 'subscriptions/listen') call.cancel();
+    },
     lookAtServers: () => watch.start(settings.registry.observeEverySeconds),
     async reload() {
       await authorization.reload();

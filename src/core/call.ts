@@ -320,11 +320,19 @@ export interface Call extends Partial<{ -readonly [K in SlotName]: Slots[K] }> {
   refusal?: Refusal;
   /** Sealed id of the session this call has begun: goes out as `Mcp-Session-Id`. */
   opened?: string;
+  /** Set by the front on a GET, for the stream of a legacy session. */
+  stream?: StreamOpening;
+}
+
+/** How the stream of a GET begins (workflows/resuming.ts). */
+export interface StreamOpening {
   /**
-   * Set by the front on a GET with `Last-Event-ID`: sends the rest of that stream and resolves at its end; null when it
-   * names no stream of this principal and session that ends by itself.
+   * Sends the rest of the stream that `Last-Event-ID` names, if it is this principal's and session's. A promise for one
+   * that ends by itself, kept at its end; null: what is said on this call goes on, or begins.
    */
-  resume?: (call: CallWith<'principal' | 'client'>) => Promise<void> | null;
+  resume(): Promise<void> | null;
+  /** Tells the client that there is a stream, before anything is said on it. */
+  begin(): void;
 }
 
 /** A call on which the named slots have been left. */

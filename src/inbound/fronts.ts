@@ -65,6 +65,7 @@ export async function openFronts({
   }
   return {
     async close(deadlineMs) {
+      gatewrit.endStreams();
       await Promise.all(opened.map((listener) => listener.close(deadlineMs)));
     },
   };

@@ -14,8 +14,11 @@ export function resumable(opened: Opened): Opened {
     leaves: opened.leaves,
     run(call, now) {
       if (!call.client.session || !call.events) return new Refusal('transport.method');
-      const rest = call.resume?.(call) ?? null;
-      return rest ? rest.then(() => TAKEN) : opened.run(call, now);
+      const rest = call.stream?.resume() ?? null;
+      if (rest) return rest.then(() => TAKEN);
+      const left = opened.run(call, now);
+      if (left instanceof Promise) call.stream?.begin();
+      return left;
     },
   };
 }

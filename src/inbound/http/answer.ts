@@ -28,12 +28,14 @@ export function writeAnswer(
 
 const DATA = Buffer.from('event: message\ndata: ');
 const END = Buffer.from('\n\n');
+/** How soon a client that lost its connection may ask for the rest, ms. */
+const RETRY_MS = 1_000;
 
 /**
- * The event stream of one call: opened by the first notification, ended by the response. A client that does not read
+ * The event stream of one connection: opened by the first message, ended by the response. A client that does not read
  * is cut rather than buffered for (threats.md SZ-04).
  */
-export class AnswerStream {
+export class EventStream {
   readonly #res: ServerResponse;
   readonly #headers: ResponseHeaders;
   readonly #maxBuffered: number;
@@ -49,18 +51,30 @@ export class AnswerStream {
     return this.#open;
   }
 
-  send(message: Uint8Array): void {
-    if (this.#res.destroyed || this.#res.writableEnded) return;
-    if (!this.#open) {
-      this.#open = true;
-      this.#res.writeHead(200, [
-        ...this.#headers.common,
-        'Content-Type',
-        'text/event-stream',
-        'X-Accel-Buffering',
-        'no',
-      ]);
-    }
+  /** Whether anybody can still hear it. */
+  get alive(): boolean {
+    return !this.#res.destroyed && !this.#res.writableEnded;
+  }
+
+  /** Sends the head; then the client knows that there is a stream. */
+  begin(): void {
+    if (this.#open || !this.alive || this.#res.headersSent) return;
+    this.#open = true;
+    this.#res.writeHead(200, [...this.#headers.common, 'Content-Type', 'text/event-stream', 'X-Accel-Buffering', 'no']);
+    this.#res.flushHeaders();
+  }
+
+  /** An event without a message: the place from which the rest can be asked for (protocol.md 1.6). */
+  prime(id: string): void {
+    this.begin();
+    if (this.alive) this.#res.write(`id: ${id}\nretry: ${RETRY_MS}\ndata: \n\n`);
+  }
+
+  /** @param id of the event; null: it cannot be asked for again */
+  send(message: Uint8Array, id: string | null): void {
+    if (!this.alive) return;
+    this.begin();
+    if (id !== null) this.#res.write(`id: ${id}\n`);
     this.#res.write(DATA);
     this.#res.write(dataLine(message));
     this.#res.write(END);
@@ -68,12 +82,11 @@ export class AnswerStream {
   }
 
   comment(): void {
-    if (this.#open && !this.#res.destroyed) this.#res.write(': keep-alive\n\n');
+    if (this.#open && this.alive) this.#res.write(': keep-alive\n\n');
   }
 
-  end(message: Uint8Array): void {
-    this.send(message);
-    this.#res.end();
+  end(): void {
+    if (this.alive) this.#res.end();
   }
 }
 

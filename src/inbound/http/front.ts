@@ -4,7 +4,9 @@ import type { BodySource, Call, Head, Now, WayIn } from '../../core/call.ts';
 import { sha256Base64Url } from '../../core/crypto/digest.ts';
 import { uuidv7 } from '../../core/ids.ts';
 import type { WireAnswer } from '../../core/mcp/wire.ts';
-import { AnswerStream, acceptsEvents, type ResponseHeaders, writeAnswer } from './answer.ts';
+import { acceptsEvents, type ResponseHeaders, writeAnswer } from './answer.ts';
+import { CallEvents, endedOwner, runsOn } from './call-events.ts';
+import { StreamLogs } from './stream-logs.ts';
 
 /** What the front needs of the product: take a call through its flow, and say how its ending looks on the wire. */
 export interface CallHandler {
@@ -23,36 +25,37 @@ export interface FrontOptions {
 
 /** MCP over Streamable HTTP: one request becomes one call, its ending becomes one answer or one event stream. */
 export function mcpFront(options: FrontOptions): (req: IncomingMessage, res: ServerResponse) => void {
+  const logs = new StreamLogs();
   return (req, res) => {
     const { call, abandon } = arrive(req, 'http', options.body(req), options.clock());
+    let events: CallEvents | null = null;
+    const said = () => (events ??= new CallEvents(call, res, logs, options));
     res.once('close', () => {
-      if (!res.writableFinished) abandon();
+      if (res.writableFinished) return;
+      events?.left();
+      if (!runsOn(call)) abandon();
     });
-    let stream: AnswerStream | null = null;
-    let keepAlive: NodeJS.Timeout | undefined;
-    if (acceptsEvents(call)) {
-      call.events = (notification) => {
-        stream ??= new AnswerStream(res, options.headers, options.maxBufferedBytes);
-        keepAlive ??= setInterval(() => stream?.comment(), options.keepAliveMs);
-        stream.send(notification);
-      };
-    }
+    if (acceptsEvents(call)) call.events = (message) => said().say(message);
+    if (call.head.method === 'GET') call.stream = { resume: () => said().resume(), begin: () => said().begin() };
     options.handler
       .handle(call)
       .then(({ answer, challenge }) => {
-        if (stream?.open) stream.end(answer.body);
-        else writeAnswer(res, options.headers, answer, extraHeaders(answer.status, challenge), req.complete);
+        // A stream without a request ends without an answer.
+        if (events?.begun) events.end(call.head.method === 'GET' ? null : answer.body);
+        else writeAnswer(res, options.headers, answer, extraHeaders(call, answer.status, challenge), req.complete);
+        const ended = endedOwner(call, answer.status);
+        if (ended) logs.forget(ended);
       })
       // Nobody can be answered any more, and no request may end the process.
-      .catch(() => res.destroy())
-      .finally(() => clearInterval(keepAlive));
+      .catch(() => res.destroy());
   };
 }
 
 const NO_HEADERS: readonly string[] = [];
 
-function extraHeaders(status: number, challenge: string): readonly string[] {
+function extraHeaders(call: Call, status: number, challenge: string): readonly string[] {
   if (challenge) return ['WWW-Authenticate', challenge];
+  if (call.opened !== undefined && status === 200) return ['Mcp-Session-Id', call.opened];
   return status === 405 ? ['Allow', 'POST'] : NO_HEADERS;
 }
 
