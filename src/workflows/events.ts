@@ -1,5 +1,6 @@
 import type { Call, CallWith, Now } from '../core/call.ts';
 import type { Log } from '../core/log.ts';
+import type { RefusalCode } from '../core/mcp/refusals.ts';
 import type { EventJudge } from '../pipeline.ts';
 
 /** A credential that has ended closes the way of its streams at once. */
@@ -14,6 +15,22 @@ export function targetVisible(serves: (call: CallWith<'principal' | 'target'>, n
   };
 }
 
+/** One message through every judge: the bytes that may go to the client, or why none may. */
+export function judged(
+  judges: readonly EventJudge[],
+  call: Call,
+  message: Uint8Array,
+  now: Now,
+): Uint8Array | RefusalCode {
+  let bytes = message;
+  for (const judge of judges) {
+    const left = judge(call, bytes, now);
+    if (typeof left === 'string') return left;
+    bytes = left;
+  }
+  return bytes;
+}
+
 /**
  * Takes notifications to the client through every judge, one by one; what is dropped is dropped silently for the client
  * and noted once per call: a server that floods must not fill the operator's log as well.
@@ -26,16 +43,9 @@ export function eventEmitter(
   const noted = new WeakSet<Call>();
   return (call, notification) => {
     if (!call.events || call.signal.aborted) return;
-    let bytes = notification;
-    for (const judge of judges) {
-      const judged = judge(call, bytes, clock());
-      if (typeof judged === 'string') {
-        if (!noted.has(call)) log.info('notifications dropped', { call: call.id, code: judged });
-        noted.add(call);
-        return;
-      }
-      bytes = judged;
-    }
-    call.events(bytes);
+    const left = judged(judges, call, notification, clock());
+    if (typeof left !== 'string') return call.events(left);
+    if (!noted.has(call)) log.info('notifications dropped', { call: call.id, code: left });
+    noted.add(call);
   };
 }

@@ -7,10 +7,12 @@ import { countedFailures } from './counted.ts';
 import { Door, type DoorFacts } from './door.ts';
 import { UNLIMITED } from './drivers/unlimited.ts';
 import { eventAllowance, windowAllowance } from './drivers/window.ts';
+import { type Hold, holdings } from './held.ts';
 import type { LimitsSettings } from './settings.ts';
 import { doorStage, principalStage, targetStage } from './stages.ts';
 
 export type { DoorFacts } from './door.ts';
+export type { Hold, Holding } from './held.ts';
 export { LIMITS_REFUSALS } from './refusals.ts';
 export { type LimitsSettings, limitsSettings, weakLimits } from './settings.ts';
 
@@ -34,6 +36,8 @@ export interface Limits {
   };
   /** Judges one notification on its way to the client. */
   readonly event: (call: Call, notification: Uint8Array, now: Now) => Uint8Array | RefusalCode;
+  /** The right to hold a stream, or to let a call wait for its client's answer; released by whoever holds it. */
+  readonly hold: Hold;
   close(): void;
 }
 
@@ -62,6 +66,7 @@ export function openLimits(options: {
       const left = events(call.principal, now);
       return left instanceof Refusal ? left.code : notification;
     },
+    hold: holdings(settings),
     close() {},
   };
 }

@@ -291,3 +291,18 @@ test('a driver that answers later gives the same answers; one that cannot be rea
   assert.equal(codeOf(await broken.stages.door.run(one, at(0))), 'limits.unavailable');
   assert.equal(codeOf(await broken.failures.failed('192.0.2.1', at(0))), 'limits.unavailable');
 });
+
+test('a principal holds as many streams and waiting calls as he may, and what is released once is free once', () => {
+  const { hold } = open({ streams: { perPrincipal: 2, max: 3 }, waiting: { perPrincipal: 1 } });
+  const first = hold('streams', principal('a'));
+  assert.ok(!(first instanceof Refusal));
+  assert.equal(codeOf(hold('streams', principal('a'))), 'passed');
+  assert.equal(codeOf(hold('streams', principal('a'))), 'limits.streams');
+  assert.equal(codeOf(hold('waiting', principal('a'))), 'passed', 'the one is not counted as the other');
+  assert.equal(codeOf(hold('streams', principal('b'))), 'passed');
+  assert.equal(codeOf(hold('streams', principal('c'))), 'limits.overloaded', 'the process holds three');
+  first.release();
+  first.release();
+  assert.equal(codeOf(hold('streams', principal('c'))), 'passed');
+  assert.equal(codeOf(hold('streams', principal('a'))), 'limits.overloaded');
+});

@@ -9,6 +9,15 @@ const windowOf = (limit: number, what: string) =>
     .prefault({})
     .describe(what);
 
+const heldOf = (perPrincipal: number, max: number, what: string) =>
+  z
+    .strictObject({
+      perPrincipal: z.int().min(0).max(10_000).default(perPrincipal).describe('Of one principal at a time; 0: none.'),
+      max: z.int().min(0).max(1_000_000).default(max).describe('In one process at a time.'),
+    })
+    .prefault({})
+    .describe(what);
+
 export const limitsSettings = z
   .strictObject({
     driver: z
@@ -22,6 +31,8 @@ export const limitsSettings = z
     events: windowOf(6_000, 'Notifications sent on to one principal.'),
     maxInFlight: z.int().min(1).default(4_096).describe('Calls one process works on at a time; more are refused.'),
     maxConcurrentPerPrincipal: z.int().min(1).default(256).describe('Targets one principal has running at a time.'),
+    streams: heldOf(8, 1_024, 'Streams that outlive a request: subscriptions/listen, GET of a session.'),
+    waiting: heldOf(16, 1_024, 'Calls that wait for a client to answer a question of their server.'),
     backoff: z
       .strictObject({
         freeFailures: z.int().min(0).max(1_000).default(10).describe('Failed authentications without a wait.'),

@@ -298,3 +298,45 @@ test('weak settings are named, the defaults are not weak', () => {
     4,
   );
 });
+
+test('an answer to a question goes to the server as arguments do: a secret in it refuses the call', () => {
+  const redaction = open();
+  const answered = (value: unknown) => Buffer.from(JSON.stringify({ action: 'accept', content: { note: value } }));
+  const call = requesting({});
+  const refused = redaction.answer(call, answered(SECRET));
+  assert.ok(refused instanceof Refusal && refused.code === 'redaction.blocked');
+  assert.equal(refused.facts.path, '/inputResponses/content/note');
+  assert.equal(redaction.answer(call, answered(CANARY)), null, 'personal data is what was asked for');
+  assert.equal(open({ requestSecrets: 'report' }).answer(call, answered(SECRET)), null);
+  const round = {
+    grant: null,
+    answers: { state: null, given: new Map([['q', { kind: 'result', bytes: answered(SECRET) }]]) },
+  };
+  const repeated = redaction.stages.request.run({ ...call, round } as typeof call, NOW);
+  assert.ok(repeated instanceof Refusal && repeated.code === 'redaction.blocked');
+});
+
+test('words of a question are redacted; its handles are not', () => {
+  const cursor = 'eyJhbGciOiJub25lIn0.eyJvIjoxfQ.c2lnbmF0dXJl';
+  const params = { mode: 'url', message: `for ${CANARY}`, url: 'https://a.example/x', elicitationId: cursor };
+  const event = { jsonrpc: '2.0', id: `r1.n.c.1.${cursor}`, method: 'elicitation/create', params };
+  const verdict = open().event(Buffer.from(JSON.stringify(event)), { tenant: 'acme', profile: null });
+  assert.ok('pass' in verdict);
+  const left = parse(verdict.pass);
+  assert.deepEqual(
+    { ...left, params: { ...left.params, message: '' } },
+    { ...event, params: { ...params, message: '' } },
+  );
+  assert.match(left.params.message, /^for \[EMAIL:/);
+  const reply1 = reply(
+    open(),
+    replying({
+      resultType: 'input_required',
+      inputRequests: { q: { method: 'elicitation/create', params: { message: CANARY } } },
+      requestState: cursor,
+    }),
+  );
+  const asked = parse(reply1.bytes);
+  assert.equal(asked.requestState, cursor);
+  assert.match(asked.inputRequests.q.params.message, /^\[EMAIL:/);
+});

@@ -36,6 +36,11 @@ export interface Redaction {
   };
   /** One JSON-RPC notification on its way to a client. Never throws: what cannot be checked is dropped. */
   event(bytes: Uint8Array, context: EventContext): Verdict;
+  /**
+   * What a client answered to a question in the middle of a call goes to the server as its arguments do: a secret in it
+   * refuses the call. Null: it may go. Never throws.
+   */
+  answer(call: Pick<CallWith<'target' | 'decision'>, 'target' | 'decision'>, bytes: Uint8Array): Refusal | null;
   /** A line for logs and errors with everything replaced. Never throws. */
   text(value: string, tenant: string): string;
 }
@@ -74,12 +79,25 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
     action: (found) => (observe || !isSecret(found) || settings.requestSecrets === 'report' ? 'reported' : 'blocked'),
   });
 
+  /** No schema of ours says what an answer is, so nothing in it is declared. */
+  const checkAnswer = ({ target }: { readonly target: Target }, bytes: Uint8Array): Refusal | null => {
+    const { blocked } = scanDocument(bytes, { ...incomingMeta(target), depth: () => 'whole' });
+    return blocked === null ? null : block({ ...blocked, path: `/inputResponses${blocked.path}` });
+  };
+
   const checkArguments = (call: CallWith<'target' | 'arguments' | 'decision'>) => {
     const profile = profileOf(call.decision.obligations.redaction, settings);
     if (profile === null) return new Refusal('redaction.unavailable', { evidence: UNKNOWN_PROFILE });
     if (profile === 'none') return NOTHING_FOUND;
     const { findings, blocked } = scanDocument(call.arguments.bytes(), incoming(call.target));
     if (blocked !== null) return block(blocked);
+    const answers = call.round?.answers ?? null;
+    if (answers !== null) {
+      for (const { bytes } of answers.given.values()) {
+        const refused = checkAnswer(call, bytes);
+        if (refused !== null) return refused;
+      }
+    }
     const meta = travellingMeta(call);
     if (meta === null) return findings.length === 0 ? NOTHING_FOUND : { list: findings };
     const beside = scanDocument(meta, incomingMeta(call.target));
@@ -142,6 +160,14 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
       });
       return verdict instanceof Refusal ? { drop: verdict.code } : { pass: verdict };
     },
+    answer(call, bytes) {
+      const checked = guarded(() => {
+        const profile = profileOf(call.decision.obligations.redaction, settings);
+        if (profile === null) return new Refusal('redaction.unavailable', { evidence: UNKNOWN_PROFILE });
+        return (profile === 'none' ? null : checkAnswer(call, bytes)) ?? PASSES;
+      });
+      return checked instanceof Refusal ? checked : null;
+    },
     text(value, tenant) {
       try {
         const flags = featuresOf(value);
@@ -178,6 +204,7 @@ const ACTIONS = { replace: 'replaced', report: 'reported', block: 'blocked' } as
   string,
   Finding['action']
 >;
+const PASSES = Symbol('may go');
 const NO_FINDINGS: readonly Finding[] = [];
 const NOTHING_FOUND = { list: NO_FINDINGS };
 const UNKNOWN_PROFILE = 'policy names a redaction profile that does not exist';
@@ -210,7 +237,7 @@ function guarded<T>(check: () => T | Refusal): T | Refusal {
 }
 
 /** Handles the client must send back byte for byte, at the top of a result. */
-const HANDLES = new Set<string | number>(['nextCursor', 'requestState']);
+const HANDLES = new Set<string | number>(['nextCursor', 'requestState', 'elicitationId']);
 
 function resultDepth(segments: readonly (string | number)[]): Depth {
   const [first, second] = segments;
