@@ -180,7 +180,12 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     ...remembered,
   });
 
-  const validation = openValidation({ settings: settings.validation });
+  const validation = openValidation({
+    settings: settings.validation,
+    keys: openSymmetricKeys(keys, 'state-seal'),
+    ephemeral,
+    since: clock().utc,
+  });
 
   const authorization = await openAuthorization({
     settings: settings.authorization,

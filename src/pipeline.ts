@@ -26,7 +26,7 @@ export interface Stages {
     readonly message: Stage<'endpoint' | 'principal' | 'body', 'message'>;
     readonly arguments: Stage<'message' | 'target', 'arguments'>;
     /** Opens the state of a repeated request: ours, this principal's, for this very call, once. */
-    readonly round: Stage<'principal' | 'message' | 'client' | 'target' | 'arguments', 'round'>;
+    readonly round: Stage<'endpoint' | 'principal' | 'message' | 'client' | 'target' | 'arguments', 'round'>;
   };
   readonly registry: {
     readonly resolve: Stage<'endpoint' | 'message' | 'principal', 'candidate'>;

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { openValidation, validationSettings } from '../../src/controls/validation/index.ts';
 import type { CallWith } from '../../src/core/call.ts';
 import { Refusal } from '../../src/core/stage.ts';
+import { openEphemeralMemory } from '../../src/core/store/ephemeral-memory.ts';
 
 const folder = process.env['GATEWRIT_VECTORS'] ?? fileURLToPath(new URL('../../../shared/vectors', import.meta.url));
 const file = `${folder}/json-parsing.json`;
@@ -15,7 +16,12 @@ const vectors = missing
   ? { accept: {}, reject: {} }
   : (JSON.parse(readFileSync(file, 'utf8')) as Record<'accept' | 'reject', Record<string, string>>);
 
-const { stages } = openValidation({ settings: validationSettings.parse({}) });
+const { stages } = openValidation({
+  settings: validationSettings.parse({}),
+  keys: [{ kid: 'k', secret: new Uint8Array(32) }],
+  ephemeral: openEphemeralMemory(),
+  since: 0,
+});
 const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'x' };
 const HEAD = Buffer.from(
   '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}},"arguments":{"value":',

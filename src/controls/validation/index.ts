@@ -1,14 +1,14 @@
 import { paramHeaders } from '../../core/mcp/mcp-headers.ts';
 import type { Stage } from '../../core/stage.ts';
 import { Definitions } from './definitions.ts';
-import { openRounds, type Rounds } from './rounds.ts';
+import { openRounds, type Rounds, type RoundsOptions } from './rounds.ts';
 import { SchemaCompiler } from './schema.ts';
 import type { ValidationSettings } from './settings.ts';
 import { argumentsStage, messageStage } from './stages.ts';
 
 export { KNOWN_METHODS } from './methods.ts';
 export { VALIDATION_REFUSALS } from './refusals.ts';
-export type { RoundCall, Rounds } from './rounds.ts';
+export { MAX_STATE_BYTES, type RoundCall, type Rounds, type RoundsOptions } from './rounds.ts';
 export { type ValidationSettings, validationSettings, weakValidation } from './settings.ts';
 
 export interface Validation {
@@ -25,10 +25,12 @@ export interface Validation {
 }
 
 /** Opens the control. It holds compiled schemas only, and nothing that must be closed. */
-export function openValidation(options: { readonly settings: ValidationSettings }): Validation {
+export function openValidation(
+  options: { readonly settings: ValidationSettings } & Omit<RoundsOptions, 'limits'>,
+): Validation {
   const { settings } = options;
   const compiler = new SchemaCompiler({ formats: settings.formats });
-  const rounds = openRounds();
+  const rounds = openRounds({ ...options, limits: settings });
   return {
     stages: {
       message: messageStage(settings),

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import type { Arguments, CallWith, Message, Target, WayIn } from '../../core/call.ts';
 import { argumentsDigest } from '../../core/mcp/arguments-digest.ts';
 import { encodeRefusal } from '../../core/mcp/wire.ts';
 import { Refusal } from '../../core/stage.ts';
+import { openEphemeralMemory } from '../../core/store/ephemeral-memory.ts';
 import { openValidation, validationSettings, weakValidation } from './index.ts';
 
 const settings = validationSettings.parse({});
-const validation = openValidation({ settings });
+const rounds = { keys: [{ kid: 'k', secret: randomBytes(32) }] as const, ephemeral: openEphemeralMemory(), since: 0 };
+const validation = openValidation({ settings, ...rounds });
 const now = { utc: 1_795_000_000_000, mono: 0 };
 const META =
   '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}';
@@ -335,7 +338,7 @@ test('a definition that cannot be enforced is refused at registration and fails 
 });
 
 test('compiled definitions are kept up to their bound and told apart by digest', () => {
-  const small = openValidation({ settings: { ...settings, compiledSchemas: 2 } });
+  const small = openValidation({ settings: { ...settings, compiledSchemas: 2 }, ...rounds });
   const message = judge(toolCall('{"sql":"x"}')) as Message;
   for (let round = 0; round < 3; round++) {
     for (let i = 0; i < 4; i++) {
