@@ -3,6 +3,8 @@ import { randomFillSync } from 'node:crypto';
 const pool = Buffer.allocUnsafe(4096);
 let used = pool.length;
 const uuid = Buffer.alloc(16);
+const uuidText = Buffer.alloc(36, '-');
+const HEX = Buffer.from('0123456789abcdef');
 
 /** Writes fresh random bytes, each handed out once and wiped here: no buffer of their own for salts and keys. */
 export function randomInto(into: Uint8Array, at: number, length: number): void {
@@ -26,12 +28,18 @@ export function randomSlice(length: number): Buffer {
 /** UUIDv7 (RFC 9562): 48 bits of ms UTC, then random. For calls (= correlation id) and records. */
 export function uuidv7(utc: number): string {
   const bytes = uuid;
-  randomInto(bytes, 0, 16);
+  randomInto(bytes, 6, 10);
   bytes.writeUIntBE(utc, 0, 6);
   bytes[6] = (bytes[6]! & 0x0f) | 0x70;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  const hex = bytes.toString('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  // One string out of one buffer: pieces put together would each be an object of their own.
+  let at = 0;
+  for (let i = 0; i < 16; i++) {
+    if (i === 4 || i === 6 || i === 8 || i === 10) at++;
+    uuidText[at++] = HEX[bytes[i]! >> 4]!;
+    uuidText[at++] = HEX[bytes[i]! & 15]!;
+  }
+  return uuidText.toString('latin1');
 }
 
 /** 128 random bits for handles that leave the process. */

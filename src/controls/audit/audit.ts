@@ -15,7 +15,8 @@ import { Integration, journalLeaf } from './integration.ts';
 import { Journal } from './journal.ts';
 import { Keyring } from './keyring.ts';
 import { type Entry, Ledger, type Placed, SYSTEM_TENANT, type TenantLog } from './ledger.ts';
-import { encodePayload } from './payload.ts';
+import { PayloadBytes } from './payload.ts';
+import { PlainText } from './plaintext.ts';
 import { replay, unreported } from './recovery.ts';
 import type { AuditSettings } from './settings.ts';
 import { intentStage, outcomeStage, type StageParts } from './stages.ts';
@@ -194,7 +195,8 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       onFatal: halt,
       lastWords: () => {
         if (existsSync(place.reserve)) files.unlinkSync(place.reserve);
-        return { book: system, ...ledger.seal(system, note('full', utc(), { reason: 'the disk is full; refusing' })) };
+        const words = note('full', utc(), { reason: 'the disk is full; refusing' });
+        return { book: system, source: ledger.draft(system, words) };
       },
     });
     system.renew = false;
@@ -270,11 +272,19 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       if (event.payload) {
         if (event.subject === undefined) throw new TypeError('a payload needs the subject whose key seals it');
         const key = (await keyring.subject(log.name, event.subject, utc(), true))!;
-        payload = { key, room: encodePayload([['event', event.payload]]) };
-        subjectKey = `${key.row}/${key.kid}`;
+        // A copy: the caller keeps its bytes, and we are not done with them before the group is sealed.
+        payload = { key, bytes: new PayloadBytes([['event', Uint8Array.from(event.payload)]]) };
+        subjectKey = key.name;
       }
       const meta = canonicalJson({ ...event.meta, subject_key: subjectKey, tenant: event.tenant });
-      const placed = await put(log, { kind: event.kind, time: utc(), refs: event.refs ?? [], meta, payload });
+      const entry: Entry = {
+        kind: event.kind,
+        time: utc(),
+        refs: event.refs ?? [],
+        meta: new PlainText(meta),
+        payload,
+      };
+      const placed = await put(log, entry);
       if (event.approval !== undefined) {
         if (approvals.size >= REMEMBERED_APPROVALS) approvals.delete(approvals.keys().next().value!);
         approvals.set(`${log.name}/${event.approval}`, placed.leaf);
@@ -342,7 +352,7 @@ export function placesOf(home: string, replica: string) {
 
 /** A record of the log about itself. */
 function note(kind: 'full' | 'recovery' | 'refusals', time: number, meta: Record<string, unknown>): Entry {
-  return { kind, time, refs: [], meta: canonicalJson(meta), payload: null };
+  return { kind, time, refs: [], meta: new PlainText(canonicalJson(meta)), payload: null };
 }
 
 function setAside(path: string, bytes: number): void {

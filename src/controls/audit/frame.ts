@@ -29,40 +29,44 @@ export interface Frame {
   readonly length: number;
 }
 
-export function frameLength(envelope: Uint8Array, parts: readonly Uint8Array[]): number {
-  let length = HEAD_BYTES + FIXED_BODY_BYTES + envelope.length;
-  for (const part of parts) length += 4 + part.length;
+/** What a frame is made of: its lengths are known before any byte of it is. */
+export interface FrameSource {
+  readonly envelopeLength: number;
+  /** Of each ciphertext, in the order of the envelope's parts. */
+  readonly partLengths: readonly number[];
+  /** Writes the envelope at `at` and the ciphertexts behind it, one after the other. */
+  writeInto(into: Buffer, at: number): void;
+}
+
+export function frameLength({ envelopeLength, partLengths }: FrameSource): number {
+  let length = HEAD_BYTES + FIXED_BODY_BYTES + envelopeLength;
+  for (const part of partLengths) length += 4 + part;
   return length;
 }
 
-/** Writes a frame at `at`; there MUST be room for `frameLength`. Returns where its leaf (zero byte and envelope) begins. */
-export function writeFrame(
-  into: Buffer,
-  at: number,
-  record: { index: number; tag: Uint8Array; envelope: Uint8Array; parts: readonly Uint8Array[] },
-): number {
-  const { index, tag, envelope, parts } = record;
+/** Where in a frame its leaf (zero byte and envelope) begins. */
+export function leafOffset({ partLengths }: FrameSource): number {
+  return HEAD_BYTES + FIXED_BODY_BYTES - 1 + 4 * partLengths.length;
+}
+
+/** Writes a frame at `at`; there MUST be room for `frameLength`. */
+export function writeFrame(into: Buffer, at: number, index: number, tag: Uint8Array, source: FrameSource): void {
+  const { envelopeLength, partLengths } = source;
   into.set(FRAME_MAGIC, at);
   let place = at + HEAD_BYTES;
   into.writeUInt32LE(index % TWO_32, place);
   into.writeUInt32LE(Math.floor(index / TWO_32), place + 4);
   into.set(tag, place + 8);
   place += 8 + TAG_BYTES;
-  into[place] = parts.length;
-  into.writeUInt16LE(envelope.length, place + 1);
+  into[place] = partLengths.length;
+  into.writeUInt16LE(envelopeLength, place + 1);
   place += 3;
-  for (const part of parts) place = into.writeUInt32LE(part.length, place);
-  const leaf = place;
+  for (const part of partLengths) place = into.writeUInt32LE(part, place);
   into[place] = 0;
-  into.set(envelope, place + 1);
-  place += 1 + envelope.length;
-  for (const part of parts) {
-    into.set(part, place);
-    place += part.length;
-  }
-  into.writeUInt32LE(place - at - HEAD_BYTES, at + 8);
-  into.writeUInt32LE(crc32c(into, at + 8, place), at + 4);
-  return leaf;
+  source.writeInto(into, place + 1);
+  const end = at + frameLength(source);
+  into.writeUInt32LE(end - at - HEAD_BYTES, at + 8);
+  into.writeUInt32LE(crc32c(into, at + 8, end), at + 4);
 }
 
 /** Bytes the frame at `at` claims to have (attacker-controlled), 0 when none begins there; needs 12 bytes to look at. */

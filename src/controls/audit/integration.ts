@@ -1,13 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256 } from '../../core/crypto/digest.ts';
+import { sha256, sha256Into } from '../../core/crypto/digest.ts';
 import type { Checkpoint } from '../../core/crypto/signed-note.ts';
 import { InternalError } from '../../core/internal-error.ts';
 import type { Store } from '../../core/store/store.ts';
 import { CHECKPOINT_FILE, type CheckpointKeys, type Published, publish } from './checkpoints.ts';
 import type { Placer } from './files.ts';
 import { TAG_BYTES } from './frame.ts';
-import type { Book, Written } from './journal.ts';
+import type { Book, Group } from './journal.ts';
 import { growsFrom, type TiledTree, type TreeSnapshot } from './tree.ts';
 
 /** Records integrated in one turn of the event loop. */
@@ -27,17 +27,24 @@ interface Shelf {
 }
 
 const journalLeafBytes = Buffer.alloc(1 + 8 + TAG_BYTES + 32);
+/** Of the record at hand. */
+const leafHash = Buffer.alloc(32);
+const journalLeafHash = Buffer.alloc(32);
 
 /**
  * The journal's own tree binds what no tenant's tree shows: order across tenants, and that no tenant is missing. Its
  * leaf is SHA-256(0x00 ‖ index (8, big-endian) ‖ tag (16) ‖ leaf hash of the envelope (32)).
  */
 export function journalLeaf(index: number, tag: Uint8Array, leaf: Uint8Array): Buffer {
+  fillJournalLeaf(index, tag, leaf);
+  return sha256(journalLeafBytes);
+}
+
+function fillJournalLeaf(index: number, tag: Uint8Array, leaf: Uint8Array): void {
   journalLeafBytes.writeUInt32BE(Math.floor(index / 2 ** 32), 1);
   journalLeafBytes.writeUInt32BE(index % 2 ** 32, 5);
   journalLeafBytes.set(tag, 9);
   journalLeafBytes.set(leaf, 9 + TAG_BYTES);
-  return sha256(journalLeafBytes);
 }
 
 /** Brings durable records into their trees behind the journal, and signs what has grown. */
@@ -50,8 +57,10 @@ export class Integration<B extends TreeBook> {
   };
   readonly #journal: Shelf;
   readonly #shelves = new Map<TiledTree, Shelf>();
-  #queue: Written<B>[] = [];
+  #groups: Group<B>[] = [];
+  /** How far the first group is done, and how many records wait in all. */
   #head = 0;
+  #waiting = 0;
   #draining = false;
   #publishing: Promise<void> | null = null;
 
@@ -76,9 +85,10 @@ export class Integration<B extends TreeBook> {
     this.#shelves.set(tree, { tree, key, published, signed });
   }
 
-  /** Durable records, in order. */
-  take(group: readonly Written<B>[]): void {
-    for (const record of group) this.#queue.push(record);
+  /** Durable records, in order. The group is released when its bytes are needed no more. */
+  take(group: Group<B>): void {
+    this.#groups.push(group);
+    this.#waiting += group.records.length;
     if (this.#draining) return;
     this.#draining = true;
     setImmediate(this.#drain);
@@ -95,24 +105,31 @@ export class Integration<B extends TreeBook> {
 
   readonly #drain = (): void => {
     this.#integrate(SLICE);
-    if (this.#head < this.#queue.length) setImmediate(this.#drain);
+    if (this.#waiting > 0) setImmediate(this.#drain);
     else this.#draining = false;
   };
 
   #integrate(most: number): void {
-    const end = Math.min(this.#queue.length, this.#head + most);
-    for (; this.#head < end; this.#head++) {
-      const { book, index, leaf, envelope } = this.#queue[this.#head]!;
-      book.tree.append(leaf, envelope);
-      this.#journal.tree.append(journalLeaf(index, book.tag, leaf), envelope);
+    for (let left = most; left > 0 && this.#waiting > 0; left--) {
+      const group = this.#groups[0]!;
+      const { book, index, leafAt, leafLength } = group.records[this.#head]!;
+      const leaf = group.bytes.subarray(leafAt, leafAt + leafLength);
+      sha256Into(leaf, leafHash, 0);
+      // Behind the zero byte that RFC 6962 hashes before a leaf stands the envelope.
+      book.tree.append(leafHash, leaf.subarray(1));
+      fillJournalLeaf(index, book.tag, leafHash);
+      sha256Into(journalLeafBytes, journalLeafHash, 0);
+      this.#journal.tree.append(journalLeafHash, leaf);
+      this.#waiting--;
+      if (++this.#head < group.records.length) continue;
+      this.#groups.shift();
+      this.#head = 0;
+      group.release();
     }
-    if (this.#head < this.#queue.length) return;
-    this.#queue = [];
-    this.#head = 0;
   }
 
   async #publishAll(): Promise<void> {
-    while (this.#queue.length - this.#head > SLICE) {
+    while (this.#waiting > SLICE) {
       this.#integrate(SLICE);
       await new Promise((resolve) => setImmediate(resolve));
     }

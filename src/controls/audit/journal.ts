@@ -1,15 +1,21 @@
 import { join } from 'node:path';
-import { sha256 } from '../../core/crypto/digest.ts';
 import { InternalError } from '../../core/internal-error.ts';
 import type { Files } from './files.ts';
 import { syncFolder } from './files.ts';
-import { frameLength, writeFrame } from './frame.ts';
+import { type FrameSource, frameLength, leafOffset, writeFrame } from './frame.ts';
 import { encodeHeader, segmentName } from './segments.ts';
 
 /** Records that share one write and one sync at most (audit.md 3.3). */
 const GROUP_RECORDS = 512;
 const GROUP_BYTES = 8 * 1024 * 1024;
 const FIRST_BATCH_BYTES = 256 * 1024;
+/** Groups kept for the next records: one fills, one is on its way to the disk, the others on their way into the trees. */
+const SPARE_GROUPS = 4;
+/**
+ * Records are sealed together: what cipher and digests need stays at hand from one to the next. Not too many, as other
+ * calls wait meanwhile.
+ */
+const SEALED_TOGETHER = 32;
 
 /** The tree a record belongs to, as far as the journal cares. */
 export interface Book {
@@ -24,10 +30,18 @@ export interface Book {
 export interface Written<B extends Book> {
   readonly book: B;
   readonly index: number;
-  /** RFC 6962 leaf hash of the envelope. */
-  readonly leaf: Buffer;
-  readonly envelope: Buffer;
+  /** Where in the bytes of its group its leaf stands: a zero byte and the envelope. */
+  readonly leafAt: number;
+  readonly leafLength: number;
   readonly settle: Settle | null;
+}
+
+/** Records that became durable together. */
+export interface Group<B extends Book> {
+  readonly bytes: Buffer;
+  readonly records: readonly Written<B>[];
+  /** MUST be called once, when nobody looks at `bytes` any more. */
+  release(): void;
 }
 
 /** Called once: with null when the record is durable, else with the reason why it never will be. */
@@ -48,17 +62,19 @@ export interface JournalOptions<B extends Book> {
   readonly books: () => Iterable<B>;
   /** A new segment has begun: what is sealed from now on needs new keys. */
   readonly onSegment: () => void;
-  readonly onCommitted: (group: readonly Written<B>[]) => void;
+  readonly onCommitted: (group: Group<B>) => void;
   /** Called once, after every waiter was told. Nothing may be written afterwards. */
   readonly onFatal: (error: InternalError) => void;
   /** On a full disk, called before onFatal: frees the reserve and gives the record that says so. */
-  readonly lastWords: () => { book: B; envelope: Buffer; parts: readonly Buffer[] } | null;
+  readonly lastWords: () => { book: B; source: FrameSource } | null;
 }
 
-interface Batch<B extends Book> {
+interface Batch<B extends Book> extends Group<B> {
   bytes: Buffer;
   length: number;
   records: Written<B>[];
+  /** Those that are not in `bytes` yet: they have their places, and end where the records end. */
+  unsealed: { readonly at: number; readonly source: FrameSource }[];
 }
 
 /**
@@ -93,7 +109,7 @@ export class Journal<B extends Book> {
     this.#next = options.first;
     this.#durable = options.first;
     this.#earlierBytes = options.bytes;
-    this.#filling = newBatch();
+    this.#filling = this.#newBatch();
     this.#beginSegment();
   }
 
@@ -136,16 +152,17 @@ export class Journal<B extends Book> {
    * Takes a record; it is durable when `settle` hears null. Returns its index.
    * @throws InternalError `audit.failed` after a failure
    */
-  append(book: B, envelope: Buffer, parts: readonly Buffer[], settle: Settle | null): number {
+  append(book: B, source: FrameSource, settle: Settle | null): number {
     if (this.#failed) throw this.#failed;
-    const length = frameLength(envelope, parts);
+    const length = frameLength(source);
     const batch = this.#roomFor(length);
     const index = this.#next++;
-    const leafAt = writeFrame(batch.bytes, batch.length, { index, tag: book.tag, envelope, parts });
-    const leaf = sha256(batch.bytes.subarray(leafAt, leafAt + 1 + envelope.length));
+    const at = batch.length;
     batch.length += length;
-    batch.records.push({ book, index, leaf, envelope, settle });
+    batch.records.push({ book, index, leafAt: at + leafOffset(source), leafLength: 1 + source.envelopeLength, settle });
+    batch.unsealed.push({ at, source });
     this.#pendingBytes += length;
+    if (batch.unsealed.length >= SEALED_TOGETHER) this.#sealEarly(batch);
     if (this.#busySince < 0 && !this.#scheduled) {
       this.#scheduled = true;
       // After the events of this turn: callers that arrived together share the sync.
@@ -171,7 +188,7 @@ export class Journal<B extends Book> {
     const batch = this.#filling;
     if (batch.records.length >= GROUP_RECORDS || (batch.length > 0 && batch.length + length > GROUP_BYTES)) {
       this.#full.push(batch);
-      this.#filling = this.#spare.pop() ?? newBatch();
+      this.#filling = this.#spare.pop() ?? this.#newBatch();
     }
     const chosen = this.#filling;
     if (chosen.length + length > chosen.bytes.length) {
@@ -190,9 +207,10 @@ export class Journal<B extends Book> {
       this.#rest();
       return;
     }
-    if (batch === this.#filling) this.#filling = this.#spare.pop() ?? newBatch();
+    if (batch === this.#filling) this.#filling = this.#spare.pop() ?? this.#newBatch();
     this.#busySince = this.#options.mono();
     try {
+      this.#seal(batch);
       if (this.#segmentIsDone()) this.#beginSegment();
     } catch (cause) {
       this.#fail(cause, batch);
@@ -200,6 +218,25 @@ export class Journal<B extends Book> {
     }
     this.#write(batch, 0);
   };
+
+  #sealEarly(batch: Batch<B>): void {
+    try {
+      this.#seal(batch);
+    } catch (cause) {
+      this.#fail(cause, batch);
+    }
+  }
+
+  #seal(batch: Batch<B>): void {
+    const { unsealed, records, bytes } = batch;
+    if (unsealed.length === 0) return;
+    const first = records.length - unsealed.length;
+    for (let i = 0; i < unsealed.length; i++) {
+      const { index, book } = records[first + i]!;
+      writeFrame(bytes, unsealed[i]!.at, index, book.tag, unsealed[i]!.source);
+    }
+    batch.unsealed = [];
+  }
 
   #write(batch: Batch<B>, from: number): void {
     const { files } = this.#options;
@@ -229,8 +266,7 @@ export class Journal<B extends Book> {
       record.book.durable++;
       record.settle?.(null);
     }
-    this.#options.onCommitted(records);
-    this.#recycle(batch);
+    this.#options.onCommitted(batch);
     if (this.#pendingBytes > 0 && !this.#scheduled) this.#commit();
     else if (this.#pendingBytes === 0) this.#rest();
   }
@@ -240,10 +276,21 @@ export class Journal<B extends Book> {
   }
 
   #recycle(batch: Batch<B>): void {
-    if (this.#spare.length >= 2 || batch.bytes.length > GROUP_BYTES) return;
+    if (this.#spare.length >= SPARE_GROUPS || batch.bytes.length > GROUP_BYTES) return;
     batch.length = 0;
     batch.records = [];
     this.#spare.push(batch);
+  }
+
+  #newBatch(): Batch<B> {
+    const batch: Batch<B> = {
+      bytes: Buffer.allocUnsafeSlow(FIRST_BATCH_BYTES),
+      length: 0,
+      records: [],
+      unsealed: [],
+      release: () => this.#recycle(batch),
+    };
+    return batch;
   }
 
   #segmentIsDone(): boolean {
@@ -277,7 +324,7 @@ export class Journal<B extends Book> {
       `the audit log cannot be written (${why}); this process must end, its next start repairs the tail`,
       { kind: 'outage', cause },
     );
-    for (const one of [batch, ...this.#full, this.#filling]) {
+    for (const one of new Set([batch, ...this.#full, this.#filling])) {
       for (const record of one.records) record.settle?.(this.#failed);
     }
     this.#full = [];
@@ -292,8 +339,8 @@ export class Journal<B extends Book> {
     try {
       const words = lastWords();
       if (!words) return;
-      const frame = Buffer.alloc(frameLength(words.envelope, words.parts));
-      writeFrame(frame, 0, { index: this.#durable, tag: words.book.tag, ...words });
+      const frame = Buffer.alloc(frameLength(words.source));
+      writeFrame(frame, 0, this.#durable, words.book.tag, words.source);
       files.ftruncateSync(this.#fd, this.#position);
       files.writeSync(this.#fd, frame, 0, frame.length, this.#position);
       files.fdatasyncSync(this.#fd);
@@ -301,8 +348,4 @@ export class Journal<B extends Book> {
       // The process ends anyway, and the tail is repaired at the next start; onFatal carries the first cause.
     }
   }
-}
-
-function newBatch<B extends Book>(): Batch<B> {
-  return { bytes: Buffer.allocUnsafeSlow(FIRST_BATCH_BYTES), length: 0, records: [] };
 }

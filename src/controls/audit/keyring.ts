@@ -23,6 +23,8 @@ export class SubjectKey {
   readonly kid: string;
   /** Row of the key; says nothing of the subject to who lacks the index key. */
   readonly row: string;
+  /** `row/kid`: how the sealed meta part names it, so that a reader with the keys finds it again. */
+  readonly name: string;
   readonly key: SealKey;
   readonly until: number;
   #segment = '';
@@ -31,6 +33,7 @@ export class SubjectKey {
   constructor(fields: { kid: string; row: string; key: SealKey; until: number }) {
     this.kid = fields.kid;
     this.row = fields.row;
+    this.name = `${fields.row}/${fields.kid}`;
     this.key = fields.key;
     this.until = fields.until;
   }

@@ -5,7 +5,8 @@ import { InternalError } from '../../core/internal-error.ts';
 import type { TreeBook } from './integration.ts';
 import type { Journal, Settle } from './journal.ts';
 import { type Keyring, type SegmentKey, type SubjectKey, tenantTag } from './keyring.ts';
-import { type PartPlan, type RecordKind, roomFor, sealRecord } from './record.ts';
+import type { Plaintext } from './plaintext.ts';
+import { Draft, PartPlaces, type PartPlan, type RecordKind } from './record.ts';
 import { TiledTree } from './tree.ts';
 
 /** Refusals of callers nobody knows, and what the log says of itself. */
@@ -13,6 +14,7 @@ export const SYSTEM_TENANT = 'system';
 
 export interface TenantLog extends TreeBook {
   readonly origin: string;
+  readonly places: PartPlaces;
   /** Leaf index of the next record in this tenant's tree. */
   nextLeaf: number;
   segmentKey: SegmentKey | null;
@@ -26,8 +28,8 @@ export interface Entry {
   readonly time: number;
   readonly refs: readonly number[];
   /** Canonical JSON. */
-  readonly meta: string;
-  readonly payload: { readonly key: SubjectKey; readonly room: Buffer } | null;
+  readonly meta: Plaintext;
+  readonly payload: { readonly key: SubjectKey; readonly bytes: Plaintext } | null;
 }
 
 export interface Placed {
@@ -89,6 +91,7 @@ export class Ledger {
       tag,
       name,
       origin: tree.origin,
+      places: new PartPlaces(tree.origin),
       tree,
       durable: leaves,
       nextLeaf: leaves,
@@ -124,26 +127,28 @@ export class Ledger {
     for (const log of this.#byTag.values()) log.renew = log.segmentKey !== null;
   }
 
-  /** Seals and appends. `ready` MUST have given a key before. @throws InternalError `audit.failed` */
+  /**
+   * Gives an entry its place in the journal, where it is sealed with its group; whatever it refers to MUST stay as it is.
+   * `ready` MUST have given a key before. @throws InternalError `audit.failed`
+   */
   write(log: TenantLog, entry: Entry, settle: Settle | null): Placed {
     const journal = this.#journal;
     if (!journal || journal.failed) throw journal?.failed ?? new InternalError('audit.closed', 'the log is not open');
-    const { id, envelope, parts } = this.seal(log, entry);
-    const leaf = log.nextLeaf++;
-    return { index: journal.append(log, envelope, parts, settle), leaf, id };
+    const id = uuidv7(entry.time);
+    const index = journal.append(log, this.draft(log, entry, id), settle);
+    return { index, leaf: log.nextLeaf++, id };
   }
 
-  seal(log: TenantLog, entry: Entry): { id: string; envelope: Buffer; parts: Buffer[] } {
+  draft(log: TenantLog, entry: Entry, id: string = uuidv7(entry.time)): Draft {
     const segment = log.segmentKey;
     if (!segment) throw new InternalError('audit.keys', 'a record was to be sealed before its key was there');
-    const id = uuidv7(entry.time);
-    const plans: PartPlan[] = [{ name: 'meta', kid: segment.kid, key: segment.key, room: roomFor(entry.meta) }];
-    if (entry.payload) {
-      const { key, room } = entry.payload;
-      plans.push({ name: 'payload', kid: key.alias(segment), key: key.key, room });
+    const { kind, time, refs, meta, payload } = entry;
+    const parts: PartPlan[] = [{ name: 'meta', kid: segment.kid, key: segment.key, plaintext: meta }];
+    if (payload) {
+      const { key, bytes } = payload;
+      parts.push({ name: 'payload', kid: key.alias(segment), key: key.key, plaintext: bytes });
     }
-    const { kind, time, refs } = entry;
-    return { id, ...sealRecord({ origin: log.origin, kind, id, time, refs, parts: plans }) };
+    return new Draft({ places: log.places, kind, id, time, refs, parts });
   }
 
   #begin(tag: Buffer, name: string): TenantLog {

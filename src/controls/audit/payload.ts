@@ -1,27 +1,35 @@
-import { ROOM_BYTES } from './record.ts';
+import type { Plaintext } from './plaintext.ts';
 
 /** What a payload part may hold, each as the bytes that were received or sent. */
 export const PAYLOAD_ITEMS = ['arguments', 'reply', 'diagnostics', 'event'] as const;
 export type PayloadItem = (typeof PAYLOAD_ITEMS)[number];
 export type Payload = readonly (readonly [PayloadItem, Uint8Array])[];
 
-/** Per item: length of the name (1) ‖ name ‖ length (4, big-endian) ‖ bytes; with free bytes in front. */
-export function encodePayload(items: Payload): Buffer {
-  let length = ROOM_BYTES;
-  for (const [name, bytes] of items) length += 1 + name.length + 4 + bytes.length;
-  const room = Buffer.allocUnsafe(length);
-  let at = ROOM_BYTES;
-  for (const [name, bytes] of items) {
-    room[at] = name.length;
-    room.write(name, at + 1, 'latin1');
-    at = room.writeUInt32BE(bytes.length, at + 1 + name.length);
-    room.set(bytes, at);
-    at += bytes.length;
+/** Per item: length of the name (1) ‖ name ‖ length (4, big-endian) ‖ bytes. The bytes MUST stay as they are. */
+export class PayloadBytes implements Plaintext {
+  readonly length: number;
+  readonly #items: Payload;
+
+  constructor(items: Payload) {
+    let length = 0;
+    for (const [name, bytes] of items) length += 1 + name.length + 4 + bytes.length;
+    this.length = length;
+    this.#items = items;
   }
-  return room;
+
+  writeInto(into: Buffer, at: number): void {
+    let place = at;
+    for (const [name, bytes] of this.#items) {
+      into[place] = name.length;
+      into.write(name, place + 1, 'latin1');
+      place = into.writeUInt32BE(bytes.length, place + 1 + name.length);
+      into.set(bytes, place);
+      place += bytes.length;
+    }
+  }
 }
 
-/** Reads what `encodePayload` wrote, without r. @throws RangeError when the lengths do not add up */
+/** Reads what `PayloadBytes` wrote, without r. @throws RangeError when the lengths do not add up */
 export function decodePayload(plaintext: Buffer): Map<string, Buffer> {
   const items = new Map<string, Buffer>();
   let at = 0;

@@ -3,7 +3,8 @@ import { type FinalStage, Refusal, type Stage } from '../../core/stage.ts';
 import type { Keyring, SubjectKey } from './keyring.ts';
 import { type Entry, type Ledger, type Placed, SYSTEM_TENANT, type TenantLog } from './ledger.ts';
 import { intentMeta, intentPayload, outcomeMeta, outcomePayload, strangerMeta } from './meta.ts';
-import { encodePayload, type Payload } from './payload.ts';
+import { type Payload, PayloadBytes } from './payload.ts';
+import { PlainText } from './plaintext.ts';
 import type { AuditSettings } from './settings.ts';
 import type { StrangerBound } from './strangers.ts';
 
@@ -40,8 +41,8 @@ export function intentStage(parts: StageParts): Stage<Needs, 'intent'> {
       kind: 'intent',
       time: now.utc,
       refs: decided === undefined ? [] : [decided],
-      meta: intentMeta(call, { subjectKey: `${key.row}/${key.kid}`, weak: weak() }),
-      payload: { key, room: encodePayload(intentPayload(call)) },
+      meta: new PlainText(intentMeta(call, { subjectKey: key.name, weak: weak() })),
+      payload: { key, bytes: new PayloadBytes(intentPayload(call)) },
     };
     return durable(ledger, log, entry, 'audit.unavailable') as Promise<PlacedIntent | Refusal>;
   };
@@ -68,8 +69,8 @@ export function outcomeStage(parts: StageParts): FinalStage<'receipt'> {
       kind: 'outcome',
       time: now.utc,
       refs: intent ? [intent.leaf] : [],
-      meta: outcomeMeta(call, call.principal!, now, { subjectKey: `${key.row}/${key.kid}`, weak: weak() }),
-      payload: payload.length > 0 ? { key, room: encodePayload(payload) } : null,
+      meta: new PlainText(outcomeMeta(call, call.principal!, now, { subjectKey: key.name, weak: weak() })),
+      payload: payload.length > 0 ? { key, bytes: new PayloadBytes(payload) } : null,
     };
     return durable(ledger, log, entry, code);
   };
@@ -139,7 +140,7 @@ function recordStranger(parts: StageParts, call: Call, now: Now): Receipt {
   try {
     return ledger.write(
       log,
-      { kind: 'refusal', time: now.utc, refs: [], meta: strangerMeta(call, now), payload: null },
+      { kind: 'refusal', time: now.utc, refs: [], meta: new PlainText(strangerMeta(call, now)), payload: null },
       null,
     );
   } catch {

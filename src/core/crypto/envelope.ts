@@ -68,12 +68,18 @@ export function seal(key: SealKey, plaintext: Uint8Array, aad: string): Buffer {
 }
 
 /** The same, written at `at`, where there MUST be room for it. Returns where it ends. */
-export function sealInto(into: Uint8Array, at: number, key: SealKey, plaintext: Uint8Array, aad: string): number {
+export function sealInto(
+  into: Uint8Array,
+  at: number,
+  key: SealKey,
+  plaintext: Uint8Array,
+  aad: string | Uint8Array,
+): number {
   randomInto(into, at, SALT_BYTES);
   key.derive(into, at);
   into.set(keyCommitment, at + SALT_BYTES);
   const cipher = createCipheriv('aes-256-gcm', cipherKey, NONCE);
-  cipher.setAAD(Buffer.from(aad));
+  cipher.setAAD(typeof aad === 'string' ? Buffer.from(aad) : aad);
   into.set(cipher.update(plaintext), at + HEAD_BYTES);
   cipher.final();
   const end = at + HEAD_BYTES + plaintext.length;

@@ -28,7 +28,8 @@ function grow(size: number) {
   const leaves = Array.from({ length: size }, (_, i) => leafHash(Buffer.from(`entry ${i}`)));
   const nodes = new Map<string, Uint8Array>();
   const frontier = new Frontier();
-  for (const leaf of leaves) frontier.append(leaf, (level, index, node) => nodes.set(`${level}/${index}`, node));
+  for (const leaf of leaves)
+    frontier.append(leaf, (level, index, node) => nodes.set(`${level}/${index}`, Buffer.from(node)));
   const nodeAt: NodeAt = (level, index) => {
     const node = nodes.get(`${level}/${index}`);
     if (!node) throw new Error(`no node ${level}/${index}`);

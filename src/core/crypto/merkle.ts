@@ -1,4 +1,4 @@
-import { sha256 } from './digest.ts';
+import { sha256, sha256Into } from './digest.ts';
 
 /**
  * The Merkle tree of RFC 6962 section 2 (RFC 9162 spells out the verification): appended to in memory that grows with
@@ -7,6 +7,8 @@ import { sha256 } from './digest.ts';
  */
 export const HASH_BYTES = 32;
 export const EMPTY_ROOT: Uint8Array = sha256('');
+/** Sizes are safe integers. */
+const LEVELS = 54;
 
 const pair = Buffer.alloc(1 + 2 * HASH_BYTES);
 pair[0] = 1;
@@ -29,45 +31,57 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
 /** Hash of the complete subtree that covers leaves [index·2^level, (index+1)·2^level). Throws when it is not there. */
 export type NodeAt = (level: number, index: number) => Uint8Array;
 
-/** A growing tree, kept as the roots of its complete subtrees, largest first. */
+/** A growing tree, kept as the roots of its complete subtrees: one for each bit of its size that is set. */
 export class Frontier {
   #size: number;
-  readonly #nodes: Uint8Array[];
+  /** The root of the complete subtree of height `level`, where there is one, stands at 32 · level. */
+  readonly #roots = Buffer.alloc(LEVELS * HASH_BYTES);
+  /** The same as views, and one for the hash on its way up. */
+  readonly #rootAt = Array.from({ length: LEVELS }, (_, level) => slot(this.#roots, level));
+  readonly #node = Buffer.alloc(HASH_BYTES);
 
   /** @param nodes roots of the complete subtrees of a tree of `size`, largest first */
   constructor(size = 0, nodes: readonly Uint8Array[] = []) {
     this.#size = size;
-    this.#nodes = [...nodes];
+    let next = nodes.length;
+    for (let level = 0, rest = size; rest > 0; level++, rest = Math.floor(rest / 2))
+      if (rest % 2 === 1) this.#rootAt[level]!.set(nodes[--next]!);
   }
 
   get size(): number {
     return this.#size;
   }
 
-  /** Adds a leaf; `onNode` hears of every subtree completed by it, the leaf itself (level 0) first. */
+  /**
+   * Adds a leaf; `onNode` hears of every subtree completed by it, the leaf itself (level 0) first. What it hears is good
+   * until it returns. Nothing is allocated here: a log appends to two trees for each record.
+   */
   append(leaf: Uint8Array, onNode?: (level: number, index: number, node: Uint8Array) => void): void {
     let node = leaf;
     let index = this.#size;
     let level = 0;
     onNode?.(0, index, node);
     while (index % 2 === 1) {
-      node = nodeHash(this.#nodes.pop()!, node);
+      pair.set(this.#rootAt[level]!, 1);
+      pair.set(node, 1 + HASH_BYTES);
+      sha256Into(pair, this.#node, 0);
+      node = this.#node;
       index = (index - 1) / 2;
       level++;
       onNode?.(level, index, node);
     }
-    // A copy: what is kept for long must not hold on to the pool it was cut from.
-    const kept = Buffer.alloc(HASH_BYTES);
-    kept.set(node);
-    this.#nodes.push(kept);
+    this.#rootAt[level]!.set(node);
     this.#size++;
   }
 
   root(): Uint8Array {
-    let root = this.#nodes.at(-1);
-    if (!root) return EMPTY_ROOT;
-    for (let i = this.#nodes.length - 2; i >= 0; i--) root = nodeHash(this.#nodes[i]!, root);
-    return root;
+    let root: Uint8Array | null = null;
+    for (let level = 0, rest = this.#size; rest > 0; level++, rest = Math.floor(rest / 2)) {
+      if (rest % 2 === 0) continue;
+      const node = this.#rootAt[level]!;
+      root = root === null ? Buffer.from(node) : nodeHash(node, root);
+    }
+    return root ?? EMPTY_ROOT;
   }
 
   /** The tree at `size`, read from a source of subtree hashes. */
@@ -192,6 +206,10 @@ export function verifyConsistency(claim: {
     last = Math.floor(last / 2);
   }
   return last === 0 && same(old, fromRoot) && same(grown, toRoot);
+}
+
+function slot(roots: Buffer, level: number): Buffer {
+  return roots.subarray(level * HASH_BYTES, (level + 1) * HASH_BYTES);
 }
 
 function rangeRoot(start: number, end: number, nodeAt: NodeAt): Uint8Array {
