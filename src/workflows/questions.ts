@@ -17,13 +17,13 @@ import { TAKEN } from './sessions.ts';
 type Called = Parameters<Asking['ask']>[0];
 
 export interface QuestionsParts extends Omit<SessionQuestionsParts, 'open'> {
-  /** Seals what a modern client has to bring back (controls/validation/rounds.ts); null: the state is too large. */
+  /** Seals what a modern client has to bring back (controls/validation/rounds.ts). */
   readonly seal: (
     call: Called,
     state: string | null,
     grant: string | null,
     now: ReturnType<SessionQuestionsParts['clock']>,
-  ) => string | null;
+  ) => string | Refusal;
   /** Current key of class `state-seal`. */
   readonly key: SymmetricKey;
   readonly node: string;
@@ -72,8 +72,7 @@ function nextRound(call: Called, asked: InputRequired, parts: QuestionsParts): R
   const grant = call.approval.id;
   if (asked.state === null && grant === null && asked.questions.size > 0) return inputRequired(asked, null);
   const sealed = parts.seal(call, asked.state, grant, parts.clock());
-  if (sealed === null) return new Refusal('upstream.protocol', { evidence: 'the state of the upstream is too large' });
-  return inputRequired(asked, sealed);
+  return typeof sealed === 'string' ? inputRequired(asked, sealed) : sealed;
 }
 
 /** Whatever becomes of a response, the client learns only that it came (protocol.md 1.6). */

@@ -95,7 +95,7 @@ export const alice = person('alice');
 export const approver1 = person('approver1', { groups: ['approvers'] });
 export const approver2 = person('approver2', { groups: ['approvers'] });
 
-export type TestCall = CallWith<'principal' | 'message' | 'target' | 'arguments' | 'decision'>;
+export type TestCall = CallWith<'principal' | 'message' | 'target' | 'arguments' | 'round' | 'decision'>;
 
 let calls = 0;
 
@@ -109,6 +109,8 @@ export function callOf(
     approval?: string | null;
     meta?: Record<string, unknown>;
     name?: string;
+    /** The approval that was used up in an earlier round of this call. */
+    grant?: string;
   } = {},
 ): TestCall {
   const view = change.arguments ?? { title: 'Delete the customer table', description: 'please' };
@@ -151,6 +153,7 @@ export function callOf(
       errors: 'scrub',
       ...change.target,
     },
+    round: { answers: null, grant: change.grant ?? null },
     arguments: { view, digest: sha256Base64Url(canonicalJson(view)), bytes: () => Buffer.from(JSON.stringify(view)) },
     decision: {
       obligations: {

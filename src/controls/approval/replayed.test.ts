@@ -43,3 +43,8 @@ test('a reply that is no object, or that bears our mark already, is not given tw
   assert.equal(textOf('[1]'), null);
   assert.equal(textOf('{"_meta":{"gatewrit/replayed":false}}'), null);
 });
+
+test('a question in the middle of a call is no outcome', () => {
+  const asked = replyOf('{"resultType":"input_required","inputRequests":{},"requestState":"s"}');
+  assert.deepEqual(outcomeOf(asked), { state: 'asking', bytes: null });
+});

@@ -4,7 +4,8 @@ import type { Reply } from '../../core/call.ts';
 export const REPLAYED = 'gatewrit/replayed';
 
 export interface StoredOutcome {
-  readonly state: 'returned' | 'failed';
+  /** `asking`: a question in the middle of the call, which is no outcome. */
+  readonly state: 'returned' | 'failed' | 'asking';
   /** A JSON-RPC result object with the mark, or null where the reply cannot be given twice. */
   readonly bytes: Uint8Array | null;
 }
@@ -15,6 +16,7 @@ export function outcomeOf(reply: Reply): StoredOutcome {
   const tree = JSON.parse(text) as unknown;
   if (!isObject(tree)) return { state: reply.kind === 'error' ? 'failed' : 'returned', bytes: null };
   if (reply.kind === 'error') return { state: 'failed', bytes: Buffer.from(JSON.stringify(errorAsResult(tree))) };
+  if (tree['resultType'] === 'input_required') return { state: 'asking', bytes: null };
   const marked = markReplayed(text, tree);
   return {
     state: tree['isError'] === true ? 'failed' : 'returned',

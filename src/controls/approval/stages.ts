@@ -20,7 +20,7 @@ const TRIES = 4;
 type ConsumingCall = CallWith<'principal' | 'target' | 'arguments' | 'approval' | 'intent'>;
 
 export interface ApprovalStages {
-  readonly check: Stage<'principal' | 'message' | 'target' | 'arguments' | 'decision', 'approval'>;
+  readonly check: Stage<'principal' | 'message' | 'target' | 'arguments' | 'round' | 'decision', 'approval'>;
   readonly consume: Stage<'principal' | 'target' | 'arguments' | 'approval' | 'intent', 'consumed'>;
 }
 
@@ -32,7 +32,11 @@ export function approvalStages(rows: ApprovalRows, settings: ApprovalSettings, t
       leaves: 'approval',
       run(call, now) {
         const name = call.decision.obligations.approval;
-        return name === null ? NOT_NEEDED : shut(() => checker.check(call, name, now));
+        if (name === null) return NOT_NEEDED;
+        const { grant } = call.round;
+        return shut(() =>
+          grant === null ? checker.check(call, name, now) : checker.continued(call, name, grant, now),
+        );
       },
     },
     consume: {
@@ -77,6 +81,27 @@ class Checker {
     const rule = { name: ruleName, ...settings };
     const held = await this.#find(call, now);
     return (await this.#answer(call, rule, held, now)) ?? this.#change(call, rule, now);
+  }
+
+  /**
+   * A later round of a call whose approval was used up in an earlier one: the grant came back in a state that was sealed
+   * for this principal, target and arguments, once (validation.round). It still has to be the approval that stands here,
+   * under the same policy and rule, its call not yet over; anything else would be a second use.
+   */
+  async continued(call: AskedCall, ruleName: string, grant: string, now: Now): Promise<Outcome<Approval>> {
+    const settings = ruleOf(this.#settings, ruleName);
+    if (!settings) return unavailable(`policy names approval rule "${ruleName}", which settings do not have`);
+    const held = await this.#find(call, now);
+    const begun =
+      held !== null &&
+      held.header.id === grant &&
+      held.header.state === 'consumed' &&
+      standing(held.header, now.utc, holdOf(call)) === 'used' &&
+      this.#binds(call, { name: ruleName, ...settings }, held);
+    if (!begun)
+      return new Refusal('approval.consumed', { evidence: 'the approval of an earlier round stands no more' });
+    const votes = await this.#rows.votes(held.header);
+    return { use: 'none', id: grant, approvers: votes.map(nameOf), stored: null, approved: null };
   }
 
   /** The approval or refusal a repeat gets from a row as it stands; null where the row has to change first. */
@@ -182,6 +207,9 @@ class Checker {
 
   async #settle(used: Held, reply: Reply | null, now: number): Promise<void> {
     const outcome = reply ? outcomeOf(reply) : null;
+    // The call asks a question and is not over: the approval stays used up, and only the next round of this very call
+    // may go on with it.
+    if (outcome?.state === 'asking') return;
     const header: Header = {
       ...used.header,
       state: outcome?.state ?? 'unknown',
