@@ -37,6 +37,7 @@ import { readSections, weaknessesOf } from './sections.ts';
 import { InProcessOperations } from './upstream/in-process.ts';
 import type { UpstreamServer } from './upstream/server.ts';
 import { openServer, upstreamStage } from './upstream/servers.ts';
+import { type BatchPorts, runBatch } from './workflows/batch.ts';
 import { endCall } from './workflows/ending.ts';
 import { credentialAlive, eventEmitter, judged, targetVisible } from './workflows/events.ts';
 import { openQuestions } from './workflows/questions.ts';
@@ -325,14 +326,34 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
   const ending = { reply: redaction.stages.reply, outcome };
   let draining = false;
 
-  async function handle(call: Call): Promise<{ answer: WireAnswer; challenge: string }> {
-    inFlight.enter(call);
+  interface Answered {
+    readonly answer: WireAnswer;
+    readonly challenge: string;
+  }
+  const handle = (call: Call): Promise<Answered> => {
     const bodiless = flows.bodiless(call);
+    return take(call, bodiless ?? flows.entry, bodiless === null);
+  };
+  const batches: BatchPorts = {
+    session: stages.authentication.session,
+    one: async (call) => (await take(call, flows.element, true)).answer,
+    clock,
+  };
+
+  /** @param more whether `beginning` ends where it is known what the message is */
+  async function take(call: Call, beginning: readonly AnyStage[], more: boolean): Promise<Answered> {
+    inFlight.enter(call);
     try {
       let ended = draining
         ? new Refusal('transport.draining', { retryAfterMs: 1000 })
-        : await runStages(bodiless ?? flows.entry, call, clock);
-      if (bodiless === null) ended ??= await runStages(flows.of(call.message!), call, clock);
+        : await runStages(beginning, call, clock);
+      if (more && ended === null) ended = await runStages(flows.of(call.message!), call, clock);
+      if (ended instanceof Refusal && ended.code === 'validation.batch' && beginning === flows.entry) {
+        const batch = runBatch(call, ended, batches);
+        // Each of its messages has a record of its own.
+        if (!(batch instanceof Refusal)) return { answer: await batch, challenge: '' };
+        ended = batch;
+      }
       const end = await endCall(call, ended, ending, clock);
       if ('reply' in end) return { answer: encodeReply(call, end.reply), challenge: '' };
       logRefusal(log, call, end.refusal);

@@ -197,6 +197,16 @@ const unknownMethod: Stage<'message', 'reply'> = {
   run: () => new Refusal('validation.method'),
 };
 
+/** The handshake stands alone: what comes with it would be judged before there is a session. */
+const notInitialize: Stage<'message' | 'client', 'client'> = {
+  name: 'batch',
+  leaves: 'client',
+  run: ({ message, client }) =>
+    message.method === 'initialize'
+      ? new Refusal('validation.envelope', { text: 'initialize cannot be part of a batch.' })
+      : client,
+};
+
 /**
  * All flows, made once. `wrap` sees every stage (the bench measures with it); it must not change what a stage does.
  */
@@ -208,9 +218,14 @@ export function flowsOf(s: Stages, wrap: (stage: AnyStage) => AnyStage) {
   const [listens, subscriptions] = [after(entry, listenFlow(s)), after(entry, subscribeFlow(s))];
   const [responses, notifications] = [after(entry, responseFlow(s)), after(entry, notificationFlow(s))];
   const unknown = after(entry, entry.stage(unknownMethod));
+  // What is done once for a whole batch: where it goes, who sends it, its bytes.
+  const once: readonly unknown[] = [s.transport.head, s.authentication.principal, s.transport.body];
+  const element = entry.stage(notInitialize).stages.filter((stage) => !once.includes(stage));
   const bodiless = { GET: openFlow(s).stages.map(wrap), DELETE: endFlow(s).stages.map(wrap) };
   return {
     entry: entry.stages.map(wrap),
+    /** Of one message of a batch, which brings endpoint, principal and body with it. */
+    element: element.map(wrap),
     /** Of a request without a message, whole; null: this one brings a message. transport.head has the last word. */
     bodiless({ way, head }: Pick<Call, 'way' | 'head'>): readonly AnyStage[] | null {
       if (way !== 'http') return null;

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Call, Client, Message } from '../core/call.ts';
+import { Refusal } from '../core/stage.ts';
+import { type BatchPorts, elementsOf, MAX_BATCH, runBatch } from './batch.ts';
+
+const scale = Number(process.env['GATEWRIT_TEST_SCALE'] ?? 1);
+const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
+
+test('a batch is cut into exactly its elements, whatever they hold and however it is written', () => {
+  const blank = fc.constantFrom('', ' ', '\n\t', '\r\n ');
+  fc.assert(
+    fc.property(
+      fc.array(fc.jsonValue({ noUnicodeString: false }), { maxLength: 8 }),
+      blank,
+      blank,
+      (values, before, after) => {
+        const written = `${before}[${before}${values.map((value) => JSON.stringify(value, null, 1)).join(`${after},${before}`)}${after}]${after}`;
+        const bytes = Buffer.from(written);
+        const cut = elementsOf(bytes).map(({ start, end }) => JSON.parse(text(bytes.subarray(start, end))) as unknown);
+        assert.deepEqual(cut, JSON.parse(written));
+      },
+    ),
+    { numRuns: 200 * scale },
+  );
+});
+
+function batch(body: string, headers: Record<string, string> = {}): Call {
+  return {
+    way: 'http',
+    head: { headers },
+    endpoint: {},
+    principal: {},
+    body: Buffer.from(body),
+    signal: new AbortController().signal,
+    events: null,
+  } as unknown as Call;
+}
+
+function ports(client: Partial<Client> | Refusal = { revision: '2025-03-26' }) {
+  const seen: Call[] = [];
+  const made: BatchPorts = {
+    clock: () => ({ utc: 0, mono: 0 }),
+    session: { name: 'authentication.session', leaves: 'client', run: () => client as Client },
+    one: (call) => {
+      const { id = null, method } = JSON.parse(text(call.body!)) as { id?: number; method?: string };
+      call.message = { kind: method === undefined ? 'response' : id === null ? 'notification' : 'request' } as Message;
+      seen.push(call);
+      return Promise.resolve({ status: 200, retryAfter: 0, body: Buffer.from(`{"id":${id}}`) });
+    },
+  };
+  return { made, seen };
+}
+const refusal = new Refusal('validation.batch');
+const TWO = '[{"id":1,"method":"ping"}, {"id":2,"method":"ping"}]';
+
+test('each message of a batch is a call of its own; requests are answered in one array, nothing else is', async () => {
+  const { made, seen } = ports();
+  const mixed =
+    '[{"id":1,"method":"ping"},{"method":"notifications/initialized"},{"id":9,"result":{}},{"id":2,"method":"ping"}]';
+  const answer = runBatch(batch(mixed), refusal, made);
+  assert.ok(!(answer instanceof Refusal));
+  assert.equal(text((await answer).body), '[{"id":1},{"id":2}]');
+  assert.equal(new Set(seen.map((call) => call.id)).size, 4);
+  seen[0]!.cancel();
+  assert.deepEqual(
+    seen.map((call) => call.signal.aborted),
+    [true, false, false, false],
+  );
+  const quiet = await (runBatch(batch('[{"method":"notifications/initialized"}]'), refusal, made) as Promise<{
+    status: number;
+    body: Uint8Array;
+  }>);
+  assert.deepEqual([quiet.status, quiet.body.length], [202, 0]);
+});
+
+test('a batch is refused in every revision but the one that has them, by header or by session, and above its bound', () => {
+  const { made, seen } = ports();
+  assert.equal(runBatch(batch(TWO, { 'mcp-protocol-version': '2025-06-18' }), refusal, made), refusal);
+  assert.equal(runBatch(batch(TWO), refusal, ports({ revision: '2025-06-18' }).made), refusal);
+  const foreign = new Refusal('authentication.session');
+  assert.equal(runBatch(batch(TWO), refusal, ports(foreign).made), foreign);
+  for (const body of [
+    '[]',
+    `[${Array(MAX_BATCH + 1)
+      .fill('{}')
+      .join()}]`,
+  ])
+    assert.equal((runBatch(batch(body), refusal, made) as Refusal).code, 'validation.batch');
+  assert.equal(seen.length, 0);
+});
