@@ -20,6 +20,7 @@ const TASKS = {
   tour: ['examples/quickstart/tour.ts'],
   test: ['test/run.ts', 'test'],
   'test:services': ['test/run.ts', 'services'],
+  'test:conformance': ['test/conformance/run.ts'],
   'test:long': ['test/run.ts', 'long'],
   bench: ['bench/run.ts'],
   check: ['test/run.ts', 'check'],
