@@ -3,7 +3,10 @@ import { type ItemKind, KIND_OF, LISTS, type ListName, nameOf } from './manifest
 import type { ServerPins } from './pins.ts';
 
 /** What a live server says it offers (attacker-controlled); null for a list it does not support. */
-export type LiveDefinitions = { readonly [L in ListName]?: readonly unknown[] | null };
+export type LiveDefinitions = { readonly [L in ListName]?: readonly unknown[] | null } & {
+  /** Capabilities it declared. */
+  readonly capabilities?: Readonly<Record<string, unknown>>;
+};
 
 const CHANGES = ['changed', 'new', 'missing', 'duplicate', 'malformed'] as const;
 export type Change = (typeof CHANGES)[number];

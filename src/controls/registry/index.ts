@@ -3,7 +3,7 @@ export { type BundledOptions, type BundledOutcome, signBundled, writeWhole } fro
 export { type Draft, type DraftSource, draftManifest } from './draft.ts';
 export type { Change, Drift, LiveDefinitions } from './drift.ts';
 export { endpointOf } from './endpoint.ts';
-export type { ListMethod, ListRequest, Visible } from './lists.ts';
+export { CHANGING_LISTS, type ChangingList, type ListMethod, type ListRequest, type Visible } from './lists.ts';
 export { type LoadOptions, loadManifests } from './load.ts';
 export { type Fault, LISTS, type Manifest, PREFIX, readManifest, SERVER_NAME } from './manifest.ts';
 export { type Pin, type Problem, type SchemaPort, type ScopePort, type ServerPins, scanManifest } from './pins.ts';

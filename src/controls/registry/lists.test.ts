@@ -256,6 +256,52 @@ test('listChanged is promised only where it is honoured', async () => {
   });
 });
 
+test('what a server offers beside its definitions is promised to those who can use something of it', async () => {
+  const manifest = sampleManifest();
+  const capabilities = { completions: {}, logging: {}, resources: { subscribe: true, listChanged: true } };
+  const discover = async (live: object, visible: (target: Target) => boolean, listChanged = true) => {
+    const { registry } = await sampleRegistry([manifest], { listChanged });
+    registry.observe('demo', { ...liveOf(manifest), ...live }, NOW);
+    const result = registry.discover({ endpoint: ALL, principal: principal(), visible, now: NOW });
+    return (JSON.parse(result) as { capabilities: Record<string, unknown> }).capabilities;
+  };
+  const all = await discover({ capabilities }, () => true);
+  assert.deepEqual([all['completions'], all['logging']], [{}, {}]);
+  assert.deepEqual(all['resources'], { listChanged: true, subscribe: true });
+  assert.deepEqual(await discover({ capabilities }, () => false), {});
+  const tools = await discover({ capabilities }, (target) => target.kind === 'tool');
+  assert.deepEqual(tools, { tools: { listChanged: true }, logging: {} });
+  const silent = await discover({ capabilities: { resources: { subscribe: 'yes' } } }, () => true);
+  assert.deepEqual(silent['resources'], { listChanged: true });
+  assert.deepEqual((await discover({ capabilities }, () => true, false))['resources'], {}, 'what is not honoured');
+});
+
+test('an outline changes with what this caller finds of a server, and with nothing else', async () => {
+  const changes: string[] = [];
+  const manifest = sampleManifest();
+  const { registry } = await sampleRegistry([manifest], { onChange: (server) => changes.push(server) });
+  const outline = (visible: (target: Target) => boolean = () => true, server = 'demo') =>
+    registry.outline({ endpoint: ALL, principal: principal(), visible, now: NOW }, server);
+  assert.equal(outline().size, 0, 'not looked at yet');
+  registry.observe('demo', liveOf(manifest), NOW);
+  const before = outline();
+  assert.deepEqual([...before.keys()], ['tools', 'prompts', 'resources']);
+  assert.equal(outline(() => false).size, 0);
+  assert.equal(outline(undefined, 'other').size, 0);
+  registry.observe('demo', liveOf(manifest), NOW);
+  assert.deepEqual(changes, ['demo'], 'a look that finds nothing new changes nothing');
+  const drifted = liveOf(manifest);
+  drifted.tools[0]!['description'] = 'other';
+  registry.observe('demo', drifted, NOW);
+  const after = outline();
+  assert.notEqual(after.get('tools'), before.get('tools'));
+  assert.equal(after.get('resources'), before.get('resources'));
+  const notTheChanged = (target: Target) => target.name !== drifted.tools[0]!['name'];
+  assert.equal(outline(notTheChanged).get('tools'), after.get('tools'), 'who saw it not before sees no change');
+  registry.forget('demo');
+  assert.deepEqual(changes, ['demo', 'demo', 'demo']);
+});
+
 test('the list of a server that does not exist, or of another tenant, is empty and the same', async () => {
   const registry = await serving();
   const nowhere = registry.list('tools/list', {

@@ -1,4 +1,5 @@
-import { type Endpoint, type Now, type Principal, REVISIONS, type Target } from '../../core/call.ts';
+import { type Endpoint, MODERN_REVISION, type Now, type Principal, type Target } from '../../core/call.ts';
+import { sha256Base64Url } from '../../core/crypto/digest.ts';
 import type { RefusalCode } from '../../core/mcp/refusals.ts';
 import { Refusal } from '../../core/stage.ts';
 import type { Cursors } from './cursor.ts';
@@ -68,23 +69,84 @@ export function listPage(
   return `{"resultType":"complete","${member}":[${entries.join(',')}]${next}${freshness(request, options)}}`;
 }
 
-/** The result of `server/discover`: only what this caller can use here, only what we honour. */
+/** What a server said of itself when it was last looked at, beyond its definitions. */
+export interface Offers {
+  readonly completions: boolean;
+  readonly subscribe: boolean;
+  readonly logging: boolean;
+}
+
+/**
+ * The result of `server/discover`: only what this caller can use here, only what we honour. Versions are those that can
+ * be named in a request; the others begin with `initialize` and are found there (the SDK's servers do the same).
+ * @param offersOf of a server this caller can use something of
+ */
 export function discovery(
   view: View | null,
   request: ListRequest,
-  options: ListOptions & { instructions: string | undefined },
+  options: ListOptions & { instructions: string | undefined; offersOf: (server: string) => Offers | null },
 ): string {
-  const offered = (kind: ItemKind) => view?.[kind].values().some((served) => isListed(served, request)) ?? false;
+  const usable = new Map<ItemKind, Set<string>>(ITEM_KINDS.map((kind) => [kind, serversOf(view, kind, request)]));
+  const offers = (kinds: readonly ItemKind[], what: keyof Offers) =>
+    kinds.some((kind) =>
+      usable
+        .get(kind)!
+        .values()
+        .some((server) => options.offersOf(server)?.[what] === true),
+    );
   const changes = options.listChanged ? { listChanged: true } : {};
-  const [tools, prompts, resources, templates] = ITEM_KINDS.map(offered);
+  const has = (kind: ItemKind) => usable.get(kind)!.size > 0;
+  const subscribe = options.listChanged && offers(['resource', 'template'], 'subscribe') ? { subscribe: true } : {};
   const capabilities = {
-    ...(tools ? { tools: changes } : {}),
-    ...(prompts ? { prompts: changes } : {}),
-    ...(resources || templates ? { resources: changes } : {}),
+    ...(has('tool') ? { tools: changes } : {}),
+    ...(has('prompt') ? { prompts: changes } : {}),
+    ...(has('resource') || has('template') ? { resources: { ...changes, ...subscribe } } : {}),
+    ...(offers(['prompt', 'template', 'resource'], 'completions') ? { completions: {} } : {}),
+    ...(offers(ITEM_KINDS, 'logging') ? { logging: {} } : {}),
   };
   const instructions =
     options.instructions === undefined ? '' : `,"instructions":${JSON.stringify(options.instructions)}`;
-  return `{"resultType":"complete","supportedVersions":${JSON.stringify(REVISIONS)},"capabilities":${JSON.stringify(capabilities)}${instructions}${freshness(request, options)}}`;
+  return `{"resultType":"complete","supportedVersions":["${MODERN_REVISION}"],"capabilities":${JSON.stringify(capabilities)}${instructions}${freshness(request, options)}}`;
+}
+
+/** Servers this caller can use something of. */
+function serversOf(view: View | null, kind: ItemKind, request: ListRequest): Set<string> {
+  const servers = new Set<string>();
+  for (const served of view?.[kind].values() ?? []) {
+    const { server } = served.candidate.target;
+    if (!servers.has(server) && isListed(served, request)) servers.add(server);
+  }
+  return servers;
+}
+
+/** Lists whose change a client can be told of, and what stands in them. */
+export const CHANGING_LISTS = ['tools', 'prompts', 'resources'] as const;
+export type ChangingList = (typeof CHANGING_LISTS)[number];
+const STANDS_IN: Readonly<Record<ItemKind, ChangingList>> = {
+  tool: 'tools',
+  prompt: 'prompts',
+  resource: 'resources',
+  template: 'resources',
+};
+
+/**
+ * What this caller's lists say of one server, as a digest by list; a list without anything of it is missing. Two that
+ * are equal mean that the caller would find nothing new.
+ */
+export function outline(view: View | null, request: ListRequest, server: string): ReadonlyMap<ChangingList, string> {
+  const lines = new Map<ChangingList, string[]>();
+  for (const kind of ITEM_KINDS) {
+    for (const served of view?.[kind].values() ?? []) {
+      const { target } = served.candidate;
+      if (target.server !== server || !isListed(served, request)) continue;
+      const list = STANDS_IN[kind];
+      const line = `${kind} ${target.digest} ${target.exposed}`;
+      const before = lines.get(list);
+      if (before) before.push(line);
+      else lines.set(list, [line]);
+    }
+  }
+  return new Map([...lines].map(([list, all]) => [list, sha256Base64Url(all.join('\n'))]));
 }
 
 function isListed(served: Served, { visible, now }: ListRequest): boolean {

@@ -380,3 +380,30 @@ function names(registry: Registry): string[] {
   assert.ok(!(page instanceof Refusal));
   return (JSON.parse(page) as { tools: { name: string }[] }).tools.map((tool) => tool.name);
 }
+
+test('completions and subscriptions find what they name, and nothing for what is hidden, foreign or misnamed', async () => {
+  const manifest = sampleManifest();
+  const { registry } = await sampleRegistry([manifest]);
+  registry.observe('demo', liveOf(manifest), NOW);
+  const find = (method: string, name: string, ref?: unknown, more = {}) =>
+    resolve(registry, callOf(method, name, { ...(ref === undefined ? {} : { params: { ref } }), ...more }))?.key ??
+    null;
+  const prompt = { type: 'ref/prompt', name: 'demo__greet' };
+  assert.equal(find('completion/complete', 'demo__greet', prompt), 'demo/greet');
+  assert.equal(find('completion/complete', 'greet', prompt, { endpoint: DEMO }), 'demo/greet');
+  const template = { type: 'ref/resource', uri: 'demo://items/{id}' };
+  assert.equal(find('completion/complete', 'demo://items/{id}', template), 'demo/demo://items/{id}');
+  assert.equal(find('completion/complete', 'demo__greet', { type: 'ref/resource' }), null);
+  for (const ref of [null, 'ref/prompt', {}, { type: 'ref/tool' }])
+    assert.equal(find('completion/complete', 'demo__query', ref), null);
+  for (const method of ['resources/subscribe', 'resources/unsubscribe']) {
+    assert.equal(find(method, 'demo://files/readme'), 'demo/demo://files/readme');
+    assert.equal(find(method, 'demo://items/17'), 'demo/demo://items/{id}');
+    assert.equal(find(method, 'demo://items/{id}'), null);
+    assert.equal(find(method, 'demo://files/readme', undefined, { principal: principal('e', { tenant: 'o' }) }), null);
+  }
+  const at = (uri: string, who = principal()) => registry.resourceAt(ALL, who, uri, NOW)?.key ?? null;
+  assert.equal(at('demo://items/17'), 'demo/demo://items/{id}');
+  assert.equal(at('demo://items/../x'), null);
+  assert.equal(at('demo://files/readme', principal('e', { tenant: 'o' })), null);
+});

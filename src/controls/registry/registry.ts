@@ -1,17 +1,26 @@
-import type { Endpoint, Now, Target } from '../../core/call.ts';
+import type { Endpoint, Now, Principal, Target } from '../../core/call.ts';
 import type { KeyPairOf, SymmetricKey } from '../../core/crypto/keys.ts';
 import type { Refusal, Stage } from '../../core/stage.ts';
 import { type AdminOperation, type AdminPin, pinAdmin } from './admin.ts';
 import { Cursors } from './cursor.ts';
 import { type Change, compareLive, type Drift, type LiveDefinitions } from './drift.ts';
-import { discovery, type ListMethod, type ListOptions, type ListRequest, listPage } from './lists.ts';
+import {
+  type ChangingList,
+  discovery,
+  type ListMethod,
+  type ListOptions,
+  type ListRequest,
+  listPage,
+  type Offers,
+  outline,
+} from './lists.ts';
 import { type Loaded, type LoadOptions, loadManifests, pinId } from './load.ts';
 import type { ItemKind } from './manifest.ts';
 import type { Problem, ProblemCode, ServerPins } from './pins.ts';
 import { inert } from './scan.ts';
 import type { RegistrySettings } from './settings.ts';
 import { buildSnapshot, type Snapshot } from './snapshot.ts';
-import { listStage, resolveStage, type VisibleTo, viewAt } from './stages.ts';
+import { listStage, resolveStage, resourceAt, type VisibleTo, viewAt } from './stages.ts';
 
 /** What the operator's log learns. `record` MUST NOT throw; the registry does not wait for it. */
 export interface Records {
@@ -34,8 +43,10 @@ export interface RegistryOptions extends LoadOptions {
   readonly admin?: readonly AdminOperation[];
   readonly records?: Records;
   readonly info?: ListOptions['info'];
-  /** Whether `subscriptions/listen` is honoured, so that `listChanged` may be promised. */
+  /** Whether `subscriptions/listen` is honoured, so that `listChanged` and `subscribe` may be promised. */
   readonly listChanged?: boolean;
+  /** Told when what is listed of a server may have changed. MUST NOT throw. */
+  readonly onChange?: (server: string) => void;
   /** ms UTC; manifests that have expired by then are refused. */
   readonly now: number;
 }
@@ -68,6 +79,12 @@ export interface Registry {
   forget(server: string): void;
   /** Whether exactly this target is still served: for events on streams that outlive a change. */
   serves(target: Target, now: Now): boolean;
+  /** The pinned resource or template that serves a URI at this endpoint, or null. The caller judges whether it is visible. */
+  resourceAt(endpoint: Endpoint, principal: Principal, uri: string, now: Now): Target | null;
+  /** What this caller's lists say of one server, as a digest by list (lists.ts). */
+  outline(request: ListRequest, server: string): ReadonlyMap<ChangingList, string>;
+  /** Servers of which something is, or could be, listed. */
+  servers(): readonly string[];
   /** What is not served and why. */
   quarantined(): Quarantined[];
   /** Everything wrong with manifests as they were read. */
@@ -97,7 +114,10 @@ class PinnedRegistry implements Registry {
   readonly #cursors: Cursors;
   readonly #lists: ListOptions;
   /** By server: the differences of the last observation. No entry: not observed. */
-  readonly #observed = new Map<string, { readonly at: Now; readonly drifts: readonly Drift[] }>();
+  readonly #observed = new Map<
+    string,
+    { readonly at: Now; readonly drifts: readonly Drift[]; readonly offers: Offers }
+  >();
   #loaded: Loaded;
   #snapshot: Snapshot;
 
@@ -142,17 +162,34 @@ class PinnedRegistry implements Registry {
     return discovery(viewAt(this.#snapshot, request.endpoint, request.principal), request, {
       ...this.#lists,
       instructions,
+      offersOf: (name) => this.#observed.get(name)?.offers ?? null,
     });
+  }
+
+  resourceAt(endpoint: Endpoint, principal: Principal, uri: string, now: Now): Target | null {
+    const view = viewAt(this.#snapshot, endpoint, principal);
+    const served = view && resourceAt(view, uri);
+    return served && served.expiresAt > now.utc ? served.candidate.target : null;
+  }
+
+  outline(request: ListRequest, server: string): ReadonlyMap<ChangingList, string> {
+    return outline(viewAt(this.#snapshot, request.endpoint, request.principal), request, server);
+  }
+
+  servers(): readonly string[] {
+    return this.#loaded.servers.map(({ server }) => server);
   }
 
   observe(server: string, live: LiveDefinitions, now: Now): Drift[] {
     const pins = this.#loaded.servers.find((entry) => entry.server === server) ?? null;
     const drifts = compareLive(server, pins, live);
     const before = this.#observed.get(server)?.drifts;
-    this.#observed.set(server, { at: now, drifts });
+    this.#observed.set(server, { at: now, drifts, offers: offersOf(live) });
     // Most looks find nothing new; the snapshot is made anew only when what is served may differ.
-    if (before === undefined || !sameDrifts(before, drifts)) this.#snapshot = this.#build();
+    const changed = before === undefined || !sameDrifts(before, drifts);
+    if (changed) this.#snapshot = this.#build();
     this.#recordDrift(server, before, drifts);
+    if (changed) this.#options.onChange?.(server);
     return drifts;
   }
 
@@ -164,6 +201,7 @@ class PinnedRegistry implements Registry {
     if (!this.#observed.delete(server)) return;
     this.#snapshot = this.#build();
     this.#record({ event: 'forgotten', server, target: null, code: null, text: 'withheld until it is observed again' });
+    this.#options.onChange?.(server);
   }
 
   serves(target: Target, now: Now): boolean {
@@ -228,6 +266,7 @@ class PinnedRegistry implements Registry {
         this.#observed.delete(server);
     }
     this.#snapshot = this.#build();
+    for (const server of new Set([...before.keys(), ...this.servers()])) this.#options.onChange?.(server);
     return loaded.problems;
   }
 
@@ -298,6 +337,16 @@ class PinnedRegistry implements Registry {
   #record(event: RegistryEvent): void {
     this.#options.records?.record(event);
   }
+}
+
+/** Only whether it offers them: how a capability is spelled in detail steers nobody. */
+function offersOf({ capabilities = {} }: LiveDefinitions): Offers {
+  const { resources } = capabilities;
+  return {
+    completions: capabilities['completions'] !== undefined,
+    subscribe: typeof resources === 'object' && (resources as { subscribe?: unknown } | null)?.subscribe === true,
+    logging: capabilities['logging'] !== undefined,
+  };
 }
 
 function driftId(drift: Drift): string {

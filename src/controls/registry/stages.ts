@@ -1,4 +1,4 @@
-import type { CallWith, Endpoint, Now, Principal, Result, Slots, Target } from '../../core/call.ts';
+import type { CallWith, Endpoint, Message, Now, Principal, Result, Slots, Target } from '../../core/call.ts';
 import { InternalError } from '../../core/internal-error.ts';
 import { Refusal, type Stage } from '../../core/stage.ts';
 import type { ListMethod, ListRequest } from './lists.ts';
@@ -37,10 +37,28 @@ function find(snapshot: Snapshot, call: CallWith<'endpoint' | 'message' | 'princ
     case 'prompts/get':
       return view.prompt.get(name) ?? null;
     case 'resources/read':
-      return view.resource.get(name) ?? matchTemplate(view, name);
+    case 'resources/subscribe':
+    case 'resources/unsubscribe':
+      return resourceAt(view, name);
+    case 'completion/complete':
+      return completed(view, call.message);
     default:
       return null;
   }
+}
+
+/** A URI that is pinned, or that exactly one pinned template fits. */
+export function resourceAt(view: View, uri: string): Served | null {
+  return view.resource.get(uri) ?? matchTemplate(view, uri);
+}
+
+/** What values are asked for: an argument of a prompt, or a variable of a template, named by the template itself. */
+function completed(view: View, { name, params }: Message): Served | null {
+  const ref = params['ref'];
+  const type = typeof ref === 'object' && ref !== null ? (ref as { type?: unknown }).type : undefined;
+  if (type === 'ref/prompt') return view.prompt.get(name) ?? null;
+  if (type === 'ref/resource') return view.template.get(name) ?? view.resource.get(name) ?? null;
+  return null;
 }
 
 export function viewAt(snapshot: Snapshot, endpoint: Endpoint, principal: Principal): View | null {
