@@ -18,11 +18,11 @@ export function headerOf(head: Head, name: string): string | null {
 }
 
 /**
- * MCP-Protocol-Version, Mcp-Method and Mcp-Name must be there on every request and say what the body says; on a
- * notification they must not contradict it. What a front routed by and what we judge is then the same thing.
+ * MCP-Protocol-Version, Mcp-Method and Mcp-Name must be there on every modern request and say what the body says; on
+ * anything else they must not contradict it. What a front routed by and what we judge is then the same thing.
  */
-export function standardHeadersDisagree(envelope: Envelope, head: Head): Refusal | null {
-  const asked = envelope.kind === 'request';
+export function standardHeadersDisagree(envelope: Envelope, head: Head, modern: boolean): Refusal | null {
+  const asked = modern && envelope.kind === 'request';
   const { idBytes } = envelope;
   if (asked && headerOf(head, 'mcp-protocol-version') === null)
     return mismatch('MCP-Protocol-Version is missing or repeated', idBytes);
@@ -34,8 +34,9 @@ export function standardHeadersDisagree(envelope: Envelope, head: Head): Refusal
     );
   }
   const source = mcpNameSource(envelope.method);
-  if (source === null || !asked) return null;
+  if (source === null || envelope.kind !== 'request') return null;
   const sent = headerOf(head, 'mcp-name');
+  if (sent === null && !asked && head.headers['mcp-name'] === undefined) return null;
   if (sent === null) return mismatch('Mcp-Name is missing or repeated', idBytes);
   const name = decodeHeaderValue(sent);
   if (name === null) return mismatch('Mcp-Name is not encoded correctly', idBytes);

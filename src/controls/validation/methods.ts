@@ -1,4 +1,5 @@
-import type { WayIn } from '../../core/call.ts';
+import { MODERN_REVISION, type Revision, type Span, type WayIn } from '../../core/call.ts';
+import { type MessageSpans, type ScanLimits, scanDocument } from '../../core/mcp/scanner.ts';
 
 type Params = Readonly<Record<string, unknown>>;
 /** A sentence on what is wrong with the params, or null. Arguments themselves are judged by the pinned schema later. */
@@ -16,9 +17,15 @@ const list: Shape = (params) =>
   optional(params, 'cursor', (value) => typeof value === 'string' && value.length <= MAX_CURSOR, 'a string');
 const nothing: Shape = () => null;
 
-/** Every request this revision knows, with the shape of its params. What stands in no line does not exist. */
-const REQUESTS: ReadonlyMap<string, Shape> = new Map([
-  ['server/discover', nothing],
+const complete: Shape = (params) =>
+  needed(params, 'ref', isReference, `a ref/prompt with a name or a ref/resource with a uri`) ??
+  needed(params, 'argument', isArgument, 'an object with a name and a value, both strings') ??
+  optional(params, 'context', isObject, 'an object');
+const subscribe: Shape = (params) => text(params, 'uri', MAX_URI);
+
+type Requests = ReadonlyMap<string, Shape>;
+
+const BOTH: readonly (readonly [string, Shape])[] = [
   ['tools/list', list],
   ['tools/call', named],
   ['prompts/list', list],
@@ -26,31 +33,91 @@ const REQUESTS: ReadonlyMap<string, Shape> = new Map([
   ['resources/list', list],
   ['resources/templates/list', list],
   ['resources/read', read],
-  [
-    'completion/complete',
-    (params) =>
-      needed(params, 'ref', isObject, 'an object') ??
-      needed(params, 'argument', isObject, 'an object') ??
-      optional(params, 'context', isObject, 'an object'),
-  ],
+  ['completion/complete', complete],
+];
+/** Every request of an era, with the shape of its params. What stands in no line does not exist (protocol.md 1.5). */
+const MODERN: Requests = new Map([
+  ...BOTH,
+  ['server/discover', nothing],
   ['subscriptions/listen', (params) => needed(params, 'notifications', isObject, 'an object')],
+]);
+const LEGACY: Requests = new Map([
+  ...BOTH,
+  [
+    'initialize',
+    (params) =>
+      text(params, 'protocolVersion', MAX_NAME) ??
+      optional(params, 'capabilities', isObject, 'an object') ??
+      optional(params, 'clientInfo', isObject, 'an object'),
+  ],
+  ['ping', nothing],
+  // Which levels there are is for whoever keeps it to say.
+  ['logging/setLevel', (params) => text(params, 'level', MAX_NAME)],
+  ['resources/subscribe', subscribe],
+  ['resources/unsubscribe', subscribe],
 ]);
 
 /** The one request of the admin API; unknown on every other way in. */
-const ADMIN: ReadonlyMap<string, Shape> = new Map([['admin/call', named]]);
+const ADMIN: Requests = new Map([['admin/call', named]]);
 
-export const KNOWN_METHODS: readonly string[] = [...REQUESTS.keys()];
+export const KNOWN_METHODS: readonly string[] = [...new Set([...MODERN.keys(), ...LEGACY.keys()])];
 
-/** The shape of a request's params, or null for a method that does not exist (removed ones included). */
-export function requestShape(method: string, way: WayIn): Shape | null {
-  return (way === 'admin' ? ADMIN : REQUESTS).get(method) ?? null;
+/** The shape of a request's params, or null for a method that does not exist in this revision. */
+export function requestShape(method: string, way: WayIn, revision: Revision): Shape | null {
+  return (way === 'admin' ? ADMIN : revision === MODERN_REVISION ? MODERN : LEGACY).get(method) ?? null;
 }
 
-/** What the method acts on: name or URI, '' for none. Only after its shape was judged. */
+/** Which member of `params` says what a method acts on. */
+const NAMES: ReadonlyMap<string, 'name' | 'uri' | 'ref'> = new Map([
+  ['tools/call', 'name'],
+  ['prompts/get', 'name'],
+  ['admin/call', 'name'],
+  ['resources/read', 'uri'],
+  ['resources/subscribe', 'uri'],
+  ['resources/unsubscribe', 'uri'],
+  ['completion/complete', 'ref'],
+]);
+
+/** What a request acts on: name or URI, '' for nothing. Only after its shape was judged. */
 export function nameOf(method: string, params: Params): string {
-  const name = method === 'resources/read' ? params['uri'] : params['name'];
-  const shape = REQUESTS.get(method) ?? ADMIN.get(method);
-  return (shape === named || shape === read) && typeof name === 'string' ? name : '';
+  const member = NAMES.get(method);
+  if (member === undefined) return '';
+  if (member !== 'ref') return params[member] as string;
+  const ref = params['ref'] as Params;
+  return ref[nameIn(ref)] as string;
+}
+
+/** Where that name lies in the message; null for nothing. */
+export function nameSpanOf(
+  method: string,
+  params: Params,
+  spans: MessageSpans,
+  bytes: Uint8Array,
+  limits: ScanLimits,
+): Span | null {
+  const member = NAMES.get(method);
+  const span = (member && spans.paramsMembers.get(member)) ?? null;
+  if (span === null || member !== 'ref') return span;
+  // completion/complete: the name lies one level down.
+  const inner = scanDocument(bytes.subarray(span.start, span.end), limits);
+  const found = typeof inner === 'string' ? undefined : inner.members?.get(nameIn(params['ref'] as Params));
+  return found ? { start: span.start + found.start, end: span.start + found.end } : null;
+}
+
+function nameIn(ref: Params): 'name' | 'uri' {
+  return ref['type'] === 'ref/prompt' ? 'name' : 'uri';
+}
+
+function isReference(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const ref = value as Params;
+  if (ref['type'] === 'ref/prompt') return isText(ref['name'], MAX_NAME);
+  return ref['type'] === 'ref/resource' && isText(ref['uri'], MAX_URI);
+}
+
+function isArgument(value: unknown): boolean {
+  const argument = isObject(value) ? (value as Params) : {};
+  return isText(argument['name'], MAX_NAME) && typeof argument['value'] === 'string';
 }
 
 /** Members of a repeated request after `input_required`. */
@@ -62,8 +129,11 @@ function retry(params: Params): string | null {
 }
 
 function text(params: Params, member: string, max: number): string | null {
-  const good = (value: unknown) => typeof value === 'string' && value !== '' && value.length <= max;
-  return needed(params, member, good, `a string of 1 to ${max} characters`);
+  return needed(params, member, (value) => isText(value, max), `a string of 1 to ${max} characters`);
+}
+
+function isText(value: unknown, max: number): boolean {
+  return typeof value === 'string' && value !== '' && value.length <= max;
 }
 
 function needed(params: Params, member: string, good: (value: unknown) => boolean, what: string): string | null {

@@ -169,7 +169,7 @@ test('what cannot be remembered is refused, a memory elsewhere is waited for, an
   const answering = (once: () => OnceAnswer | Promise<OnceAnswer>) => roundsWith({ ephemeral: { once } });
   const full = answering(() => 'full');
   refused(opened(full, callWith({ requestState: sealed(full) })), /remembered/);
-  const remote = answering(async () => 'stored');
+  const remote = answering(() => Promise.resolve<OnceAnswer>('stored'));
   const left = remote.stage.run(callWith({ requestState: sealed(remote) }), now);
   assert.ok(left instanceof Promise);
   assert.equal(((await left) as Round).grant, 'g1');

@@ -1,13 +1,19 @@
-import type { Arguments, CallWith, Message } from '../../core/call.ts';
+import {
+  type Arguments,
+  type Call,
+  type CallWith,
+  type Message,
+  MODERN_REVISION,
+  type Revision,
+} from '../../core/call.ts';
 import { argumentsDigest, EMPTY_ARGUMENTS_DIGEST } from '../../core/mcp/arguments-digest.ts';
-import { mcpNameSource } from '../../core/mcp/mcp-headers.ts';
+import { readRevision } from '../../core/mcp/era.ts';
 import { type MessageSpans, type ScanLimits, scanMessage } from '../../core/mcp/scanner.ts';
 import { Refusal, type Stage } from '../../core/stage.ts';
 import type { Definitions } from './definitions.ts';
 import { type Envelope, FAULT_CODES, isOurs, readEnvelope, refuse } from './envelope.ts';
 import { headerOf, paramHeadersDisagree, standardHeadersDisagree } from './header-agreement.ts';
-import { nameOf, requestShape } from './methods.ts';
-import { readRevision } from './revision.ts';
+import { nameOf, nameSpanOf, requestShape } from './methods.ts';
 
 /** One strict message: scan, envelope, era, headers, method, shape of params. The body is read here and nowhere else. */
 export function messageStage(limits: ScanLimits): Stage<'endpoint' | 'principal' | 'body', 'message'> {
@@ -20,42 +26,60 @@ export function messageStage(limits: ScanLimits): Stage<'endpoint' | 'principal'
       if (typeof spans === 'string') return new Refusal(FAULT_CODES[spans], { evidence: `scan: ${spans}` });
       const envelope = readEnvelope(bytes, spans);
       if (envelope instanceof Refusal) return envelope;
-      if (!isOurs(call.way)) {
-        const revision = readRevision(envelope, headerOf(call.head, 'mcp-protocol-version'));
-        if (revision instanceof Refusal) return revision;
-        const disagreement = standardHeadersDisagree(envelope, call.head);
-        if (disagreement !== null) return disagreement;
-      }
-      if (envelope.kind === 'request') {
-        const shape = requestShape(envelope.method, call.way);
-        if (shape === null) return new Refusal('validation.method', withId(envelope));
-        const fault = shape(envelope.params);
-        if (fault !== null) return refuse('validation.params', fault, envelope.idBytes);
-      }
-      return messageOf(bytes, spans, envelope);
+      const revision = isOurs(call.way)
+        ? MODERN_REVISION
+        : readRevision(envelope, headerOf(call.head, 'mcp-protocol-version'));
+      if (revision instanceof Refusal) return revision;
+      const fault = judge(envelope, revision, call);
+      if (fault !== null) return revision === MODERN_REVISION ? fault : inWordsOf(revision, fault);
+      return messageOf(bytes, spans, envelope, revision, limits);
     },
   };
 }
 
-function messageOf(bytes: Uint8Array, spans: MessageSpans, envelope: Envelope): Message {
+/** What this revision demands of the message and its headers. */
+function judge(envelope: Envelope, revision: Revision, { way, head }: Pick<Call, 'way' | 'head'>): Refusal | null {
+  if (!isOurs(way)) {
+    const disagreement = standardHeadersDisagree(envelope, head, revision === MODERN_REVISION);
+    if (disagreement !== null) return disagreement;
+  } else if (envelope.kind === 'response') return new Refusal('validation.envelope', withId(envelope));
+  if (envelope.kind !== 'request') return null;
+  const shape = requestShape(envelope.method, way, revision);
+  if (shape === null) return new Refusal('validation.method', withId(envelope));
+  const fault = shape(envelope.params);
+  return fault === null ? null : refuse('validation.params', fault, envelope.idBytes);
+}
+
+function inWordsOf(revision: Revision, { code, facts }: Refusal): Refusal {
+  return new Refusal(code, { ...facts, revision });
+}
+
+function messageOf(
+  bytes: Uint8Array,
+  spans: MessageSpans,
+  envelope: Envelope,
+  revision: Revision,
+  limits: ScanLimits,
+): Message {
   const members = spans.paramsMembers;
   const { kind, id, method, params } = envelope;
+  const asks = kind === 'request';
   return {
-    revision: '2026-07-28',
+    revision,
     kind,
     method,
     id,
-    name: kind === 'request' ? nameOf(method, params) : '',
+    name: asks ? nameOf(method, params) : '',
     params,
     bytes,
     spans: {
       id: spans.id,
       method: spans.method,
       params: spans.params,
-      name: members.get(mcpNameSource(method) === 'uri' ? 'uri' : 'name') ?? null,
+      name: asks ? nameSpanOf(method, params, spans, bytes, limits) : null,
       arguments: members.get('arguments') ?? null,
       meta: members.get('_meta') ?? null,
-      outcome: null,
+      outcome: spans.result ?? spans.error,
       metaMembers: spans.metaMembers,
     },
   };
@@ -80,7 +104,7 @@ export function argumentsStage(definitions: Definitions): Stage<'message' | 'tar
           evidence: `${length} bytes`,
         });
       }
-      if (target.kind === 'tool' && !isOurs(call.way)) {
+      if (target.kind === 'tool' && call.message.revision === MODERN_REVISION && !isOurs(call.way)) {
         const disagreement = paramHeadersDisagree(target, call.head, found.view);
         if (disagreement !== null) return disagreement;
       }

@@ -38,6 +38,12 @@ function refusedAs(code: string, body: string | Uint8Array, headers: Headers = F
 
 const request = (params: string, method = 'tools/call', id = '7') =>
   `{"jsonrpc":"2.0","id":${id},"method":"${method}","params":{${params}}}`;
+const legacy = (method: string, params = '') => request(params, method);
+const INITIALIZE =
+  '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{}}}';
+const errorOf = (refusal: Refusal) =>
+  (JSON.parse(Buffer.from(encodeRefusal(callWith('', {}), refusal).body).toString()) as { error: { code: number } })
+    .error;
 const toolCall = (args = '{}') => request(`"name":"pg__query","arguments":${args},${META}`);
 
 test('a whole call leaves a message that points into its own bytes', () => {
@@ -67,7 +73,7 @@ test('one member twice, one name in disguise, broken bytes and whole batches nev
   refusedAs('validation.envelope', '3');
 });
 
-test('a request id is a short string or a whole number, and responses are not taken (JS-06)', () => {
+test('a request id is a short string or a whole number (JS-06)', () => {
   for (const id of [
     'null',
     '[]',
@@ -83,8 +89,6 @@ test('a request id is a short string or a whole number, and responses are not ta
   for (const id of ['0', '-5', '"a"', '""', JSON.stringify('é'.repeat(128)), '9007199254740991']) {
     assert.ok(!(judge(request(`"name":"pg__query",${META}`, 'tools/call', id)) instanceof Refusal), id);
   }
-  refusedAs('validation.envelope', '{"jsonrpc":"2.0","id":1,"result":{}}');
-  refusedAs('validation.envelope', '{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":""}}');
   refusedAs('validation.envelope', `{"jsonrpc":"2.0","id":1,"method":"tools/call","extra":1,"params":{${META}}}`);
   refusedAs('validation.envelope', `{"jsonrpc":"1.0","id":1,"method":"tools/call","params":{${META}}}`);
   refusedAs('validation.envelope', `{"id":1,"method":"tools/call","params":{${META}}}`);
@@ -93,24 +97,123 @@ test('a request id is a short string or a whole number, and responses are not ta
   refusedAs('validation.envelope', `{"jsonrpc":"2.0","method":"tools/call","params":{"name":"pg__query",${META}}}`);
 });
 
-test('every revision but ours is told which ones are served (HD-03)', () => {
-  const supported = ['2026-07-28'];
+test('a revision that is not served is told which ones are, in the words of its era (HD-03)', () => {
   const other = toolCall().replaceAll('2026-07-28', '2031-01-01');
   const unknown = refusedAs('validation.revision', other, { ...FULL, 'mcp-protocol-version': '2031-01-01' });
-  assert.deepEqual(unknown.facts.data, { supported, requested: '2031-01-01' });
-  const initialize =
-    '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{}}}';
-  assert.deepEqual(refusedAs('validation.revision', initialize, {}).facts.data, { supported, requested: '2025-11-25' });
-  refusedAs('validation.revision', '{"jsonrpc":"2.0","id":1,"method":"tools/list"}', {
-    'mcp-protocol-version': '2025-06-18',
-  });
-  refusedAs('validation.revision', '{"jsonrpc":"2.0","method":"notifications/initialized"}', {});
-  const hostile = refusedAs('validation.revision', initialize.replace('2025-11-25', '<script>\\n'.repeat(9)), {});
-  assert.deepEqual(hostile.facts.data, { supported });
+  assert.deepEqual(unknown.facts.data, { supported: ['2026-07-28'], requested: '2031-01-01' });
+  assert.equal(errorOf(unknown).code, -32022);
+  const hostile = refusedAs('validation.revision', toolCall().replaceAll('2026-07-28', '<script>\\n'.repeat(9)), {});
+  assert.deepEqual(hostile.facts.data, { supported: ['2026-07-28'] });
+  for (const version of ['2024-11-05', '1999-01-01', '']) {
+    const old = refusedAs('validation.revision', legacy('tools/list'), { 'mcp-protocol-version': version });
+    assert.deepEqual((old.facts.data as { supported: unknown }).supported, ['2025-11-25', '2025-06-18', '2025-03-26']);
+    assert.equal(errorOf(old).code, -32600, 'a code of the modern era in an old one');
+    assert.equal(encodeRefusal(callWith('', {}), old).status, 400);
+  }
+});
+
+test('a legacy message is one that claims nothing: its header says the revision, or the oldest is assumed', () => {
+  const revisionOf = (body: string, headers: Headers = {}) => {
+    const message = judge(body, headers);
+    assert.ok(!(message instanceof Refusal), JSON.stringify(message));
+    return message.revision;
+  };
+  for (const revision of ['2025-11-25', '2025-06-18', '2025-03-26']) {
+    assert.equal(revisionOf(legacy('tools/list'), { 'mcp-protocol-version': ` ${revision}\t` }), revision);
+    assert.equal(revisionOf(INITIALIZE.replace('2025-11-25', revision)), revision);
+  }
+  assert.equal(revisionOf(legacy('tools/list')), '2025-03-26');
+  assert.equal(revisionOf('{"jsonrpc":"2.0","method":"notifications/initialized"}'), '2025-03-26');
+  // What initialize asks for is negotiated, never refused.
+  for (const asked of ['2024-11-05', '2031-01-01', '2026-07-28'])
+    assert.equal(revisionOf(INITIALIZE.replace('2025-11-25', asked)), '2025-11-25');
+  assert.equal(revisionOf(INITIALIZE, { 'mcp-protocol-version': '2024-11-05' }), '2025-11-25');
+});
+
+test('each era knows its own methods, and answers an unknown one in its own words', () => {
+  const old = ['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe'];
+  const params = '"protocolVersion":"2025-11-25","level":"info","uri":"file:///a"';
+  for (const method of old) {
+    const message = judge(legacy(method, params), {});
+    assert.ok(!(message instanceof Refusal), `${method} ${JSON.stringify(message)}`);
+    assert.equal(message.name, method.startsWith('resources/') ? 'file:///a' : '');
+    const modern = refusedAs('validation.method', request(`${params},${META}`, method), {
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': method,
+    });
+    assert.deepEqual([encodeRefusal(callWith('', {}), modern).status, errorOf(modern).code], [404, -32601]);
+  }
+  for (const method of ['server/discover', 'subscriptions/listen', 'tasks/get', 'admin/call', 'constructor']) {
+    const refusal = refusedAs('validation.method', legacy(method, '"notifications":{}'), {});
+    assert.deepEqual([encodeRefusal(callWith('', {}), refusal).status, errorOf(refusal).code], [200, -32601]);
+  }
+});
+
+test('a legacy call needs no mirrored headers, and none may contradict it (HD-01, HD-02)', () => {
+  const call = legacy('tools/call', '"name":"pg__query","arguments":{}');
+  for (const headers of [{}, { 'mcp-method': 'tools/call' }, { 'mcp-name': ' pg__query' }])
+    assert.ok(!(judge(call, headers) instanceof Refusal));
+  for (const headers of [
+    { 'mcp-method': 'tools/list' },
+    { 'mcp-name': 'pg__other' },
+    { 'mcp-name': ['pg__query', 'pg__query'] },
+  ]) {
+    assert.equal(errorOf(refusedAs('validation.header_mismatch', call, headers)).code, -32600);
+  }
+});
+
+test('a completion acts on the prompt or resource it refers to', () => {
+  const complete = (ref: string) => legacy('completion/complete', `"ref":${ref},"argument":{"name":"a","value":""}`);
+  const cases: [string, string][] = [
+    ['{"type":"ref/prompt","name":"p\\u0031"}', 'p1'],
+    ['{"uri":"file:///{x}","type":"ref/resource"}', 'file:///{x}'],
+  ];
+  for (const [ref, name] of cases) {
+    const message = judge(complete(ref), {});
+    assert.ok(!(message instanceof Refusal), JSON.stringify(message));
+    assert.equal(message.name, name);
+    const { start, end } = message.spans.name!;
+    assert.equal(JSON.parse(Buffer.from(message.bytes.subarray(start, end)).toString()), name);
+  }
+  for (const ref of ['{}', '{"type":"ref/prompt","uri":"x"}', '{"type":"ref/resource","name":"x"}', '{"type":"x"}'])
+    refusedAs('validation.params', complete(ref), {});
+});
+
+test('a response is taken from an older era alone, and only when it is one', () => {
+  const session = { 'mcp-protocol-version': '2025-11-25' };
+  for (const [outcome, text] of [
+    ['"result":{"action":"accept"}', '{"action":"accept"}'],
+    ['"error":{"code":-1,"message":"no"}', '{"code":-1,"message":"no"}'],
+  ] as const) {
+    const message = judge(`{"jsonrpc":"2.0","id":"r1",${outcome}}`, session);
+    assert.ok(!(message instanceof Refusal), JSON.stringify(message));
+    assert.deepEqual([message.kind, message.method, message.id], ['response', '', 'r1']);
+    const { start, end } = message.spans.outcome!;
+    assert.equal(Buffer.from(message.bytes.subarray(start, end)).toString(), text);
+    refusedAs('validation.envelope', `{"jsonrpc":"2.0","id":"r1",${outcome}}`, {
+      'mcp-protocol-version': '2026-07-28',
+    });
+  }
+  for (const broken of [
+    '{"jsonrpc":"2.0","result":{}}',
+    '{"jsonrpc":"2.0","id":null,"result":{}}',
+    '{"jsonrpc":"2.0","id":1,"result":[]}',
+    '{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":""}}',
+    '{"jsonrpc":"2.0","id":1,"result":{},"method":"tools/call"}',
+    '{"jsonrpc":"2.0","id":1,"result":{},"params":{}}',
+    '{"jsonrpc":"2.0","id":1,"error":{"code":"1","message":""}}',
+    '{"jsonrpc":"2.0","id":1,"error":{"code":1}}',
+    '{"id":1,"result":{}}',
+  ])
+    refusedAs('validation.envelope', broken, session);
 });
 
 test('an incomplete modern envelope is an error of its own, never an older era', () => {
   refusedAs('validation.meta', request('"name":"pg__query"'));
+  refusedAs('validation.meta', request('"name":"pg__query"'), { 'mcp-protocol-version': '2031-01-01' });
+  refusedAs('validation.envelope', request('"name":"pg__query","_meta":7'), {});
+  refusedAs('validation.revision', toolCall().replace('"2026-07-28"', '"2025-11-25"'), {});
+  refusedAs('validation.header_mismatch', INITIALIZE, { 'mcp-protocol-version': '2026-07-28' });
   refusedAs(
     'validation.meta',
     request('"name":"pg__query","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}'),
