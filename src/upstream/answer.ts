@@ -1,8 +1,13 @@
 import type { Result } from '../core/call.ts';
 import { type Edit, objectEdits, patch } from '../core/mcp/patch.ts';
-import { type DocumentSpans, scanDocument } from '../core/mcp/scanner.ts';
+import { type DocumentSpans, isObjectAt, scanDocument } from '../core/mcp/scanner.ts';
+import type { InputRequired } from '../core/questions.ts';
+import { Refusal } from '../core/stage.ts';
+import { lacking, readInputRequired, readUrlElicitations } from './asked.ts';
+import type { Bridged } from './capabilities.ts';
 import { classify, ownId, textOf } from './message-kind.ts';
 import type { UpstreamEra } from './outgoing.ts';
+import type { UpstreamRequest } from './request.ts';
 import { type Incoming, WireFault } from './wire.ts';
 
 /** A result or error value as it came, parsed only when somebody looks inside. */
@@ -52,28 +57,86 @@ const ZERO = Buffer.from('0');
 const OUR_MARKS = 'gatewrit/';
 
 /**
- * A result as revision 2026-07-28 wants it: `resultType` there and "complete" (protocol.md 1.3; questions of an
- * upstream are not relayed at this depth), a read never public and never to be kept (1.10). Marks in `_meta` under our
- * name are taken out: only this gateway may say that an approval is needed, or that an outcome is a repeat.
+ * An answer as revision 2026-07-28 wants it: `resultType` there and known (protocol.md 1.3), a read never public and
+ * never to be kept (1.10), a missing resource -32602. Marks in `_meta` under our name are taken out: only this gateway
+ * may say that an approval is needed, or that an outcome is a repeat.
+ * @param bridge what the upstream was told this client can be asked
  */
-export function dressResult(result: ReceivedResult, method: string, era: UpstreamEra): ReceivedResult | WireFault {
-  if (result.kind === 'error') return result;
-  const { bytes } = result;
+export function dressAnswer(
+  answer: ReceivedResult,
+  request: UpstreamRequest,
+  era: UpstreamEra,
+  bridge: Bridged,
+): ReceivedResult | InputRequired | Refusal | WireFault {
+  const { method } = request.message;
+  if (answer.kind === 'error') return dressError(answer, request, era, bridge);
+  const { bytes } = answer;
   const document = scanDocument(bytes);
   if (typeof document === 'string' || !document.members)
     return new WireFault('protocol', true, 'the result is not an object');
   const type = document.members.get('resultType');
-  if (era === 'modern' && type && textOf(bytes, type) !== '"complete"')
-    return new WireFault('protocol', true, 'a result type this gateway does not relay');
   const meta = document.members.get('_meta');
+  const clean = meta && withoutOurMarks(bytes.subarray(meta.start, meta.end));
+  if (era === 'modern' && type) {
+    const said = textOf(bytes, type);
+    if (said === '"input_required"') {
+      const own = meta && isObjectAt(bytes, meta) ? bytes.subarray(meta.start, meta.end) : null;
+      return readInputRequired(bytes, document, method, bridge, clean ?? own);
+    }
+    if (said !== '"complete"') return new WireFault('protocol', true, 'a result type this gateway does not relay');
+  }
   const edits = memberEdits(bytes, document, {
     ...(era === 'legacy' || !type ? { resultType: COMPLETE } : {}),
     ...(method === 'resources/read' ? { ttlMs: ZERO, cacheScope: PRIVATE } : {}),
   });
-  const clean = meta && withoutOurMarks(bytes.subarray(meta.start, meta.end));
   if (meta && clean) edits.push({ span: meta, replacement: clean });
-  return edits.length === 0 ? result : new ReceivedResult('result', patch(bytes, edits));
+  return edits.length === 0 ? answer : new ReceivedResult('result', patch(bytes, edits));
 }
+
+/** Codes by which an upstream says that our request was wrong, not the client's (protocol.md 1.5). */
+const OUR_FAULTS = [-32020, -32021, -32022];
+const CAPABILITY_MISSING = -32021;
+
+function dressError(
+  answer: ReceivedResult,
+  { message, target }: UpstreamRequest,
+  era: UpstreamEra,
+  bridge: Bridged,
+): ReceivedResult | InputRequired | Refusal | WireFault {
+  const error = answer.view() as { code?: unknown; data?: unknown } | null;
+  const code = error?.code;
+  if (era === 'legacy') {
+    const urls = readUrlElicitations(error ?? {}, bridge);
+    if (urls) return urls;
+    if (code === -32002) return missingResource(answer, message.name || target.name);
+  }
+  if (era === 'modern' && code === CAPABILITY_MISSING) {
+    const required = (error?.data as { requiredCapabilities?: unknown } | undefined)?.requiredCapabilities;
+    if (isPlainObject(required)) return lacking(required, 'answered -32021');
+  }
+  if (era === 'modern' && OUR_FAULTS.includes(code as number))
+    return new Refusal('upstream.protocol', {
+      evidence: `refused our request with ${code}`,
+      text: 'The tool server refused the request of this gateway; the call was not made.',
+    });
+  return answer;
+}
+
+/** "Resource not found" in the words of 2026-07-28: `data.uri` says which. */
+function missingResource(answer: ReceivedResult, uri: string): ReceivedResult {
+  const document = scanDocument(answer.bytes);
+  if (typeof document === 'string' || !document.members) return answer;
+  const wanted = {
+    code: Buffer.from('-32602'),
+    ...(isPlainObject((answer.view() as { data?: unknown }).data)
+      ? {}
+      : { data: Buffer.from(JSON.stringify({ uri })) }),
+  };
+  return new ReceivedResult('error', patch(answer.bytes, memberEdits(answer.bytes, document, wanted)));
+}
+
+const isPlainObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** `_meta` without members under our name; null when it has none. */
 function withoutOurMarks(meta: Uint8Array): Uint8Array | null {

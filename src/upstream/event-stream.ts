@@ -3,18 +3,25 @@ const CR = 0x0d;
 
 /**
  * Reads `text/event-stream` bytes into the data of its events. Bounded: one event may hold `maxBytes`; past that
- * `push` answers false and the stream must be dropped. Ids, retry and event names are not used in revision 2026-07-28.
+ * `push` answers false and the stream must be dropped. Ids, retry and names of events are there for legacy streams;
+ * revision 2026-07-28 uses none of them.
  */
 export class EventStreamReader {
   readonly #maxBytes: number;
-  readonly #onData: (data: Uint8Array) => void;
+  readonly #onData: (data: Uint8Array, name: string) => void;
+  /** Id of the last event that had one; '' before. */
+  lastId = '';
+  /** What the server last asked to wait before coming back, ms; null when it did not. */
+  retryMs: number | null = null;
+  #name = '';
+  #id: string | null = null;
   #line: Uint8Array[] = [];
   #lineBytes = 0;
   #data: Uint8Array[] = [];
   #dataBytes = 0;
   #afterCr = false;
 
-  constructor(maxBytes: number, onData: (data: Uint8Array) => void) {
+  constructor(maxBytes: number, onData: (data: Uint8Array, name: string) => void) {
     this.#maxBytes = maxBytes;
     this.#onData = onData;
   }
@@ -51,26 +58,43 @@ export class EventStreamReader {
     const line = this.#line.length === 1 ? this.#line[0]! : Buffer.concat(this.#line);
     this.#line = [];
     this.#lineBytes = 0;
-    if (line.length === 0) {
-      if (this.#data.length > 0) this.#onData(this.#data.length === 1 ? this.#data[0]! : joinLines(this.#data));
-      this.#data = [];
-      this.#dataBytes = 0;
-      return;
-    }
-    // "data" then ":" then one optional space; other fields and comments mean nothing here.
-    if (
-      line[0] !== 0x64 ||
-      line[1] !== 0x61 ||
-      line[2] !== 0x74 ||
-      line[3] !== 0x61 ||
-      (line.length > 4 && line[4] !== 0x3a)
-    )
-      return;
+    if (line.length === 0) return this.#endEvent();
+    // "data" then ":" then one optional space. Comments mean nothing.
+    const isData = line[0] === 0x64 && line[1] === 0x61 && line[2] === 0x74 && line[3] === 0x61;
+    if (!isData || (line.length > 4 && line[4] !== COLON)) return this.#field(line);
     const value = line.subarray(line[5] === 0x20 ? 6 : 5);
     this.#data.push(Buffer.from(value));
     this.#dataBytes += value.length + 1;
   }
+
+  #endEvent(): void {
+    if (this.#id !== null) this.lastId = this.#id;
+    const data = this.#data;
+    const name = this.#name;
+    this.#data = [];
+    this.#dataBytes = 0;
+    this.#name = '';
+    this.#id = null;
+    if (data.length > 0) this.#onData(data.length === 1 ? data[0]! : joinLines(data), name);
+  }
+
+  #field(line: Uint8Array): void {
+    const colon = line.indexOf(COLON);
+    if (colon < 2 || colon > 5 || line.length > MAX_FIELD_BYTES) return;
+    const field = Buffer.from(line).toString();
+    const value = field.slice(field[colon + 1] === ' ' ? colon + 2 : colon + 1);
+    const name = field.slice(0, colon);
+    if (name === 'event') this.#name = value;
+    // It goes out again as a header value: nothing but printable ASCII.
+    else if (name === 'id' && PRINTABLE.test(value)) this.#id = value;
+    else if (name === 'retry' && DIGITS.test(value)) this.retryMs = Number(value);
+  }
 }
+
+const COLON = 0x3a;
+const MAX_FIELD_BYTES = 1024;
+const PRINTABLE = /^[\x20-\x7e]*$/;
+const DIGITS = /^\d{1,7}$/;
 
 function joinLines(lines: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat(lines.flatMap((line, i) => (i === 0 ? [line] : [Buffer.from('\n'), line])));

@@ -1,12 +1,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import type { Message, Principal, Target } from '../core/call.ts';
+import type { Client, Message, Principal, Target } from '../core/call.ts';
 import { scanMessage } from '../core/mcp/scanner.ts';
 import type { UpstreamRequest } from './request.ts';
 
 /** What the tests of this folder need: a server they script, and a judged call to send to it. */
 export interface Seen {
+  readonly verb: string;
   readonly headers: IncomingMessage['headers'];
   readonly body: { id: number; method: string; params: Record<string, unknown> };
   readonly raw: string;
@@ -21,7 +22,7 @@ export async function scripted(
     req.on('data', (chunk: Buffer) => chunks.push(chunk));
     req.on('end', () => {
       const raw = Buffer.concat(chunks).toString();
-      const one = { headers: req.headers, body: raw ? JSON.parse(raw) : {}, raw };
+      const one = { verb: req.method ?? '', headers: req.headers, body: raw ? JSON.parse(raw) : {}, raw };
       seen.push(one);
       answer(one, res);
     });
@@ -44,6 +45,16 @@ export function json(res: ServerResponse, status: number, body: unknown): void {
 
 const META =
   '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{}},"progressToken":"mine","vendor/x":{"a":1.0},"baggage":"k=v","gatewrit/code":"fake"}';
+
+/** A client of either era that declares these capabilities; a legacy one has a session. */
+export function clientWith(
+  capabilities: Client['capabilities'],
+  revision: Client['revision'] = '2026-07-28',
+  logLevel: string | null = null,
+): Client {
+  const session = revision === '2026-07-28' ? null : { id: 'session', expiresAt: Number.MAX_SAFE_INTEGER };
+  return { revision, capabilities, name: '', version: '', logLevel, session };
+}
 
 /** A judged tools/call of `shop__buy` with 20-digit numbers and odd blanks, as a client might send it. */
 export function requestFor(over: Partial<UpstreamRequest> = {}): UpstreamRequest {
@@ -103,7 +114,7 @@ export function requestFor(over: Partial<UpstreamRequest> = {}): UpstreamRequest
     target,
     principal,
     message,
-    client: { revision: '2026-07-28', capabilities: {}, name: '', version: '', logLevel: null, session: null },
+    client: clientWith({}),
     answers: null,
     approved: null,
     maxResultBytes: 10_000,

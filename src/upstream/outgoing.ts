@@ -1,7 +1,11 @@
-import type { Message } from '../core/call.ts';
-import { type Edit, objectEdits, patch } from '../core/mcp/patch.ts';
-import { scanDocument } from '../core/mcp/scanner.ts';
+import type { Message, Span } from '../core/call.ts';
+import { type Edit, type NewMember, objectEdits, patch } from '../core/mcp/patch.ts';
+import { parseSpan, scanDocument } from '../core/mcp/scanner.ts';
+import type { Answers } from '../core/questions.ts';
+import type { Bridged } from './capabilities.ts';
+import { LOG_LEVEL, levelOf } from './log-level.ts';
 import type { UpstreamRequest } from './request.ts';
+import { isTraceParent, isTraceState } from './trace.ts';
 
 export const UPSTREAM_ERAS = ['modern', 'legacy'] as const;
 export type UpstreamEra = (typeof UPSTREAM_ERAS)[number];
@@ -12,52 +16,108 @@ const PROGRESS = 'progressToken';
 /** What a client puts into `_meta` that must not travel on: our own marks, and baggage (protocol.md 1.14). */
 const KEPT_BACK = ['gatewrit/', 'baggage'];
 
-const MODERN_META = `"${RESERVED}protocolVersion":"${MODERN}","${RESERVED}clientCapabilities":{},"${RESERVED}clientInfo":{"name":"gatewrit","version":"0.1.0"}`;
+const OWN_NAME = `"${RESERVED}clientInfo":{"name":"gatewrit","version":"0.1.0"}`;
+const modernMeta = (capabilities: string) =>
+  `"${RESERVED}protocolVersion":"${MODERN}","${RESERVED}clientCapabilities":${capabilities},${OWN_NAME}`;
+const SILENT_META = modernMeta('{}');
 
 /**
  * The message that goes out: the client's own bytes with id, name, `_meta` and (for an approved call) arguments
  * replaced; nothing is re-serialised. Other members of `params` stay behind: nobody judged them, and an approval is not
- * bound to them. Capabilities of the client are not passed on: what we cannot carry back, an
- * upstream must not ask for.
+ * bound to them. A later round of a call brings the answers and the state of the round before (modern upstreams only).
+ * @param bridge what this client can be asked, as the upstream is told
  */
-export function outgoingMessage(request: UpstreamRequest, id: number, era: UpstreamEra): Uint8Array {
+export function outgoingMessage(request: UpstreamRequest, id: number, era: UpstreamEra, bridge: Bridged): Uint8Array {
   const { message, target } = request;
   const { spans } = message;
-  const edits: Edit[] = [{ span: spans.id!, replacement: Buffer.from(String(id)) }, ...unjudged(message)];
-  if (spans.name && target.kind !== 'resource' && target.kind !== 'template' && message.name !== target.name) {
+  const edits: Edit[] = [{ span: spans.id!, replacement: Buffer.from(String(id)) }];
+  const meta = outgoingMeta(request, id, era, bridge);
+  const insert: NewMember[] = [];
+  if (spans.meta) edits.push({ span: spans.meta, replacement: Buffer.from(meta) });
+  else if (meta !== '{}') insert.push({ name: '_meta', value: Buffer.from(meta) });
+  if (request.answers && era === 'modern') insert.push(...roundMembers(request.answers));
+  edits.push(...memberEdits(message, insert));
+  if (message.method === 'completion/complete') edits.push(...refEdits(message, target.name));
+  else if (spans.name && target.kind !== 'resource' && target.kind !== 'template' && message.name !== target.name)
     edits.push({ span: spans.name, replacement: Buffer.from(JSON.stringify(target.name)) });
-  }
   if (request.approved && spans.arguments) edits.push({ span: spans.arguments, replacement: request.approved });
-  if (spans.meta) edits.push({ span: spans.meta, replacement: Buffer.from(outgoingMeta(request, id, era)) });
   return patch(message.bytes, edits);
 }
 
-/** Takes members out of `params` that are none of name, uri, arguments and `_meta`. Usually there are none. */
-function unjudged({ bytes, params, spans }: Message): Edit[] {
+/** Members of `params` that somebody judges; of others nobody knows what they would do. */
+const NO_MORE: readonly string[] = [];
+const JUDGED_MORE: Readonly<Record<string, readonly string[]>> = {
+  'completion/complete': ['ref', 'argument', 'context'],
+};
+
+/** Takes members out of `params` that nobody judged, and puts `insert` in. Usually there are none of either. */
+function memberEdits({ bytes, method, params, spans }: Message, insert: readonly NewMember[]): Edit[] {
+  if (spans.params === null) return [];
+  const more = JUDGED_MORE[method] ?? NO_MORE;
   const judged = [spans.name, spans.arguments, spans.meta].filter((span) => span !== null);
-  if (spans.params === null || Object.keys(params).length <= judged.length) return [];
-  const { start, end } = spans.params;
+  const clean = Object.keys(params).length <= judged.length;
+  if (clean) return insert.length === 0 ? [] : objectEdits(bytes, spans.params, { insert });
+  const remove = [...membersOf(bytes, spans.params)]
+    .filter(([name, span]) => !more.includes(name) && judged.every((one) => one.start !== span.start))
+    .map(([, span]) => span);
+  return objectEdits(bytes, spans.params, { remove, insert });
+}
+
+/** Members of the object at a span, with their spans in `bytes`. */
+function membersOf(bytes: Uint8Array, { start, end }: Span): ReadonlyMap<string, Span> {
   const document = scanDocument(bytes.subarray(start, end));
-  if (typeof document === 'string' || document.members === null) return [];
-  const remove = [...document.members.values()]
-    .map((span) => ({ start: span.start + start, end: span.end + start }))
-    .filter((span) => judged.every((one) => one.start !== span.start));
-  return objectEdits(bytes, spans.params, { remove });
+  if (typeof document === 'string' || document.members === null) return new Map();
+  return new Map(
+    [...document.members].map(([name, span]) => [name, { start: span.start + start, end: span.end + start }]),
+  );
+}
+
+/** What is completed is named in `params.ref`: by the upstream's own name, as everywhere. */
+function refEdits({ bytes, spans }: Message, name: string): Edit[] {
+  const ref = spans.params && membersOf(bytes, spans.params).get('ref');
+  if (!ref) return [];
+  const members = membersOf(bytes, ref);
+  const span = members.get('name') ?? members.get('uri');
+  return span ? [{ span, replacement: Buffer.from(JSON.stringify(name)) }] : [];
+}
+
+/** `inputResponses` and `requestState` of a later round: both byte for byte what was given. */
+function roundMembers({ given, state }: Answers): NewMember[] {
+  const members: NewMember[] = [];
+  if (given.size > 0) {
+    const parts = [...given].flatMap(([key, { bytes }], i) => [
+      Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(key)}:`),
+      bytes,
+    ]);
+    members.push({ name: 'inputResponses', value: Buffer.concat([...parts, Buffer.from('}')]) });
+  }
+  if (state !== null) members.push({ name: 'requestState', value: Buffer.from(JSON.stringify(state)) });
+  return members;
 }
 
 /** Members the client sent go on verbatim, but for reserved ones (ours now) and those kept back; progress under our own token. */
-function outgoingMeta(request: UpstreamRequest, id: number, era: UpstreamEra): string {
-  const { message } = request;
-  const parts = era === 'modern' ? [MODERN_META] : [];
-  for (const [name, span] of message.spans.metaMembers) {
-    if (name.startsWith(RESERVED) && name !== `${RESERVED}logLevel`) continue;
-    if (name === `${RESERVED}logLevel` && era === 'legacy') continue;
-    if (KEPT_BACK.some((prefix) => name.startsWith(prefix))) continue;
-    const value =
-      name === PROGRESS ? String(id) : Buffer.from(message.bytes.subarray(span.start, span.end)).toString('utf8');
+function outgoingMeta(request: UpstreamRequest, id: number, era: UpstreamEra, bridge: Bridged): string {
+  const { bytes, spans } = request.message;
+  const parts: string[] = [];
+  if (era === 'modern') {
+    parts.push(bridge.json === '{}' ? SILENT_META : modernMeta(bridge.json));
+    const level = levelOf(request);
+    if (level !== null) parts.push(`"${LOG_LEVEL}":"${level}"`);
+  }
+  for (const [name, span] of spans.metaMembers) {
+    if (name.startsWith(RESERVED) || KEPT_BACK.some((prefix) => name.startsWith(prefix))) continue;
+    if ((name === 'traceparent' || name === 'tracestate') && !isTraced(request.message, name)) continue;
+    const value = name === PROGRESS ? String(id) : Buffer.from(bytes.subarray(span.start, span.end)).toString('utf8');
     parts.push(`${JSON.stringify(name)}:${value}`);
   }
   return `{${parts.join(',')}}`;
+}
+
+/** A state without a parent means nothing, and a parent that is not well formed has none. */
+function isTraced({ bytes, spans: { metaMembers } }: Message, name: string): boolean {
+  const parent = metaMembers.get('traceparent');
+  if (!parent || !isTraceParent(parseSpan(bytes, parent))) return false;
+  return name === 'traceparent' || isTraceState(parseSpan(bytes, metaMembers.get(name)!));
 }
 
 /** The token by which this client knows its call's progress, as it stood in the message; null when it asked for none. */

@@ -1,5 +1,5 @@
 import type { Client, Message, Principal, Target } from '../core/call.ts';
-import type { Answers } from '../core/questions.ts';
+import type { Answers, Question } from '../core/questions.ts';
 
 /** One judged call, ready to go out. */
 export interface UpstreamRequest {
@@ -10,6 +10,8 @@ export interface UpstreamRequest {
   readonly client: Client;
   /** Answers to what the upstream asked in the round before, with the state it gave; null: the first round. */
   readonly answers: Answers | null;
+  /** What those answer, where it is known: an error in place of an answer means something else for each kind of question. */
+  readonly asked?: ReadonlyMap<string, Question>;
   /** Bytes of the arguments to execute when they are not those of the message (an approved call), else null. */
   readonly approved: Uint8Array | null;
   readonly maxResultBytes: number;

@@ -5,7 +5,7 @@ import { silentLog } from '../core/log.ts';
 import { scanMessage } from '../core/mcp/scanner.ts';
 import { InputRequired } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
-import { json, requestFor, type Seen, scripted } from './fixture.test.ts';
+import { clientWith, json, requestFor, type Seen, scripted } from './fixture.test.ts';
 import { openServer } from './servers.ts';
 import { WireFault } from './wire.ts';
 
@@ -233,7 +233,10 @@ describe('what comes back', () => {
       say({ id: body.id, result: { resultType: 'complete', content: [] } });
     });
     const answer = await server.call(
-      requestFor({ onNotification: (bytes) => got.push(JSON.parse(Buffer.from(bytes).toString())) }),
+      requestFor({
+        client: clientWith({}, '2026-07-28', 'info'),
+        onNotification: (bytes) => got.push(JSON.parse(Buffer.from(bytes).toString())),
+      }),
     );
     assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), text(answer));
     assert.deepEqual(
@@ -248,7 +251,7 @@ describe('what comes back', () => {
 
 describe('eras', () => {
   test('a server that knows only initialize is legacy: a session is opened, repeated on calls, and results are dressed', async () => {
-    const upstream = await scripted(({ body, headers }, res) => {
+    const upstream = await scripted(({ body, headers, verb }, res) => {
       if (body.method === 'server/discover')
         return json(res, 400, { jsonrpc: '2.0', error: { code: -32000, message: 'no session' }, id: null });
       if (body.method === 'initialize') {
@@ -263,7 +266,7 @@ describe('eras', () => {
           },
         });
       }
-      if (body.method === 'notifications/initialized') return void res.writeHead(202).end();
+      if (body.method === 'notifications/initialized' || verb === 'DELETE') return void res.writeHead(202).end();
       assert.equal(headers['mcp-session-id'], 'session-1');
       assert.equal(headers['mcp-protocol-version'], '2025-06-18');
       assert.equal((body.params['_meta'] as object)['io.modelcontextprotocol/protocolVersion' as never], undefined);

@@ -1,24 +1,28 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Now, Result } from '../core/call.ts';
 import type { Log } from '../core/log.ts';
-import { mirroredHeaders } from '../core/mcp/mcp-headers.ts';
-import { patch } from '../core/mcp/patch.ts';
 import type { InputRequired } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
-import { dressResult, readAnswer } from './answer.ts';
 import { Breaker } from './breaker.ts';
-import { type Classified, isListChanged, textOf } from './message-kind.ts';
-import { MODERN, outgoingMessage, progressTokenOf } from './outgoing.ts';
+import { LegacyUpstream } from './legacy.ts';
+import { ModernUpstream } from './modern.ts';
 import type { LiveDefinitions, UpstreamRequest } from './request.ts';
-import { legacyHeaders, listAll, openLegacy, probeModern, type Session } from './session.ts';
-import { type Incoming, type Wire, WireFault } from './wire.ts';
+import { listAll, probeModern, type Session } from './session.ts';
+import { type Wire, WireFault } from './wire.ts';
 
 export interface ServerOptions {
   readonly name: string;
-  readonly carrier: 'http' | 'stdio';
-  /** Makes a fresh wire: a process for stdio, a pool for HTTP. */
+  readonly carrier: 'http' | 'stdio' | 'sse';
+  /** Makes a fresh wire: a process for stdio, a pool for HTTP, a stream for HTTP+SSE. */
   readonly dial: (told: WireEvents) => Wire;
   readonly clock: () => Now;
   readonly log: Log;
+  /** Extensions of a client's capabilities that this server may hear of. */
+  readonly extensions: readonly string[];
+  /** How many calls may wait for answers of clients. */
+  readonly maxParked: number;
+  /** How long a call waits for answers of a client, ms. */
+  readonly answerMs: number;
   /** Told when the server says that a list of its changed: its definitions must be looked at again. */
   readonly onListChanged: () => void;
   /** Told when a session ended by itself: whoever answers next must be looked at again. */
@@ -31,24 +35,26 @@ export interface WireEvents {
   listChanged(): void;
 }
 
-/** Largest notification passed on: progress and log lines are for people; a result has its own cap. */
-const MAX_NOTIFICATION_BYTES = 64 * 1024;
-
 /** A stale "legacy" never corrects itself, because an upgraded server still answers `initialize` (protocol.md 1.1). */
 const VERDICT_LIFE_MS = 24 * 3600 * 1000;
 
+type Speaker = ModernUpstream | LegacyUpstream;
+
 /**
- * One registered server: finds out its era, keeps a session open, starts it again when it ends. One credential
- * identity: the gateway's own at this server. Calls are never sent twice.
+ * One registered server: finds out its era, speaks to it as it wants to be spoken to, starts it again when it ends. One
+ * credential identity: the gateway's own at this server. A call that may have run is never sent twice.
  */
 export class UpstreamServer {
   readonly name: string;
   readonly #options: ServerOptions;
   readonly #breaker = new Breaker({ failures: 5, pauseMs: 5_000 });
-  #session: Session | null = null;
-  #opening: Promise<Session | WireFault> | null = null;
+  readonly #nextId = () => this.#lastId++;
+  #lastId = 1000;
+  #speaker: Speaker | null = null;
+  #opening: Promise<Speaker | WireFault> | null = null;
+  /** The one wire of an HTTP server. */
+  #pool: Wire | null = null;
   #legacySince = Number.NEGATIVE_INFINITY;
-  #nextId = 1000;
   #closed = false;
 
   constructor(options: ServerOptions) {
@@ -59,40 +65,11 @@ export class UpstreamServer {
   async call(request: UpstreamRequest): Promise<Result | Refusal | InputRequired> {
     const wait = this.#breaker.waitMs(this.#options.clock().mono);
     if (wait > 0) return new Refusal('upstream.unavailable', { retryAfterMs: wait, evidence: 'the breaker is open' });
-    const session = this.#session ?? (await this.#open());
-    if (session instanceof WireFault) return this.#refused(session);
-    const id = this.#nextId++;
-    const bytes = outgoingMessage(request, id, session.era);
-    const incoming = await session.wire.exchange({
-      id,
-      method: request.message.method,
-      bytes,
-      headers: session.era === 'modern' ? modernHeaders(request) : legacyHeaders(session),
-      timeoutMs: request.target.limits.timeoutMs,
-      maxBytes: request.maxResultBytes,
-      signal: request.signal,
-      onOther: (message, read) => this.#other(request, id, message, read),
-    });
-    const answer = incoming instanceof WireFault ? incoming : this.#judge(incoming, id, request, session);
+    const speaker = this.#speaker ?? (await this.#open());
+    const answer = speaker instanceof WireFault ? speaker : await speaker.call(request);
     if (answer instanceof WireFault) return this.#refused(answer);
     this.#breaker.reached();
     return answer;
-  }
-
-  #judge(incoming: Incoming, id: number, request: UpstreamRequest, session: Session): Result | WireFault {
-    if (incoming.status === 401 || incoming.status === 403)
-      return new WireFault('unavailable', false, `HTTP ${incoming.status}: our credential was refused`);
-    if (incoming.status === 404 && session.sessionId) {
-      // The legacy session ended at the server; the call was refused there, the next one opens a new session. Others
-      // may have heard the same already: then the session of now is a newer one and stays.
-      if (this.#session === session) {
-        this.#session = null;
-        this.#options.onEnded();
-      }
-      return new WireFault('unavailable', false, 'the session ended at the server');
-    }
-    const answer = readAnswer(incoming, id);
-    return answer instanceof WireFault ? answer : dressResult(answer, request.message.method, session.era);
   }
 
   #refused(fault: WireFault): Refusal {
@@ -104,77 +81,108 @@ export class UpstreamServer {
     return new Refusal(`upstream.${fault.code}`, { evidence: `${this.name}: ${fault.evidence}`, ...text });
   }
 
-  /** Notifications: progress goes back under the client's own token, log lines only where one stream is one call (HTTP). */
-  #other(request: UpstreamRequest, id: number, message: Uint8Array, { kind, spans }: Classified): void {
-    if (kind !== 'notification' || !spans) return;
-    if (isListChanged(message, spans)) return this.#options.onListChanged();
-    if (!request.onNotification || message.length > MAX_NOTIFICATION_BYTES) return;
-    const method = textOf(message, spans.method!);
-    if (method === '"notifications/progress"') {
-      const token = spans.paramsMembers.get('progressToken');
-      const original = progressTokenOf(request);
-      if (!token || !original || textOf(message, token) !== String(id)) return;
-      return request.onNotification(patch(message, [{ span: token, replacement: original }]));
-    }
-    if (method === '"notifications/message"' && this.#options.carrier === 'http') request.onNotification(message);
-  }
-
-  /** Opens a session once, however many ask. */
-  #open(): Promise<Session | WireFault> {
+  /** Finds out once how to speak, however many ask. */
+  #open(): Promise<Speaker | WireFault> {
     this.#opening ??= this.#connect().finally(() => {
       this.#opening = null;
     });
     return this.#opening;
   }
 
-  async #connect(): Promise<Session | WireFault> {
+  async #connect(): Promise<Speaker | WireFault> {
     if (this.#closed) return new WireFault('unavailable', false, 'the gateway is shutting down');
-    const { carrier, clock, log, name } = this.#options;
-    let session: Session | WireFault;
-    if (clock().utc - this.#legacySince < VERDICT_LIFE_MS) {
-      session = await this.#legacy(this.#dial());
-    } else {
-      const wire = this.#dial();
-      const probed = await probeModern(wire, carrier);
-      if (probed === 'legacy') {
-        // stdio: the probe may have upset the process, so legacy begins in a fresh one.
-        if (carrier === 'stdio') await wire.close();
-        session = await this.#legacy(carrier === 'stdio' ? this.#dial() : wire);
-        if (!(session instanceof WireFault)) this.#legacySince = clock().utc;
-      } else {
-        session = probed;
-        if (session instanceof WireFault) await wire.close();
-      }
+    const { log, name } = this.#options;
+    const speaker = await this.#findOut();
+    if (speaker instanceof WireFault) {
+      await this.#hangUp();
+      log.warn('upstream cannot be opened', { server: name, reason: speaker.evidence });
+      return speaker;
     }
-    if (session instanceof WireFault) {
-      log.warn('upstream cannot be opened', { server: name, reason: session.evidence });
-      return session;
-    }
-    log.info('upstream open', { server: name, kind: session.era });
-    this.#session = session;
-    return session;
+    log.info('upstream open', { server: name, kind: speaker.era });
+    this.#speaker = speaker;
+    return speaker;
   }
 
-  async #legacy(wire: Wire): Promise<Session | WireFault> {
-    const session = await openLegacy(wire);
-    if (session instanceof WireFault) await wire.close();
-    return session;
+  async #findOut(): Promise<Speaker | WireFault> {
+    const { carrier, clock } = this.#options;
+    if (carrier !== 'sse' && clock().utc - this.#legacySince >= VERDICT_LIFE_MS) {
+      const wire = this.#wire();
+      const probed = await probeModern(wire, carrier);
+      // stdio: the probe may have upset the process, so legacy begins in a fresh one.
+      if (carrier === 'stdio' && (probed === 'legacy' || probed instanceof WireFault)) await wire.close();
+      if (probed !== 'legacy') return probed instanceof WireFault ? probed : this.#modern(probed);
+    }
+    const legacy = this.#legacy();
+    const own = await legacy.own();
+    if (own instanceof WireFault) {
+      await legacy.close();
+      return own;
+    }
+    this.#legacySince = clock().utc;
+    return legacy;
+  }
+
+  #modern(session: Session): ModernUpstream {
+    const { extensions, onListChanged } = this.#options;
+    return new ModernUpstream({
+      session,
+      extensions,
+      nextId: this.#nextId,
+      onListChanged,
+      isAsPinned: async ({ target }) => {
+        const tools = await listAll(session, 'tools/list', 'tools', this.#nextId).catch(() => []);
+        const live = tools.find(({ name }) => name === target.name);
+        return live !== undefined && isDeepStrictEqual(live['inputSchema'], target.definition['inputSchema']);
+      },
+    });
+  }
+
+  #legacy(): LegacyUpstream {
+    const { carrier, extensions, answerMs, maxParked, clock, onEnded } = this.#options;
+    return new LegacyUpstream({
+      dial: () => this.#wire(),
+      carrier,
+      extensions,
+      answerMs,
+      maxParked,
+      nextId: this.#nextId,
+      mono: () => clock().mono,
+      onEnded,
+    });
+  }
+
+  #wire(): Wire {
+    if (this.#options.carrier !== 'http') return this.#dial();
+    this.#pool ??= this.#dial();
+    return this.#pool;
+  }
+
+  async #hangUp(): Promise<void> {
+    const pool = this.#pool;
+    this.#pool = null;
+    await pool?.close();
   }
 
   #dial(): Wire {
     const wire: Wire = this.#options.dial({
-      ended: (reason) => {
-        if (this.#session?.wire !== wire) return;
-        this.#session = null;
-        if (this.#closed) return;
-        this.#options.log.warn('upstream ended', { server: this.name, reason });
-        this.#options.onEnded();
-      },
-      listChanged: () => {
-        if (this.#session?.wire === wire) this.#options.onListChanged();
-      },
+      ended: (reason) => this.#ended(wire, reason),
+      listChanged: () => this.#options.onListChanged(),
     });
     return wire;
+  }
+
+  #ended(wire: Wire, reason: string): void {
+    const speaker = this.#speaker;
+    if (speaker === null || this.#closed) return;
+    if (speaker.era === 'modern') {
+      if (speaker.session.wire !== wire) return;
+      this.#speaker = null;
+    } else {
+      const session = speaker.sessions.byWire(wire);
+      if (!session || !speaker.sessions.lost(session) || session.owner !== '') return;
+    }
+    this.#options.log.warn('upstream ended', { server: this.name, reason });
+    this.#options.onEnded();
   }
 
   /**
@@ -182,27 +190,40 @@ export class UpstreamServer {
    * @throws InternalError when it cannot be asked
    */
   async introspect(): Promise<LiveDefinitions | WireFault> {
-    const session = this.#session ?? (await this.#open());
+    await this.#doubtOldVerdict();
+    const speaker = this.#speaker ?? (await this.#open());
+    if (speaker instanceof WireFault) return speaker;
+    const session = speaker.era === 'modern' ? speaker.session : await speaker.own();
     if (session instanceof WireFault) return session;
-    const has = (part: string) => session.capabilities[part] !== undefined;
+    const list = (part: string, method: string, member: string) =>
+      session.capabilities[part] === undefined ? [] : listAll(session, method, member, this.#nextId);
     return {
-      tools: has('tools') ? await listAll(session, 'tools/list', 'tools') : [],
-      prompts: has('prompts') ? await listAll(session, 'prompts/list', 'prompts') : [],
-      resources: has('resources') ? await listAll(session, 'resources/list', 'resources') : [],
-      templates: has('resources') ? await listAll(session, 'resources/templates/list', 'resourceTemplates') : [],
+      tools: await list('tools', 'tools/list', 'tools'),
+      prompts: await list('prompts', 'prompts/list', 'prompts'),
+      resources: await list('resources', 'resources/list', 'resources'),
+      templates: await list('resources', 'resources/templates/list', 'resourceTemplates'),
     };
+  }
+
+  /** A legacy server may have been upgraded since it was asked; calls that run end as they began. */
+  async #doubtOldVerdict(): Promise<void> {
+    const { carrier, clock } = this.#options;
+    const legacy = this.#speaker;
+    if (legacy?.era !== 'legacy' || carrier === 'sse' || clock().utc - this.#legacySince < VERDICT_LIFE_MS) return;
+    const wire = this.#wire();
+    const probed = await probeModern(wire, carrier);
+    if (probed === 'legacy') this.#legacySince = clock().utc;
+    if (probed === 'legacy' || probed instanceof WireFault) return carrier === 'stdio' ? wire.close() : undefined;
+    this.#speaker = this.#modern(probed);
+    await legacy.close();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     await this.#opening;
-    const session = this.#session;
-    this.#session = null;
-    await session?.wire.close();
+    const speaker = this.#speaker;
+    this.#speaker = null;
+    await speaker?.close();
+    await this.#hangUp();
   }
-}
-
-/** Mirrored from what is sent, never copied from what came (protocol.md 1.4). */
-function modernHeaders(request: UpstreamRequest): string[] {
-  return ['mcp-protocol-version', MODERN, ...mirroredHeaders(request)];
 }

@@ -22,10 +22,17 @@ export interface HttpServerSettings {
   readonly authorization: string | undefined;
   readonly maxConnections: number;
 }
-export type ServerSettings = { readonly stdio: StdioServerSettings } | { readonly http: HttpServerSettings };
+export type ServerSettings = ({ readonly stdio: StdioServerSettings } | { readonly http: HttpServerSettings }) & {
+  /** Extensions of MCP this server may hear of; none when absent. */
+  readonly extensions?: readonly string[];
+  /** How long a call of it waits for answers of a client, ms; five minutes when absent. */
+  readonly answerMs?: number;
+};
 
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
 const CONNECT_TIMEOUT_MS = 5_000;
+const ANSWER_MS = 300_000;
+const MAX_PARKED = 64;
 
 /** Makes the connection object of one registered server; nothing is started before the first need. */
 export function openServer(
@@ -38,6 +45,10 @@ export function openServer(
     name,
     clock,
     log,
+    extensions: settings.extensions ?? [],
+    answerMs: settings.answerMs ?? ANSWER_MS,
+    // A call that waits holds its connection; half of them stay for calls that run.
+    maxParked: 'http' in settings ? Math.ceil(settings.http.maxConnections / 2) : MAX_PARKED,
     onListChanged: options.onChanged,
     onEnded: options.onEnded,
     carrier: 'stdio' in settings ? 'stdio' : 'http',
@@ -140,13 +151,15 @@ export function upstreamStage(
         signal: call.signal,
         onNotification: call.events ? (notification) => emit(call, notification) : null,
       };
-      return server
-        .call(request)
-        .then((answered) =>
-          answered instanceof InputRequired
-            ? asking.ask(call, answered, (answers) => server.call({ ...request, answers }))
-            : answered,
-        );
+      return server.call(request).then((answered) => {
+        if (!(answered instanceof InputRequired)) return answered;
+        let asked = answered.questions;
+        return asking.ask(call, answered, async (answers) => {
+          const next = await server.call({ ...request, answers, asked });
+          if (next instanceof InputRequired) asked = next.questions;
+          return next;
+        });
+      });
     },
   };
 }

@@ -11,6 +11,8 @@ export interface Session {
   readonly revision: string;
   /** Parts of the protocol the upstream declared: tools, prompts, resources. */
   readonly capabilities: Readonly<Record<string, unknown>>;
+  /** What it says it is; of a legacy server, by which another in its place shows. */
+  readonly identity: string;
 }
 
 const HANDSHAKE_MS = 10_000;
@@ -68,7 +70,8 @@ export async function probeModern(wire: Wire, carrier: 'http' | 'stdio'): Promis
   if (answer.status === 401 || answer.status === 403 || answer.status >= 500)
     return new WireFault('unavailable', true, `HTTP ${answer.status} to server/discover`);
   const discovered = discoverResult(answer);
-  if (discovered) return { era: 'modern', wire, sessionId: null, revision: MODERN, capabilities: discovered };
+  if (discovered)
+    return { era: 'modern', wire, sessionId: null, revision: MODERN, capabilities: discovered, identity: '' };
   return 'legacy';
 }
 
@@ -80,11 +83,14 @@ function discoverResult(answer: Incoming): Record<string, unknown> | null {
   return (view.capabilities ?? {}) as Record<string, unknown>;
 }
 
-/** `initialize` and `notifications/initialized`. We declare no capability: what we cannot carry back must not be asked. */
-export async function openLegacy(wire: Wire): Promise<Session | WireFault> {
+/**
+ * `initialize` and `notifications/initialized`.
+ * @param capabilities one JSON object: what the upstream may ask for, and nothing we cannot carry back
+ */
+export async function openLegacy(wire: Wire, capabilities: string): Promise<Session | WireFault> {
   const params = {
     protocolVersion: LEGACY_LATEST,
-    capabilities: {},
+    capabilities: JSON.parse(capabilities) as object,
     clientInfo: { name: 'gatewrit', version: '0.1.0' },
   };
   const answer = await wire.exchange(handshake(2, 'initialize', { params }, []));
@@ -92,7 +98,7 @@ export async function openLegacy(wire: Wire): Promise<Session | WireFault> {
   if (answer.status !== 200) return new WireFault('unavailable', false, `HTTP ${answer.status} to initialize`);
   const result = readAnswer(answer, 2);
   if (result instanceof WireFault) return result;
-  const view = result.view() as { protocolVersion?: unknown; capabilities?: unknown };
+  const view = result.view() as { protocolVersion?: unknown; capabilities?: unknown; serverInfo?: unknown };
   if (result.kind === 'error' || !LEGACY.includes(String(view.protocolVersion)))
     return new WireFault('protocol', false, 'initialize was refused or offers an unknown revision');
   const session: Session = {
@@ -101,8 +107,12 @@ export async function openLegacy(wire: Wire): Promise<Session | WireFault> {
     sessionId: answer.session,
     revision: String(view.protocolVersion),
     capabilities: (view.capabilities ?? {}) as Record<string, unknown>,
+    identity: JSON.stringify([view.protocolVersion, view.serverInfo]),
   };
-  wire.notify(Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}'), legacyHeaders(session));
+  // Some servers refuse what comes before it; over HTTP it could be overtaken.
+  const initialized = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+  if (!(await wire.notify(initialized, legacyHeaders(session))))
+    return new WireFault('unavailable', false, 'notifications/initialized was not taken');
   return session;
 }
 
@@ -120,11 +130,16 @@ const MAX_PAGES = 50;
  * Everything a server says it has under one list method. Bounded: a server that never stops paging is refused.
  * @throws InternalError `upstream.introspection`
  */
-export async function listAll(session: Session, method: string, member: string): Promise<Record<string, unknown>[]> {
+export async function listAll(
+  session: Session,
+  method: string,
+  member: string,
+  nextId: () => number,
+): Promise<Record<string, unknown>[]> {
   const items: Record<string, unknown>[] = [];
   let cursor: string | undefined;
   for (let page = 0; page < MAX_PAGES; page++) {
-    const id = 100 + page;
+    const id = nextId();
     const params = {
       ...(cursor === undefined ? {} : { cursor }),
       ...(session.era === 'modern' ? { _meta: modernMeta() } : {}),

@@ -42,6 +42,9 @@ export class StdioProcess implements Wire {
   readonly #exited: Promise<void>;
   readonly #diagnostic: (line: string) => void;
   readonly #listChanged: () => void;
+  /** Its lines are the stream; its end is the end of what it kept. */
+  readonly hear = null;
+  readonly forget = null;
   #over = false;
 
   constructor(options: StdioOptions) {
@@ -95,10 +98,11 @@ export class StdioProcess implements Wire {
     if (this.#backlog > MAX_BACKLOG_BYTES)
       return Promise.resolve(new WireFault('unavailable', false, 'the process does not read what it is sent'));
     return new Promise((resolve) => {
-      const timer = setTimeout(
-        () => abandon(new WireFault('timeout', true, `no answer in ${request.timeoutMs} ms`)),
-        request.timeoutMs,
-      );
+      const { timeoutMs } = request;
+      const timer =
+        timeoutMs === 0
+          ? undefined
+          : setTimeout(() => abandon(new WireFault('timeout', true, `no answer in ${timeoutMs} ms`)), timeoutMs);
       const onAbort = () => abandon(new WireFault('cancelled', true, 'the client left'));
       const settle = (answer: Incoming | WireFault) => {
         clearTimeout(timer);
@@ -108,7 +112,7 @@ export class StdioProcess implements Wire {
       };
       // The server is told, so that it can stop; whether it did is unknown.
       const abandon = (fault: WireFault) => {
-        this.notify(
+        void this.notify(
           Buffer.from(
             `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${request.id},"reason":"${fault.code}"}}`,
           ),
@@ -121,8 +125,10 @@ export class StdioProcess implements Wire {
     });
   }
 
-  notify(bytes: Uint8Array): void {
-    if (!this.#over && this.#backlog <= MAX_NOTICE_BACKLOG_BYTES) this.#write(bytes);
+  notify(bytes: Uint8Array): Promise<boolean> {
+    const takes = !this.#over && this.#backlog <= MAX_NOTICE_BACKLOG_BYTES;
+    if (takes) this.#write(bytes);
+    return Promise.resolve(takes);
   }
 
   get #backlog(): number {
@@ -157,20 +163,28 @@ export class StdioProcess implements Wire {
       );
       return;
     }
-    if (read.kind === 'request') return this.#answerRequest(line, read.spans);
+    if (read.kind === 'request') {
+      // It names no call: it can only be about the one that runs, or nobody knows which (never a guess).
+      const [only, ...others] = this.#waiting.values();
+      if (!only?.request.takesQuestions || others.length > 0 || isPing(line, read.spans))
+        return this.#answerRequest(line, read.spans);
+      return only.request.onOther?.(line, read);
+    }
     if (isListChanged(line, read.spans)) return this.#listChanged();
-    // Progress names its call by our token, which is the id; nothing else says whose it is, so nothing else is passed on.
-    const token = read.spans.paramsMembers.get('progressToken');
+    // Progress names its call by our token, which is the id, an event its stream; nothing else says whose it is.
+    const { paramsMembers, metaMembers } = read.spans;
+    const token = paramsMembers.get('progressToken') ?? metaMembers.get('io.modelcontextprotocol/subscriptionId');
     const waiting = token && this.#waiting.get(numberAt(line, token) ?? -1);
     waiting?.request.onOther?.(line, read);
   }
 
-  /** A ping is answered; nothing else an upstream asks is relayed at this depth (pipeline.ts, flow 5). */
+  /** A ping is answered; what cannot be put to anybody is refused. */
   #answerRequest(line: Uint8Array, spans: MessageSpans): void {
     const id = textOf(line, spans.id!);
-    const ping = textOf(line, spans.method!) === '"ping"';
-    const answer = ping ? '"result":{}' : '"error":{"code":-32601,"message":"Not supported by this client"}';
-    this.notify(Buffer.from(`{"jsonrpc":"2.0","id":${id},${answer}}`));
+    const answer = isPing(line, spans)
+      ? '"result":{}'
+      : '"error":{"code":-32601,"message":"Not supported by this client"}';
+    void this.notify(Buffer.from(`{"jsonrpc":"2.0","id":${id},${answer}}`));
   }
 
   /** Closes stdin, waits, then ends the process (protocol.md 1.7). */
@@ -184,3 +198,5 @@ export class StdioProcess implements Wire {
     clearTimeout(kill);
   }
 }
+
+const isPing = (line: Uint8Array, { method }: MessageSpans) => textOf(line, method!) === '"ping"';

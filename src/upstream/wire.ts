@@ -3,7 +3,7 @@ import type { Classified } from './message-kind.ts';
 
 /**
  * One JSON-RPC exchange with an upstream, whatever carries it. Bytes in, bytes out: what they mean is judged by
- * connection.ts. Everything an upstream sends is attacker-controlled.
+ * modern.ts and legacy.ts. Everything an upstream sends is attacker-controlled.
  */
 export interface Outgoing {
   /** Our own request id; upstreams never see a client's. */
@@ -13,12 +13,17 @@ export interface Outgoing {
   readonly bytes: Uint8Array;
   /** Header fields beyond content type and accept, names and values alternating. Ignored by stdio. */
   readonly headers: readonly string[];
+  /** 0: who asked ends it, by `signal`. */
   readonly timeoutMs: number;
   /** Bound on one message of the answer, in bytes. */
   readonly maxBytes: number;
   readonly signal: AbortSignal | null;
   /** Takes each whole message that is not the answer to `id` (notifications, requests of the upstream). */
   readonly onOther: ((message: Uint8Array, read: Classified) => void) | null;
+  /** Requests of the upstream may be about this exchange; `onOther` answers each of them. */
+  readonly takesQuestions?: boolean;
+  /** Take a stream that closed before the answer up again, where its events have ids (legacy HTTP only). */
+  readonly resumes?: boolean;
 }
 
 export const WIRE_FAULTS = ['timeout', 'unavailable', 'protocol', 'too_large', 'cancelled'] as const;
@@ -47,9 +52,23 @@ export interface Incoming {
   readonly spans: MessageSpans | null;
 }
 
+/** The stream on which a legacy HTTP upstream speaks unasked (protocol.md 1.6). */
+export interface Hearing {
+  readonly headers: readonly string[];
+  readonly maxBytes: number;
+  readonly signal: AbortSignal;
+  readonly onMessage: (message: Uint8Array, read: Classified) => void;
+  /** Told once when the upstream has opened it. */
+  readonly onOpen: () => void;
+}
+
 export interface Wire {
   exchange(request: Outgoing): Promise<Incoming | WireFault>;
-  /** Sends a message that has no answer (notifications, answers to requests of the upstream). Best effort. */
-  notify(bytes: Uint8Array, headers: readonly string[]): void;
+  /** Sends a message that has no answer (notifications, answers to questions of the upstream). Resolves with whether it was taken. */
+  notify(bytes: Uint8Array, headers: readonly string[]): Promise<boolean>;
+  /** Listens until the stream ends; resolves with its HTTP status. Null: this carrier has no such stream. */
+  readonly hear: ((hearing: Hearing) => Promise<number | WireFault>) | null;
+  /** Says that a session is over. Null: closing is enough. */
+  readonly forget: ((headers: readonly string[]) => Promise<void>) | null;
   close(): Promise<void>;
 }

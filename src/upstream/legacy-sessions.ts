@@ -1,0 +1,130 @@
+import { sha256Base64Url } from '../core/crypto/digest.ts';
+import { type Bridged, NOTHING_BRIDGED } from './capabilities.ts';
+import type { LogLevel } from './log-level.ts';
+import { legacyHeaders, openLegacy, type Session } from './session.ts';
+import { type Wire, WireFault } from './wire.ts';
+
+/** One legacy session: of one principal, and one set of capabilities it was opened with. */
+export interface LegacySession extends Session {
+  readonly key: string;
+  readonly owner: string;
+  readonly bridge: Bridged;
+  /** What runs on it, by our id, with the log level it asked for. */
+  readonly running: Map<number, LogLevel | null>;
+  /** Level the server was told last; null: none. */
+  level: LogLevel | null;
+  /** ms monotonic. */
+  usedAt: number;
+}
+
+export interface SessionBounds {
+  readonly total: number;
+  readonly perOwner: number;
+  readonly idleMs: number;
+}
+
+export interface SessionParts {
+  /** A wire for a new session: shared over HTTP, a process or stream of its own otherwise. */
+  readonly dial: (key: string) => Wire;
+  readonly sharesWire: boolean;
+  readonly bounds: SessionBounds;
+  readonly mono: () => number;
+}
+
+const SWEEP_MS = 30_000;
+
+/**
+ * Legacy sessions by (principal, capabilities): what one principal leaves in a session no other can see, and a server
+ * asks nothing its client did not declare. Bounded, in all and per principal; what is idle is ended.
+ */
+export class LegacySessions {
+  readonly #parts: SessionParts;
+  readonly #sessions = new Map<string, LegacySession>();
+  readonly #opening = new Map<string, Promise<LegacySession | WireFault>>();
+  readonly #sweep: NodeJS.Timeout;
+
+  constructor(parts: SessionParts) {
+    this.#parts = parts;
+    this.#sweep = setInterval(() => this.#endIdle(), SWEEP_MS);
+    this.#sweep.unref();
+  }
+
+  /** @param owner the principal's key; '' is this gateway itself */
+  get(owner: string, bridge: Bridged): LegacySession | Promise<LegacySession | WireFault> {
+    const key = owner === '' ? '' : `${owner}\n${bridge.json === '{}' ? '' : sha256Base64Url(bridge.json)}`;
+    const open = this.#sessions.get(key);
+    if (open) {
+      open.usedAt = this.#parts.mono();
+      return open;
+    }
+    const opening = this.#opening.get(key) ?? this.#open(key, owner, bridge);
+    this.#opening.set(key, opening);
+    return opening;
+  }
+
+  async #open(key: string, owner: string, bridge: Bridged): Promise<LegacySession | WireFault> {
+    try {
+      if (!this.#makeRoom(owner)) return new WireFault('unavailable', false, 'as many sessions as there may be');
+      const wire = this.#parts.dial(key);
+      const session = await openLegacy(wire, bridge.json);
+      if (session instanceof WireFault) {
+        if (!this.#parts.sharesWire) await wire.close();
+        return session;
+      }
+      const opened = { ...session, key, owner, bridge, running: new Map(), level: null, usedAt: this.#parts.mono() };
+      this.#sessions.set(key, opened);
+      return opened;
+    } finally {
+      this.#opening.delete(key);
+    }
+  }
+
+  /** One more session of this owner; the one it has not used for longest gives way. The gateway's own has its place. */
+  #makeRoom(owner: string): boolean {
+    if (owner === '') return true;
+    const { total, perOwner } = this.#parts.bounds;
+    const all = [...this.#sessions.values()].filter((session) => session.owner !== '');
+    const own = all.filter((session) => session.owner === owner);
+    const crowd = own.length >= perOwner ? own : all.length + this.#opening.size > total ? all : null;
+    if (!crowd) return true;
+    const idle = crowd.filter(({ running }) => running.size === 0).sort((a, b) => a.usedAt - b.usedAt)[0];
+    if (!idle) return false;
+    void this.end(idle);
+    return true;
+  }
+
+  #endIdle(): void {
+    const before = this.#parts.mono() - this.#parts.bounds.idleMs;
+    for (const session of this.#sessions.values())
+      if (session.owner !== '' && session.running.size === 0 && session.usedAt < before) void this.end(session);
+  }
+
+  /** It is gone at the server; the next call opens another. False: another has taken its place already. */
+  lost(session: LegacySession): boolean {
+    if (this.#sessions.get(session.key) !== session) return false;
+    this.#sessions.delete(session.key);
+    if (!this.#parts.sharesWire) void session.wire.close();
+    return true;
+  }
+
+  byWire(wire: Wire): LegacySession | null {
+    for (const session of this.#sessions.values()) if (session.wire === wire) return session;
+    return null;
+  }
+
+  /** Ends a session of ours, and says so. */
+  async end(session: LegacySession): Promise<void> {
+    this.#sessions.delete(session.key);
+    if (session.sessionId) await session.wire.forget?.(legacyHeaders(session));
+    if (!this.#parts.sharesWire) await session.wire.close();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#sweep);
+    await Promise.all(this.#opening.values());
+    await Promise.all([...this.#sessions.values()].map((session) => this.end(session)));
+  }
+}
+
+/** How this gateway itself is served: it can be asked nothing. */
+export const OWN = { owner: '', bridge: NOTHING_BRIDGED } as const;

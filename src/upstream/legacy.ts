@@ -1,0 +1,175 @@
+import type { Result } from '../core/call.ts';
+import { InputRequired } from '../core/questions.ts';
+import { Refusal } from '../core/stage.ts';
+import { dressAnswer, readAnswer } from './answer.ts';
+import { bridged } from './capabilities.ts';
+import { type LegacySession, LegacySessions, OWN, type SessionBounds } from './legacy-sessions.ts';
+import { type LogLevel, levelOf, mostVerbose } from './log-level.ts';
+import { outgoingMessage } from './outgoing.ts';
+import { ParkedCalls } from './parked.ts';
+import type { UpstreamRequest } from './request.ts';
+import { RunningCall } from './running-call.ts';
+import { legacyHeaders } from './session.ts';
+import { type Incoming, type Wire, WireFault } from './wire.ts';
+
+export interface LegacyParts {
+  /** A wire for a new session. */
+  readonly dial: () => Wire;
+  /** http: one wire for all sessions. stdio: a process each, and one for all clients of which nothing can be asked. */
+  readonly carrier: 'http' | 'stdio' | 'sse';
+  /** Extensions the operator lets through. */
+  readonly extensions: readonly string[];
+  /** How many calls may wait for answers; over HTTP each holds a connection. */
+  readonly maxParked: number;
+  /** How long a call waits for answers of a client, ms. */
+  readonly answerMs: number;
+  readonly nextId: () => number;
+  readonly mono: () => number;
+  /** Told when a session ended by itself, or another server answers in the place of the one that was looked at. */
+  readonly onEnded: () => void;
+}
+
+/** Processes weigh more than sessions. */
+const BOUNDS: Readonly<Record<LegacyParts['carrier'], SessionBounds>> = {
+  http: { total: 1024, perOwner: 8, idleMs: 600_000 },
+  sse: { total: 128, perOwner: 4, idleMs: 300_000 },
+  stdio: { total: 16, perOwner: 2, idleMs: 300_000 },
+};
+const PARKED_PER_OWNER = 16;
+const SIDE_MS = 10_000;
+const SIDE_BYTES = 64 * 1024;
+
+/** Calls to a server that begins with `initialize`, in sessions of their own, asked questions included. */
+export class LegacyUpstream {
+  readonly era = 'legacy';
+  readonly sessions: LegacySessions;
+  readonly #parts: LegacyParts;
+  readonly #parked: ParkedCalls<RunningCall>;
+  /** As it was when it was looked at; '' before. */
+  #identity = '';
+
+  constructor(parts: LegacyParts) {
+    this.#parts = parts;
+    const { carrier, dial, mono } = parts;
+    this.sessions = new LegacySessions({ dial, mono, sharesWire: carrier === 'http', bounds: BOUNDS[carrier] });
+    this.#parked = new ParkedCalls({ total: parts.maxParked, perOwner: PARKED_PER_OWNER, waitMs: parts.answerMs });
+  }
+
+  /** The gateway's own session: what the server says of itself, and calls of which nothing is left in it. */
+  async own(): Promise<LegacySession | WireFault> {
+    const session = await this.sessions.get(OWN.owner, OWN.bridge);
+    if (!(session instanceof WireFault)) this.#identity = session.identity;
+    return session;
+  }
+
+  /** @throws never; a fault is why there is no answer */
+  call(request: UpstreamRequest): Promise<Result | Refusal | InputRequired | WireFault> {
+    const state = request.answers?.state ?? null;
+    return state === null ? this.#begin(request, true) : this.#goOn(request, state);
+  }
+
+  async #begin(request: UpstreamRequest, again: boolean): Promise<Result | Refusal | InputRequired | WireFault> {
+    const bridge = bridged(request.client, this.#parts.extensions);
+    const session = await this.#sessionFor(request);
+    if (session instanceof WireFault) return session;
+    const { nextId, carrier } = this.#parts;
+    const id = nextId();
+    const headers = legacyHeaders(session);
+    await this.#setLevel(session, id, levelOf(request));
+    const line = {
+      exchange: session.wire.exchange.bind(session.wire),
+      say: (message: Uint8Array) => session.wire.notify(message, headers),
+      cancelsByNotice: carrier !== 'stdio',
+    };
+    const running = new RunningCall(line, id, bridge, request);
+    running.begin(outgoingMessage(request, id, 'legacy', bridge), headers, () => session.running.delete(id));
+    const next = await running.next(request);
+    if (again && !(next instanceof WireFault) && 'status' in next && next.status === 404 && session.sessionId) {
+      // It was refused there, and so did not run; others may have heard the same already, and opened another.
+      if (this.sessions.lost(session) && session.owner === '') this.#parts.onEnded();
+      return this.#begin(request, false);
+    }
+    return this.#judge(next, running, request);
+  }
+
+  async #goOn(request: UpstreamRequest, state: string): Promise<Result | Refusal | InputRequired | WireFault> {
+    const running = this.#parked.take(state, request.principal.key);
+    if (!running) return stateLost('no such call waits for this principal');
+    if (!(await running.answer(request.answers!.given))) {
+      running.abandon();
+      return stateLost('the answers were not taken');
+    }
+    return this.#judge(await running.next(request), running, request);
+  }
+
+  #judge(
+    next: Awaited<ReturnType<RunningCall['next']>>,
+    running: RunningCall,
+    request: UpstreamRequest,
+  ): Result | Refusal | InputRequired | WireFault {
+    if (next instanceof WireFault)
+      return request.answers?.state && next.code === 'unavailable' ? stateLost(next.evidence) : next;
+    if ('questions' in next) {
+      const name = this.#parked.park(request.principal.key, running);
+      if (name !== null) return new InputRequired(next.questions, name);
+      running.abandon();
+      return new Refusal('limits.streams', { evidence: 'as many calls wait for answers as may' });
+    }
+    return this.#read(next, running.id, request);
+  }
+
+  #read(incoming: Incoming, id: number, request: UpstreamRequest): Result | Refusal | InputRequired | WireFault {
+    if (incoming.status === 401 || incoming.status === 403)
+      return new WireFault('unavailable', false, `HTTP ${incoming.status}: our credential was refused`);
+    if (incoming.status === 404 && !incoming.spans) return new WireFault('unavailable', false, 'HTTP 404');
+    const answer = readAnswer(incoming, id);
+    if (answer instanceof WireFault) return answer;
+    return dressAnswer(answer, request, 'legacy', bridged(request.client, this.#parts.extensions));
+  }
+
+  /**
+   * Who leaves nothing behind needs no session of his own: nothing can be asked of a client, and a server without
+   * session ids keeps no state for one, nor does a process that every caller shares anyway.
+   */
+  async #sessionFor({ client, principal }: UpstreamRequest): Promise<LegacySession | WireFault> {
+    const bridge = bridged(client, this.#parts.extensions);
+    const own = await this.own();
+    if (own instanceof WireFault) return own;
+    if (bridge.json === '{}' && (own.sessionId === null || this.#parts.carrier === 'stdio')) return own;
+    const session = await this.sessions.get(principal.key, bridge);
+    if (session instanceof WireFault || session.identity === this.#identity) return session;
+    this.sessions.lost(own);
+    this.#parts.onEnded();
+    return new WireFault('unavailable', false, 'another server answers in its place');
+  }
+
+  /** The level of a session is one for all its calls: the most verbose in use; lines are sorted out again per call. */
+  async #setLevel(session: LegacySession, id: number, level: LogLevel | null): Promise<void> {
+    session.running.set(id, level);
+    const wanted = mostVerbose([...session.running.values()].filter((one) => one !== null));
+    if (wanted === null || wanted === session.level || session.capabilities['logging'] === undefined) return;
+    session.level = wanted;
+    const own = this.#parts.nextId();
+    const params = { level: wanted };
+    await session.wire.exchange({
+      id: own,
+      method: 'logging/setLevel',
+      bytes: Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: own, method: 'logging/setLevel', params })),
+      headers: legacyHeaders(session),
+      timeoutMs: SIDE_MS,
+      maxBytes: SIDE_BYTES,
+      signal: null,
+      onOther: null,
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#parked.close();
+    await this.sessions.close();
+  }
+}
+
+/** It may have run; nobody sends it again by himself. */
+function stateLost(evidence: string): Refusal {
+  return new Refusal('upstream.state_lost', { data: { mayHaveExecuted: true }, evidence });
+}
