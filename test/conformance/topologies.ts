@@ -52,11 +52,11 @@ export async function runTopology(topology: Topology, options: RunOptions): Prom
     try {
       const host = `localhost:${relay.port}`;
       gateway = await ConformanceGateway.start(
-        fixture ? { http: { url: fixture.url } } : { stdio: stdioFixture(era) },
+        { everything: fixture ? { http: { url: fixture.url } } : { stdio: stdioFixture(era) } },
         [host],
       );
-      const { endpoint, process } = gateway;
-      relay.aim({ url: endpoint, ca: process.ready.ca, token: await gateway.token() });
+      const endpoint = gateway.endpoint('everything');
+      relay.aim({ url: endpoint, ca: gateway.process.ready.ca, token: await gateway.token('everything') });
       return await runSuite({ packages, revision, url: `http://${host}${new URL(endpoint).pathname}`, scenario });
     } finally {
       relay.close();
