@@ -14,11 +14,13 @@ export interface CredentialRefusal {
   readonly tried: ReadonlySet<Remedy>;
 }
 
-/** Our own credential at one upstream, for the one origin the operator named; never for any other. */
+/**
+ * Our own credential at one upstream, for the one origin the operator named; never for any other. It outlives wires:
+ * whoever made it ends it.
+ */
 export interface Credential {
   /** Header fields for one request, names and values alternating. A plain value when no waiting is needed. */
   headers(method: 'POST' | 'GET' | 'DELETE'): readonly string[] | Promise<readonly string[]>;
   /** What was done about a refusal; null: nothing can be, the refusal stands. Never throws for what others did. */
   refused(refusal: CredentialRefusal): Promise<Remedy | null>;
-  close(): Promise<void>;
 }

@@ -133,7 +133,6 @@ export class HttpWire implements Wire {
 
   async close(): Promise<void> {
     if (!this.#pool.destroyed) await this.#pool.destroy();
-    await this.#credential?.close();
   }
 }
 

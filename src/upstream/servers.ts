@@ -4,6 +4,7 @@ import { InternalError } from '../core/internal-error.ts';
 import type { Log } from '../core/log.ts';
 import { type Answers, InputRequired } from '../core/questions.ts';
 import { Refusal, type Stage } from '../core/stage.ts';
+import type { Credential } from './credential.ts';
 import { HttpWire } from './http.ts';
 import type { InProcessOperations } from './in-process.ts';
 import type { UpstreamRequest } from './request.ts';
@@ -20,6 +21,8 @@ export interface HttpServerSettings {
   readonly url: string;
   readonly ca: string | undefined;
   readonly authorization: string | undefined;
+  /** In place of `authorization`: one for all connections to this server. */
+  readonly credential?: Credential;
   readonly maxConnections: number;
 }
 export type ServerSettings = ({ readonly stdio: StdioServerSettings } | { readonly http: HttpServerSettings }) & {
@@ -68,6 +71,7 @@ export function openServer(
             url: settings.http.url,
             ...(settings.http.ca ? { ca: settings.http.ca } : {}),
             ...(settings.http.authorization ? { authorization: settings.http.authorization } : {}),
+            ...(settings.http.credential ? { credential: settings.http.credential } : {}),
             maxConnections: settings.http.maxConnections,
             connectTimeoutMs: CONNECT_TIMEOUT_MS,
           }),
