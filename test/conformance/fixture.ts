@@ -5,9 +5,12 @@ export type FixtureEra = 'modern' | 'legacy' | 'both';
 const MAIN = join(import.meta.dirname, 'fixtures/main.ts');
 const START_MS = 20_000;
 
-/** How a gateway starts the stdio variant by itself. */
-export function stdioFixture(era: FixtureEra): { readonly command: string; readonly args: readonly string[] } {
-  return { command: 'node', args: [MAIN, '--over', 'stdio', '--era', era] };
+/** How a gateway starts the stdio variant by itself. @param scheme of the URIs it offers */
+export function stdioFixture(
+  era: FixtureEra,
+  scheme = 'test',
+): { readonly command: string; readonly args: readonly string[] } {
+  return { command: 'node', args: [MAIN, '--over', 'stdio', '--era', era, '--scheme', scheme] };
 }
 
 /** The HTTP variant of a fixture, in a process of its own on a free port of 127.0.0.1. */
@@ -20,8 +23,10 @@ export class HttpFixture {
     this.#child = child;
   }
 
-  static start(era: FixtureEra): Promise<HttpFixture> {
-    const child = spawn(process.execPath, [MAIN, '--era', era], { stdio: ['ignore', 'pipe', 'pipe'] });
+  static start(era: FixtureEra, scheme = 'test'): Promise<HttpFixture> {
+    const child = spawn(process.execPath, [MAIN, '--era', era, '--scheme', scheme], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let wrote = '';
     child.stderr.on('data', (chunk: Buffer) => {
       wrote = (wrote + chunk).slice(-20_000);

@@ -17,15 +17,15 @@ describe('clients and upstreams of both eras, through one gateway', { skip: miss
   const fixtures: HttpFixture[] = [];
 
   before(async () => {
-    const modern = await HttpFixture.start('modern');
+    const modern = await HttpFixture.start('modern', 'http-modern');
     fixtures.push(modern);
-    const legacy = await HttpFixture.start('legacy');
+    const legacy = await HttpFixture.start('legacy', 'http-legacy');
     fixtures.push(legacy);
     gateway = await ConformanceGateway.start({
       'http-modern': { http: { url: modern.url } },
       'http-legacy': { http: { url: legacy.url } },
-      'stdio-modern': { stdio: stdioFixture('modern') },
-      'stdio-legacy': { stdio: stdioFixture('legacy') },
+      'stdio-modern': { stdio: stdioFixture('modern', 'stdio-modern') },
+      'stdio-legacy': { stdio: stdioFixture('legacy', 'stdio-legacy') },
     });
   });
   after(async () => {
@@ -45,7 +45,7 @@ describe('clients and upstreams of both eras, through one gateway', { skip: miss
         try {
           assert.ok((await connected.tools()).includes('test_simple_text'));
           assert.match(await connected.call('test_simple_text'), /This is a simple text response for testing\./);
-          assert.match(await connected.read('test://static-text'), /content of the static text resource/);
+          assert.match(await connected.read(`${upstream}://static-text`), /content of the static text resource/);
           assert.match(await connected.prompt('test_simple_prompt'), /This is a simple prompt for testing\./);
         } finally {
           await connected.close();
