@@ -17,7 +17,7 @@ import { openAuthorization } from './controls/authorization/index.ts';
 import { openErrors } from './controls/errors/index.ts';
 import { openLimits } from './controls/limits/index.ts';
 import { openRedaction } from './controls/redaction/index.ts';
-import { openRegistry } from './controls/registry/index.ts';
+import { type ChangingList, openRegistry } from './controls/registry/index.ts';
 import { openTransport, type Transport } from './controls/transport/index.ts';
 import { openValidation } from './controls/validation/index.ts';
 import type { Call, Now, Principal, Target } from './core/call.ts';
@@ -32,7 +32,7 @@ import { Refusal } from './core/stage.ts';
 import { openEphemeralMemory } from './core/store/ephemeral-memory.ts';
 import { openMemoryStore } from './core/store/memory.ts';
 import { openSqliteStore } from './core/store/sqlite.ts';
-import { eventFlow, flowsOf, type Stages } from './pipeline.ts';
+import { type EventJudges, eventFlow, flowsOf, type Stages } from './pipeline.ts';
 import { readSections, weaknessesOf } from './sections.ts';
 import { InProcessOperations } from './upstream/in-process.ts';
 import type { UpstreamServer } from './upstream/server.ts';
@@ -40,10 +40,12 @@ import { openServer, upstreamStage } from './upstream/servers.ts';
 import { type BatchPorts, runBatch } from './workflows/batch.ts';
 import { endCall } from './workflows/ending.ts';
 import { credentialAlive, eventEmitter, judged, targetVisible } from './workflows/events.ts';
+import { ListChanges } from './workflows/list-changes.ts';
+import type { Subscription } from './workflows/open-stream.ts';
 import { openQuestions } from './workflows/questions.ts';
 import { resumable } from './workflows/resuming.ts';
 import { sessionStages } from './workflows/sessions.ts';
-import { streamStages } from './workflows/streams.ts';
+import { openStreams } from './workflows/streams.ts';
 import { ServerWatch } from './workflows/watch.ts';
 
 export interface GatewritOptions {
@@ -85,6 +87,11 @@ export interface Gatewrit {
   reload(): Promise<void>;
   close(): Promise<void>;
 }
+
+type Subscribe = (
+  interest: { readonly principal: Principal; readonly resources: readonly string[] },
+  onEvent: (notification: Uint8Array) => void,
+) => Promise<Subscription>;
 
 const DRAIN_MS = 10_000;
 const SWEEP_MS = 30_000;
@@ -217,6 +224,8 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
   });
 
   const operations = Object.entries(approval.operations).map(([name, operation]) => ({ name, ...operation }));
+  const changes = new ListChanges();
+  closing.push(async () => changes.close());
   const registry = await openRegistry({
     settings: settings.registry,
     home,
@@ -236,6 +245,8 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
         }),
     },
     info: { name: 'gatewrit', version: '0.1.0' },
+    listChanged: true,
+    onChange: (server) => changes.changed(server),
     now: clock().utc,
   });
 
@@ -246,7 +257,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
   const errors = openErrors({ settings: settings.errors });
 
   const servers = new Map<string, UpstreamServer>();
-  const watch = new ServerWatch({ servers, registry, clock, log });
+  const watch = new ServerWatch({ servers, registry, clock, log, onLooked: (server) => changes.looked(server) });
   closing.push(async () => {
     watch.stop();
     await Promise.all([...servers.values()].map((server) => server.close()));
@@ -254,14 +265,18 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
   for (const [name, upstream] of Object.entries(configuration.upstreams)) {
     // Until it has been compared again, nothing of a server that says it changed or went away is served.
     const again = () => watch.lost(name);
+    const onChanged = (list?: ChangingList) => {
+      changes.noticed(name, list);
+      again();
+    };
     servers.set(
       name,
-      openServer(name, serverSettings(upstream, configuration, home), { clock, log, onChanged: again, onEnded: again }),
+      openServer(name, serverSettings(upstream, configuration, home), { clock, log, onChanged, onEnded: again }),
     );
   }
 
   const visible = (principal: Principal, target: Target) => authorization.visible(principal, target) !== 'hidden';
-  const judges = eventFlow({
+  const judging: EventJudges = {
     credentialAlive,
     targetVisible: targetVisible(
       (call, now) => registry.serves(call.target, now) && visible(call.principal, call.target),
@@ -274,7 +289,8 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
       });
       return 'pass' in judged ? judged.pass : judged.drop;
     },
-  });
+  };
+  const judges = eventFlow(judging);
   const emit = eventEmitter(judges, clock, log);
   const questions = openQuestions({
     seal: (call, state, grant, now) => validation.rounds.seal(call, state, grant, now),
@@ -288,7 +304,28 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     clock,
     log,
   });
-  const streams = streamStages();
+  const visibleTo = (principal: Principal) => (target: Target) => visible(principal, target);
+  const listJudges = eventFlow({ ...judging, targetVisible: (_call, notification) => notification });
+  const streams = openStreams({
+    changes,
+    judge: (call, message, now) => judged(judges, call, message, now),
+    judgeList: (call, message, now) => judged(listJudges, call, message, now),
+    targetOf({ endpoint, principal }, uri, now) {
+      const target = registry.resourceAt(endpoint, principal, uri, now);
+      return target && visible(principal, target) ? target : null;
+    },
+    outline: ({ endpoint, principal }, server, now) =>
+      registry.outline({ endpoint, principal, now, visible: visibleTo(principal) }, server),
+    servers: () => registry.servers(),
+    async subscribe(server, interest, onEvent) {
+      const upstream: (UpstreamServer & { subscribe?: Subscribe }) | undefined = servers.get(server);
+      return (await upstream?.subscribe?.(interest, onEvent)) ?? null;
+    },
+    hold: (call) => limits.hold('streams', call.principal),
+    record: ({ principal: { tenant, key } }, meta) => audit.record({ kind: 'operation', tenant, subject: key, meta }),
+    clock,
+    log,
+  });
 
   const stages: Stages = {
     transport: transport.stages,
@@ -317,7 +354,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
       discover: ({ endpoint, principal }, now) =>
         registry.discover({ endpoint, principal, now, visible: (target) => visible(principal, target) }),
     }),
-    streams: { ...streams, opened: resumable(streams.opened) },
+    streams: { ...streams.stages, opened: resumable(streams.stages.opened) },
     answered: questions.answered,
   };
   const { wrap = (stage: AnyStage) => stage } = options;
@@ -368,6 +405,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
 
   closing.push(async () => {
     draining = true;
+    streams.drain();
     const left = await inFlight.drain(DRAIN_MS);
     if (left > 0) log.warn('calls were still under way at the end', { count: left });
   });
@@ -389,6 +427,8 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     async reload() {
       await authorization.reload();
       await registry.reload(clock().utc);
+      // What somebody may see depends on policy too.
+      for (const server of registry.servers()) changes.changed(server);
       await watch.lookAtAll();
     },
     close,

@@ -16,6 +16,8 @@ export interface WatchParts {
   readonly registry: Pick<Registry, 'observe' | 'forget'>;
   readonly clock: () => Now;
   readonly log: Log;
+  /** A look has ended, whatever it found. */
+  readonly onLooked?: (server: string) => void;
 }
 
 /**
@@ -27,6 +29,7 @@ export class ServerWatch {
   readonly #registry: WatchParts['registry'];
   readonly #clock: () => Now;
   readonly #log: Log;
+  readonly #onLooked: (server: string) => void;
   readonly #looking = new Map<string, Promise<void>>();
   /** Servers that changed while a look was running: that look may have seen the old state. */
   readonly #again = new Set<string>();
@@ -43,6 +46,7 @@ export class ServerWatch {
     this.#registry = parts.registry;
     this.#clock = parts.clock;
     this.#log = parts.log;
+    this.#onLooked = parts.onLooked ?? (() => undefined);
   }
 
   /** Looks at every server once, then every `seconds`. Resolves after the first look. */
@@ -99,7 +103,7 @@ export class ServerWatch {
     for (let looks = 1; ; looks++) {
       this.#again.delete(name);
       await this.#look(name);
-      if (!this.#again.has(name) || this.#stopped) return;
+      if (!this.#again.has(name) || this.#stopped) return this.#onLooked(name);
       if (looks >= LOOKS_IN_A_ROW) return this.#lookLater(name);
     }
   }
