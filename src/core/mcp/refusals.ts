@@ -1,5 +1,6 @@
 /**
- * The closed table refusal → wire for revision 2026-07-28 (protocol.md 1.5, architecture.md section 4). A control
+ * The closed table refusal → wire for revision 2026-07-28 (protocol.md 1.5, architecture.md section 4); what older
+ * revisions are told instead stands in LEGACY. A control
  * returns a code; only this table says what a caller learns. `form`: `http` is a bare HTTP answer with a JSON-RPC
  * error body (no id where none was read), `rpc` a JSON-RPC error in band, `tool` a result with `isError: true` for
  * tools/call (and `rpc` -32603 or -32602 for other methods). `word` is the stable public code.
@@ -258,9 +259,9 @@ export const REFUSALS = {
     'The answer is larger than this tool may return; ask for less.',
   ),
   'upstream.capability': row(
-    200,
-    'tool',
-    -32603,
+    400,
+    'http',
+    -32021,
     'CLIENT_CAPABILITY_MISSING',
     'The tool asks for something this client cannot answer, so the call was not completed.',
   ),
@@ -283,5 +284,23 @@ export const REFUSALS = {
 } as const satisfies Record<string, WireRow>;
 
 export type RefusalCode = keyof typeof REFUSALS;
+
+/**
+ * Rows that differ for 2025-11-25 and older: codes -32020 to -32022 do not exist there, and what concerns one method is
+ * said in band (protocol.md 1.5, 2.2 B). A missing resource is -32002 there, which wire.ts adds by method.
+ */
+const LEGACY: Partial<Record<RefusalCode, Partial<WireRow>>> = {
+  'validation.revision': { rpc: -32600 },
+  'validation.header_mismatch': { rpc: -32600 },
+  'validation.method': { status: 200, form: 'rpc' },
+  'upstream.capability': { status: 200, form: 'tool', rpc: -32603 },
+};
+
+/** The row of a refusal in the words of an era. */
+export function rowOf(code: RefusalCode, modern: boolean): WireRow {
+  const row: WireRow = REFUSALS[code];
+  const legacy = modern ? undefined : LEGACY[code];
+  return legacy === undefined ? row : { ...row, ...legacy };
+}
 /** The codes of one control. */
 export type RefusalsOf<Control extends string> = Extract<RefusalCode, `${Control}.${string}`>;

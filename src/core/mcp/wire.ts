@@ -1,6 +1,7 @@
-import type { Call, Reply } from '../call.ts';
+import { type Call, MODERN_REVISION, type Reply, type Revision } from '../call.ts';
 import type { Refusal } from '../stage.ts';
-import { REFUSALS, type WireRow } from './refusals.ts';
+import { downLevel, RESOURCE_NOT_FOUND } from './down-level.ts';
+import { rowOf, type WireRow } from './refusals.ts';
 
 /** What goes out over any way in: an HTTP status, the seconds a caller should wait (0: none), and one JSON-RPC message. */
 export interface WireAnswer {
@@ -15,11 +16,21 @@ const ERROR = Buffer.from(',"error":');
 const TAIL = Buffer.from('}');
 const NO_BODY = Buffer.alloc(0);
 
-/** A reply as one JSON-RPC response. The id is the caller's own lexeme; the value is passed on byte for byte. */
+/** Inside, everything is modern; only here does an answer take the words of the client's revision. */
+function revisionFor(call: Call, refusal?: Refusal): Revision {
+  return call.client?.revision ?? call.message?.revision ?? refusal?.facts.revision ?? MODERN_REVISION;
+}
+
+/**
+ * A reply as one JSON-RPC response. The id is the caller's own lexeme; the value is passed on byte for byte, to a
+ * client of an older revision without what that does not know.
+ */
 export function encodeReply(call: Call, reply: Reply): WireAnswer {
-  // A notification is acknowledged by its status alone: nothing answers it.
-  if (call.message?.kind === 'notification') return { status: reply.status, retryAfter: 0, body: NO_BODY };
-  const value = reply.bytes;
+  // Only a request is answered; anything else is acknowledged by its status alone.
+  if (reply.bytes.length === 0 || call.message?.kind !== 'request')
+    return { status: reply.status, retryAfter: 0, body: NO_BODY };
+  const revision = revisionFor(call);
+  const value = revision === MODERN_REVISION ? reply.bytes : downLevel(reply, call.message.method, revision);
   return {
     status: reply.status,
     retryAfter: 0,
@@ -40,27 +51,39 @@ const NO_ID = Buffer.from('null');
  * no correlation id (architecture.md section 4, "What the caller learns").
  */
 export function encodeRefusal(call: Call, refusal: Refusal): WireAnswer {
-  const row: WireRow = REFUSALS[refusal.code];
+  const modern = revisionFor(call, refusal) === MODERN_REVISION;
+  const row = rowOf(refusal.code, modern);
+  // What is no request has no answer in band: it was not taken.
+  const status = row.status === 200 && call.message && call.message.kind !== 'request' ? 400 : row.status;
   const facts = refusal.facts;
   const retryAfter = facts.retryAfterMs === undefined ? 0 : Math.max(1, Math.ceil(facts.retryAfterMs / 1000));
   const idLexeme = idBytes(call, refusal);
   const id = Buffer.from(idLexeme).toString();
   if (row.form === 'tool' && call.message?.method === 'tools/call') {
-    return {
-      status: row.status,
-      retryAfter,
-      body: Buffer.from(`{"jsonrpc":"2.0","id":${id},"result":${JSON.stringify(toolRefusal(call, refusal, row))}}`),
-    };
+    const text = JSON.stringify({ ...(modern ? COMPLETE : {}), ...toolRefusal(call, refusal, row) });
+    return { status, retryAfter, body: Buffer.from(`{"jsonrpc":"2.0","id":${id},"result":${text}}`) };
   }
   const known = refusal.code === 'authorization.unknown' ? {} : { code: row.word, correlationId: call.id };
   const data = { ...known, ...approvalFacts(refusal), ...facts.data, ...(facts.path ? { path: facts.path } : {}) };
   const hasId = idLexeme !== NO_ID;
-  const error = { code: row.rpc, message: facts.text ?? row.text, ...(Object.keys(data).length > 0 ? { data } : {}) };
+  const error = {
+    code: modern ? row.rpc : legacyCode(call, refusal, row),
+    message: facts.text ?? row.text,
+    ...(Object.keys(data).length > 0 ? { data } : {}),
+  };
   return {
-    status: row.status,
+    status,
     retryAfter,
     body: Buffer.from(`{"jsonrpc":"2.0",${hasId ? `"id":${id},` : ''}"error":${JSON.stringify(error)}}`),
   };
+}
+
+const COMPLETE = { resultType: 'complete' };
+
+/** A resource that is not there has a code of its own in older revisions. */
+function legacyCode(call: Call, refusal: Refusal, row: WireRow): number {
+  const asksResource = call.message?.method.startsWith('resources/') ?? false;
+  return refusal.code === 'authorization.unknown' && asksResource ? RESOURCE_NOT_FOUND : row.rpc;
 }
 
 /** Text a model can recover from: the word, what happened, where, how long to wait, which approval; then machine-readable `_meta`. */
@@ -72,7 +95,6 @@ function toolRefusal(call: Call, refusal: Refusal, row: WireRow): object {
   if (approval) parts.push(`Approval: ${approval.id}, open until ${new Date(approval.expiresAt).toISOString()}.`);
   parts.push(`Correlation id: ${call.id}.`);
   return {
-    resultType: 'complete',
     content: [{ type: 'text', text: parts.join(' ') }],
     isError: true,
     _meta: {
