@@ -1,4 +1,3 @@
-import type { Revision } from './call.ts';
 import type { RefusalCode } from './mcp/refusals.ts';
 
 /** Facts that go with a refusal. Only `text`, `path`, `scopes`, `retryAfterMs`, `approval` and `data` may reach the caller. */
@@ -15,8 +14,8 @@ export interface RefusalFacts {
   readonly data?: Readonly<Record<string, unknown>>;
   /** Lexeme of the request id, when it was read but no message was left: the answer repeats it (protocol.md 1.3). */
   readonly requestId?: Uint8Array;
-  /** Revision of the message, when none was left on the call: the answer is in its words. Default: the modern one. */
-  readonly revision?: Revision;
+  /** The message was one of an older revision, but none was left on the call: the answer is in the words of its era. */
+  readonly legacy?: true;
   /** For the record and the operator's log only: the reason in full. Must hold no value of the call in clear. */
   readonly evidence?: string;
   /** The thrown thing behind it, for the operator's log only. */

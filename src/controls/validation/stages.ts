@@ -31,7 +31,7 @@ export function messageStage(limits: ScanLimits): Stage<'endpoint' | 'principal'
         : readRevision(envelope, headerOf(call.head, 'mcp-protocol-version'));
       if (revision instanceof Refusal) return revision;
       const fault = judge(envelope, revision, call);
-      if (fault !== null) return revision === MODERN_REVISION ? fault : inWordsOf(revision, fault);
+      if (fault !== null) return revision === MODERN_REVISION ? fault : inLegacyWords(fault);
       return messageOf(bytes, spans, envelope, revision, limits);
     },
   };
@@ -50,8 +50,8 @@ function judge(envelope: Envelope, revision: Revision, { way, head }: Pick<Call,
   return fault === null ? null : refuse('validation.params', fault, envelope.idBytes);
 }
 
-function inWordsOf(revision: Revision, { code, facts }: Refusal): Refusal {
-  return new Refusal(code, { ...facts, revision });
+function inLegacyWords({ code, facts }: Refusal): Refusal {
+  return new Refusal(code, { ...facts, legacy: true });
 }
 
 function messageOf(

@@ -37,7 +37,7 @@ export function readRevision(facts: EraFacts, header: string | null): Revision |
   if (header !== null && isModern(header)) return modernHeaderAlone(facts, header);
   if (facts.method === 'initialize') return asked(facts.params['protocolVersion']);
   if (header === null) return ASSUMED;
-  return LEGACY_REVISIONS.find((known) => known === header) ?? unsupported(facts, header, LEGACY_REVISIONS, ASSUMED);
+  return LEGACY_REVISIONS.find((known) => known === header) ?? unsupported(facts, header, LEGACY_REVISIONS);
 }
 
 /** Dates compare as text. What is newer than all we know is modern too, and not served. */
@@ -54,7 +54,7 @@ function claimed(facts: EraFacts, meta: Readonly<Record<string, unknown>>, heade
     return refuse(facts, 'validation.meta', { text: `params._meta["${CAPABILITIES}"] must be an object.` });
   if (header !== null && header !== version)
     return mismatch(facts, 'MCP-Protocol-Version differs from the version in params._meta.');
-  return known ? MODERN_REVISION : unsupported(facts, version, CLAIMED, MODERN_REVISION);
+  return known ? MODERN_REVISION : unsupported(facts, version, CLAIMED);
 }
 
 /** The header promises a modern message and the body is none. */
@@ -66,17 +66,20 @@ function modernHeaderAlone(facts: EraFacts, header: string): Revision | Refusal 
       ? mismatch(facts, 'initialize is not part of the protocol revision that MCP-Protocol-Version names.')
       : refuse(facts, 'validation.meta');
   }
-  return header === MODERN_REVISION ? MODERN_REVISION : unsupported(facts, header, CLAIMED, MODERN_REVISION);
+  return header === MODERN_REVISION ? MODERN_REVISION : unsupported(facts, header, CLAIMED);
 }
 
 function asked(version: unknown): Revision {
   return LEGACY_REVISIONS.find((known) => known === version) ?? NEWEST;
 }
 
-function unsupported(facts: EraFacts, requested: string, supported: readonly Revision[], revision: Revision): Refusal {
+function unsupported(facts: EraFacts, requested: string, supported: readonly Revision[]): Refusal {
   // What was asked for is repeated only when it looks like a version; the specification wants it in `data`.
   const shown = /^[\x21-\x7e]{1,32}$/.test(requested) ? { requested } : {};
-  return refuse(facts, 'validation.revision', { data: { supported, ...shown }, revision });
+  return refuse(facts, 'validation.revision', {
+    data: { supported, ...shown },
+    ...(supported === CLAIMED ? {} : { legacy: true }),
+  });
 }
 
 function mismatch(facts: EraFacts, text: string): Refusal {

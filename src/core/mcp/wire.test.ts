@@ -71,7 +71,7 @@ test('no refusal of any code tells an older client a code of the modern era, nor
         assert.ok(error ? error.code > -32020 || error.code < -32099 : result, `${code} ${method}`);
         assert.equal(result?.['resultType'], undefined);
         // The same when no message was left on the call.
-        const early = refused({ id: 'c' } as Call, code, { revision });
+        const early = refused({ id: 'c' } as Call, code, { legacy: true });
         assert.ok(early.error && (early.error.code > -32020 || early.error.code < -32099), code);
       }
       const { error, result } = refused(callOf({ method }, '2026-07-28'), code);

@@ -17,8 +17,8 @@ const TAIL = Buffer.from('}');
 const NO_BODY = Buffer.alloc(0);
 
 /** Inside, everything is modern; only here does an answer take the words of the client's revision. */
-function revisionFor(call: Call, refusal?: Refusal): Revision {
-  return call.client?.revision ?? call.message?.revision ?? refusal?.facts.revision ?? MODERN_REVISION;
+function revisionFor({ client, message }: Call): Revision {
+  return client?.revision ?? message?.revision ?? MODERN_REVISION;
 }
 
 /**
@@ -51,7 +51,7 @@ const NO_ID = Buffer.from('null');
  * no correlation id (architecture.md section 4, "What the caller learns").
  */
 export function encodeRefusal(call: Call, refusal: Refusal): WireAnswer {
-  const modern = revisionFor(call, refusal) === MODERN_REVISION;
+  const modern = refusal.facts.legacy !== true && revisionFor(call) === MODERN_REVISION;
   const row = rowOf(refusal.code, modern);
   // What is no request has no answer in band: it was not taken.
   const status = row.status === 200 && call.message && call.message.kind !== 'request' ? 400 : row.status;
