@@ -374,6 +374,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
   const batches: BatchPorts = {
     session: stages.authentication.session,
     one: async (call) => (await take(call, flows.element, true)).answer,
+    limits: settings.validation,
     clock,
   };
 
@@ -420,8 +421,9 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     quarantined: () => registry.quarantined(),
     healthy: () => !failed,
     endStreams() {
-      for (const call of inFlight.calls())
-        if (call.head.method === 'GET' || call.message?.method === 'subscriptions/listen') call.cancel();
+      streams.drain();
+      // The rest of a stream somebody asked for: his to ask for again.
+      for (const call of inFlight.calls()) if (call.head.method === 'GET') call.cancel();
     },
     lookAtServers: () => watch.start(settings.registry.observeEverySeconds),
     async reload() {

@@ -16,9 +16,7 @@ export function resumable(opened: Opened): Opened {
       if (!call.client.session || !call.events) return new Refusal('transport.method');
       const rest = call.stream?.resume() ?? null;
       if (rest) return rest.then(() => TAKEN);
-      const left = opened.run(call, now);
-      if (left instanceof Promise) call.stream?.begin();
-      return left;
+      return opened.run(call, now);
     },
   };
 }

@@ -100,6 +100,7 @@ export function openStreams(ports: StreamPorts): Streams {
     return (async () => {
       const refused = await recorded(call, stream, { method: 'GET', resources: kept.uris.size });
       if (refused) return refused;
+      call.stream?.begin();
       stream.acknowledged();
       await stream.subscribe([...kept.uris]);
       await stream.ended;
