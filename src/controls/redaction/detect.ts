@@ -12,7 +12,20 @@ import { findUrlSecrets } from './detectors/url.ts';
 import { findVendorTokens } from './detectors/vendor.ts';
 import { clusters } from './digits.ts';
 import { percentDecoded, undisguise, type View } from './disguise.ts';
-import { ARMOUR, AT, COLONS, DIGITS, DOTTED, ESCAPED, features, PERCENT, RUN, UNICODE, WORDS } from './features.ts';
+import {
+  ARMOUR,
+  AT,
+  COLONS,
+  DIGITS,
+  DOTTED,
+  ESCAPED,
+  features,
+  PERCENT,
+  RUN,
+  TOKEN,
+  UNICODE,
+  WORDS,
+} from './features.ts';
 import { findHiddenText } from './hidden-text.ts';
 import { findInBase64 } from './nested.ts';
 import { type Found, type Place, RANK, TYPE_CLASS } from './types.ts';
@@ -46,7 +59,7 @@ export function detect(text: string, flags: number, place: Place, rules: Rules, 
     const view = percentDecoded(text);
     if (view !== null) found.push(...through(view, place, rules, depth));
   }
-  if ((flags & RUN) !== 0 && depth === 'whole') {
+  if ((flags & TOKEN) !== 0 && depth === 'whole') {
     found.push(...findInBase64(text, (inner) => detect(inner, featuresOf(inner), place, rules, 'inner')));
   }
   return merge(found);

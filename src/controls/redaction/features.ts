@@ -22,7 +22,7 @@ export const WORDS = 256;
 export const UNICODE = 512;
 /** Digits that need no words around them: long enough for a card, in groups, after a plus or right beside a label. */
 export const NUMBER = 1024;
-/** A run long enough for base64 that is worth decoding, or one line of it. */
+/** A run long enough for base64 that is worth decoding, or one line of it; never without RUN. */
 export const TOKEN = 2048;
 // The next three qualify DIGITS and RUN and are never alone (gate.ts).
 export const EQUALS = 4096;
@@ -34,16 +34,16 @@ export const CONTEXT = 32768;
 
 const PLAIN = 0;
 const DIGIT = 1;
-const BREAK = 2;
-const LETTER = 3;
-const DOT = 4;
-const COLON = 5;
-const DASH = 6;
-const SIGN_AT = 7;
-const SIGN_PERCENT = 8;
-const BACKSLASH = 9;
-const HIGH = 10;
-const EQUAL = 11;
+const DOT = 2;
+const COLON = 3;
+const DASH = 4;
+const SIGN_AT = 5;
+const SIGN_PERCENT = 6;
+const BACKSLASH = 7;
+const HIGH = 8;
+const EQUAL = 9;
+const WORD_BEGINS = 10;
+const WORD_ENDS = 11;
 
 /** The shortest thing in question is the header of an unsigned JWT with 19; `structuredContent` has 17. */
 const LONG_RUN = 18;
@@ -52,12 +52,14 @@ const BASE64_RUN = 24;
 /** The shortest card number. */
 const CARD_DIGITS = 12;
 
-const CLASS = new Uint8Array(256).fill(BREAK);
+/** Characters of a run: no other may stand in a token. */
+const TOKEN_CHARACTER = new Uint8Array(256);
+const CLASS = new Uint8Array(256);
 const HEX = new Uint8Array(256);
 const SEPARATOR = new Uint8Array(256);
-for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_+/=') CLASS[char.charCodeAt(0)] = PLAIN;
+for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+/=-')
+  TOKEN_CHARACTER[char.charCodeAt(0)] = 1;
 for (const char of '0123456789') CLASS[char.charCodeAt(0)] = DIGIT;
-for (const char of 'KPCWZkpcwz') CLASS[char.charCodeAt(0)] = LETTER;
 for (const char of '0123456789ABCDEFabcdef') HEX[char.charCodeAt(0)] = 1;
 for (const char of ' -.()/+') SEPARATOR[char.charCodeAt(0)] = 1;
 for (let byte = 0x80; byte < 256; byte++) {
@@ -73,10 +75,24 @@ CLASS[0x5c] = BACKSLASH;
 CLASS[0x1b] = HIGH;
 CLASS[0x3d] = EQUAL;
 
+/**
+ * What a byte is behind the low five bits of the byte before it, so that most bytes cost one table read and one branch:
+ * its class, or that announcesSecret() has to judge it (WORD_ENDS) or the byte before it (WORD_BEGINS).
+ */
+const BEHIND = new Uint8Array(32 * 256);
+for (let last = 0; last < 32; last++) BEHIND.set(CLASS, last << 8);
+for (const pair of ['ok', 'pw', 'iz']) note(pair, WORD_ENDS);
+for (const pair of ['pa', 'ke', 'cr', 'co']) note(pair, WORD_BEGINS);
+
+function note(pair: string, what: number): void {
+  for (const second of [pair[1]!, pair[1]!.toUpperCase()])
+    BEHIND[((pair.charCodeAt(0) & 31) << 8) | second.charCodeAt(0)] = what;
+}
+
 /** Flags of what bytes[start, end) may hold; 0 means: nothing a detector could find. */
 export function features(bytes: Uint8Array, start: number, end: number): number {
-  let flags = 0;
-  let runStart = start;
+  let flags = runs(bytes, start, end);
+  let last = 0;
   let lastDigit = -10;
   let digits = 0;
   let lastDot = -10;
@@ -84,41 +100,54 @@ export function features(bytes: Uint8Array, start: number, end: number): number 
   let lastColon = -10;
   let colons = 0;
   let grouped = false;
+  let glued = false;
   for (let i = start; i < end; i++) {
-    const byte = bytes[i]!;
-    switch (CLASS[byte]) {
-      case PLAIN:
+    let kind = BEHIND[((last & 31) << 8) | bytes[i]!]!;
+    last = bytes[i]!;
+    // A loop of its own, because it needs next to nothing of all the rest.
+    while (kind === PLAIN && ++i < end) {
+      kind = BEHIND[((last & 31) << 8) | bytes[i]!]!;
+      last = bytes[i]!;
+    }
+    switch (kind) {
+      case WORD_BEGINS:
+        if ((flags & WORDS) === 0 && announcesSecret(bytes, i - 1)) flags |= WORDS;
+        continue;
+      case WORD_ENDS:
+        if ((flags & WORDS) === 0 && announcesSecret(bytes, i)) flags |= WORDS;
         continue;
       case DIGIT: {
-        const gap = i - lastDigit;
+        const first = i;
+        while (i + 1 < end && CLASS[bytes[i + 1]!] === DIGIT) i++;
+        last = bytes[i]!;
+        const gap = first - lastDigit;
         lastDigit = i;
-        if (gap === 1) {
-          digits++;
-          if (digits === 2 && isIbanStart(bytes, i)) flags |= IBAN_START;
-        } else if (gap <= 4 && SEPARATOR[bytes[i - 1]!] === 1) {
-          digits++;
-          grouped = true;
-        } else {
-          digits = 1;
-          grouped = false;
-          continue;
+        const near = gap <= 4 && areSeparators(bytes, first + 1 - gap, first);
+        // What no detector takes began before this group; behind anything but a joint it may begin something else.
+        grouped = near && !(glued && !(gap === 2 && isJoint(bytes[first - 1]!)));
+        if (!grouped) {
+          digits = 0;
+          glued = !near && isPartOfWord(bytes, first - 1);
+          if (i > first && isIbanStart(bytes, first + 1)) {
+            flags |= IBAN_START;
+            glued = false;
+          }
         }
-        if (digits < 7) continue;
-        if (digits === 7 && isDate(bytes, i, end)) {
-          digits = -100;
+        const before = digits;
+        digits += i + 1 - first;
+        if (digits < 7 || glued) continue;
+        if (before < 7 && isDate(bytes, first + 6 - before, end)) {
+          digits = 0;
           continue;
         }
         flags |= DIGITS;
-        if (grouped || digits >= CARD_DIGITS || (digits === 7 && isMarked(bytes, i - 6, start, end))) flags |= NUMBER;
         // 4.1e15 is a card number written as a float.
-        else if ((bytes[i + 1]! | 0x20) === 0x65) flags |= NUMBER;
+        if (grouped || digits >= CARD_DIGITS || (bytes[i + 1]! | 0x20) === 0x65 || isMarked(bytes, first, start, end))
+          flags |= NUMBER;
         continue;
       }
       case EQUAL:
         flags |= EQUALS;
-        continue;
-      case LETTER:
-        if ((flags & WORDS) === 0 && announcesSecret(bytes, i)) flags |= WORDS;
         continue;
       case DASH:
         if (bytes[i + 1] === 0x2d && bytes[i + 2] === 0x2d && bytes[i + 3] === 0x2d) flags |= ARMOUR;
@@ -129,7 +158,7 @@ export function features(bytes: Uint8Array, start: number, end: number): number 
           lastDot = i;
           if (dots >= 3) flags |= DOTTED;
         }
-        break;
+        continue;
       case COLON:
         if (bytes[i + 1] === 0x3a) {
           if (HEX[bytes[i - 1]!] === 1 || HEX[bytes[i + 2]!] === 1) flags |= COLONS;
@@ -138,39 +167,72 @@ export function features(bytes: Uint8Array, start: number, end: number): number 
           lastColon = i;
           if (colons >= 6) flags |= COLONS;
         }
-        break;
+        continue;
       case SIGN_AT:
         flags |= AT;
-        break;
+        continue;
       case SIGN_PERCENT:
         if (HEX[bytes[i + 1]!] === 1 && HEX[bytes[i + 2]!] === 1) flags |= PERCENT;
-        break;
+        continue;
       case BACKSLASH:
         if (disguises(bytes, i)) flags |= ESCAPED;
-        if (i - runStart >= LONG_RUN) flags |= runFlags(bytes, runStart, i);
-        i++;
-        runStart = i + 1;
         continue;
       case HIGH:
         flags |= HIGH_BYTES;
         if ((flags & UNICODE) === 0 && isDisguise(bytes, i)) flags |= UNICODE;
-        break;
+        continue;
     }
-    if (i - runStart >= LONG_RUN) flags |= runFlags(bytes, runStart, i);
-    runStart = i + 1;
   }
-  if (end - runStart >= LONG_RUN) flags |= runFlags(bytes, runStart, end);
   return (flags & (DIGITS | RUN)) === 0 ? flags & ~(EQUALS | HIGH_BYTES | IBAN_START) : flags;
 }
 
+/** Flags of the long runs. A run of LONG_RUN covers one of any LONG_RUN positions, so only every so many are looked at. */
+function runs(bytes: Uint8Array, start: number, end: number): number {
+  let flags = 0;
+  let bound = start;
+  for (let i = start + LONG_RUN - 1; i < end; i += LONG_RUN) {
+    if (TOKEN_CHARACTER[bytes[i]!] === 0) continue;
+    let first = i;
+    while (first > bound && TOKEN_CHARACTER[bytes[first - 1]!] === 1) first--;
+    let after = i + 1;
+    while (after < end && TOKEN_CHARACTER[bytes[after]!] === 1) after++;
+    if (after - first >= LONG_RUN) flags |= runFlags(bytes, first, after);
+    bound = after;
+    i = after;
+  }
+  return flags;
+}
+
+/** Dash and dot right between two groups of digits: no number begins behind them (standsAlone, startsAlone, joinedTo). */
+function isJoint(byte: number): boolean {
+  return byte === 0x2d || byte === 0x2e;
+}
+
+function areSeparators(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (SEPARATOR[bytes[i]!] === 0) return false;
+  return true;
+}
+
+/** What stands behind this byte belongs to a word or identifier, and no detector takes it for a number. */
+function isPartOfWord(bytes: Uint8Array, at: number): boolean {
+  // The letter of an escape is no part of a word.
+  return (isLetter(bytes[at]!) || bytes[at] === 0x5f) && bytes[at - 1] !== 0x5c;
+}
+
 function runFlags(bytes: Uint8Array, start: number, end: number): number {
-  if (isUuid(bytes, start, end)) return 0;
+  // The letter of an escape before it counts as part of the run: in plain text it may be.
+  if (isUuid(bytes, start, end) || (bytes[start - 1] === 0x5c && isUuid(bytes, start + 1, end))) return 0;
   return end - start >= BASE64_RUN || isLine(bytes, start, end) ? RUN | TOKEN : RUN;
 }
 
 /** A line break on either side, written out or as an escape: base64 may be broken into short lines. */
 function isLine(bytes: Uint8Array, start: number, end: number): boolean {
-  return isBreak(bytes, end) || (bytes[end] === 0x5c && isBreak(bytes, end + 1)) || isBreak(bytes, start - 1);
+  return (
+    isBreak(bytes, end) ||
+    (bytes[end] === 0x5c && isBreak(bytes, end + 1)) ||
+    isBreak(bytes, start - 1) ||
+    isBreak(bytes, start)
+  );
 }
 
 /** A line feed or carriage return, or the letter of its escape. */
@@ -199,8 +261,7 @@ const LABEL_REACH = 48;
  */
 function isMarked(bytes: Uint8Array, first: number, start: number, end: number): boolean {
   let at = first - 1;
-  // Part of a word: nothing takes it for a number, unless the letter is that of an escape.
-  if ((isLetter(bytes[at]!) || bytes[at] === 0x5f) && bytes[at - 1] !== 0x5c) return false;
+  if (isPartOfWord(bytes, at)) return false;
   const bound = Math.max(start, first - LABEL_REACH);
   for (; at >= bound && !isLetter(bytes[at]!) && bytes[at] !== 0x22; at--) {
     const byte = bytes[at]!;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import * as values from '../../../test/redaction/values.ts';
-import { CONTEXT, features } from './features.ts';
+import { CONTEXT, features, NUMBER } from './features.ts';
 import { isPromising } from './gate.ts';
 import { collect, type Hit } from './leaf-reader.ts';
 import type { Treatment } from './treatment.ts';
@@ -25,7 +25,7 @@ const token = fc.string({
   maxLength: 26,
 });
 const words = fc.constantFrom(
-  ...'call me|reach us at|text her on|contact: |office|(home)|desk |tel.|Phone|fax_|mobilePhone|número |móvil |ring |SSN|tax payer|taxpayer|social security|front desk #|number: |direct-|main.|messages|Bearer |Basic |?sig=|&auth=|x-amz-signature=|eyJ|xoxb-|AKIA|SG.|hvs.|ya29.|whsec_|glpat-|PuTTY-User-Key-File-2|DE89|GB82 WEST|+1|(|)|-|.|, |: |/|\n|\t|"|\\|_| |e9|x|order |id |version '.split(
+  ...'call me|reach us at|text her on|contact: |office|(home)|desk |tel.|Phone|fax_|mobilePhone|número |móvil |ring |SSN|tax payer|taxpayer|social security|front desk #|number: |direct-|main.|messages|Bearer |Basic |?sig=|&auth=|x-amz-signature=|eyJ|xoxb-|AKIA|SG.|hvs.|ya29.|whsec_|glpat-|PuTTY-User-Key-File-2|DE89|GB82 WEST|+1|(|)|-|.|, |: |/|\n|\t|"|\\|_| |e9|x|order |id |version |g7-|ab12-|v2.|_5-|x3/|b8 |nr9-1-|DE8-|\\n7-|201-555-0123|555-0123'.split(
     '|',
   ),
 );
@@ -82,6 +82,17 @@ test('prose with a counter and a short nonce does not pass the gate; one word th
   assert.equal(of(plain), false);
   for (const more of [{ phone: 1 }, { homePhone: 1 }, { note: 'the SSN' }, { auth: 1 }, { note: 'Bearer x' }])
     assert.equal(of({ ...plain, ...more }), true, JSON.stringify(more));
+});
+
+test('an identifier with dashes and many digits does not pass the gate; a number that begins behind it does', () => {
+  const flagsOf = (value: string) => {
+    const bytes = Buffer.from(JSON.stringify({ a: value }));
+    return features(bytes, 0, bytes.length);
+  };
+  for (const value of ['n0007-1000001', 'build7-20261122.1000001', 'ab-1x-1000001', 'x1_7.1000001-2000002'])
+    assert.equal(flagsOf(value) & NUMBER, 0, value);
+  for (const value of ['x7 201-555-0123', 'no7-1 201-555-0123', 'g7-1/4111111111111111', '\n7-1000001', 'é7-1000001'])
+    assert.notEqual(flagsOf(value) & NUMBER, 0, value);
 });
 
 test('what stands right beside a bare number or short run opens the gate without any word elsewhere', () => {

@@ -51,10 +51,12 @@ export function hasContext(flags: number, bytes: Uint8Array): boolean {
 }
 
 function announces(bytes: Uint8Array): boolean {
+  const length = bytes.length;
   let lead = 0;
-  for (let i = 0; i < bytes.length; i++) {
+  for (let i = 0; i < length; i++) {
     lead = ((lead << 5) | (bytes[i]! & 31)) & 0x7fff;
-    if (LEADS[lead] === 1 && i >= 2 && isAnyAt(BY_LEAD[lead]!, bytes, i - 2)) return true;
+    while (LEADS[lead] === 0 && ++i < length) lead = ((lead << 5) | (bytes[i]! & 31)) & 0x7fff;
+    if (i < length && i >= 2 && isAnyAt(BY_LEAD[lead]!, bytes, i - 2)) return true;
   }
   return false;
 }
