@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import type { Usage } from './systems/answering.ts';
 
 const STOP_MS = 5_000;
@@ -20,12 +20,18 @@ export class Child {
   }
 
   /**
-   * Starts `systems/<file>.ts` and waits until it is ready.
+   * Starts `systems/<file>.ts` of this bench, or of another checkout's, and waits until it is ready.
    * @param cores list for taskset, or null: not pinned
    * @throws Error with what it wrote to stderr
    */
-  static async start(name: string, file: string, args: readonly string[], cores: string | null): Promise<Child> {
-    const script = fileURLToPath(new URL(`systems/${file}.ts`, import.meta.url));
+  static async start(
+    name: string,
+    file: string,
+    args: readonly string[],
+    cores: string | null,
+    bench = import.meta.dirname,
+  ): Promise<Child> {
+    const script = join(bench, 'systems', `${file}.ts`);
     const [command, ...before] = cores === null ? [process.execPath] : ['taskset', '-c', cores, process.execPath];
     // Advanced serialization would cost the measured process more; JSON is enough for what is said here.
     const child = spawn(command!, [...before, script, ...args], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });

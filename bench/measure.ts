@@ -29,6 +29,8 @@ export interface Cell {
   readonly callsPerSecond: number;
   /** User and system time of the system's process, all threads, per answered call. */
   readonly cpuMicrosPerCall: number;
+  /** The part of its main thread; the rest are compiler, garbage collection and the threads that write. */
+  readonly mainMicrosPerCall: number;
   /** Share of one core the system used, and load and upstream together: who is at 1 limits the rate. */
   readonly busy: number;
   readonly restBusy: number;
@@ -102,6 +104,7 @@ export class Meter {
       calls,
       callsPerSecond: calls / seconds,
       cpuMicrosPerCall: spent('system') / calls,
+      mainMicrosPerCall: (after.system.mainMicros - before.system.mainMicros) / calls,
       busy: spent('system') / (seconds * 1e6),
       restBusy: rest / (seconds * 1e6),
       others: Math.max(0, (after.machineMicros - before.machineMicros - spent('system') - rest) / (seconds * 1e6)),

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-export const PARTS = ['closed', 'open', 'stages', 'variants', 'profile'] as const;
+export const PARTS = ['closed', 'open', 'stages', 'variants', 'profile', 'heap'] as const;
 export type Part = (typeof PARTS)[number];
 
 export const USAGE = `usage: npm run bench [-- OPTIONS]
@@ -10,7 +10,8 @@ Measures the gateway with all ten controls on beside its upstream called directl
   --rounds N     interleaved rounds (default 5)
   --seconds S    length of one measurement (default 2)
   --quick        2 rounds of 0.6 s without variants, under a minute: to see that it works, not to quote
-  --only PART    one part: ${PARTS.join(', ')} (may be repeated; profile runs only when named)
+  --only PART    one part: ${PARTS.join(', ')} (may be repeated; profile and heap run only when named)
+  --against DIR  this checkout's gateway beside that of another one, in alternating rounds, and nothing else
   --json         the figures as JSON on stdout instead of tables
 
 Progress is on stderr. Every run is kept in bench/out/. Exit: 0 good, 1 the bound is missed or an answer was wrong,
@@ -23,6 +24,8 @@ export interface Options {
   readonly warmUpSeconds: number;
   readonly quick: boolean;
   readonly parts: ReadonlySet<Part>;
+  /** Folder of another checkout of this project. */
+  readonly against: string | null;
   readonly json: boolean;
 }
 
@@ -35,6 +38,7 @@ export function readOptions(argv: readonly string[]): Options | 'help' {
       seconds: { type: 'string' },
       quick: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true, default: [] },
+      against: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -50,6 +54,8 @@ export function readOptions(argv: readonly string[]): Options | 'help' {
   const asked =
     values.only.length > 0
       ? (values.only as Part[])
-      : PARTS.filter((part) => part !== 'profile' && !(quick && part === 'variants'));
-  return { rounds, seconds, warmUpSeconds: quick ? 1.5 : 4, quick, parts: new Set(asked), json };
+      : PARTS.filter((part) => part !== 'profile' && part !== 'heap' && !(quick && part === 'variants'));
+  const against = values.against ?? null;
+  const parts = new Set(against === null ? asked : []);
+  return { rounds, seconds, warmUpSeconds: quick ? 1.5 : 4, quick, parts, against, json };
 }

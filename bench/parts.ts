@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Allocation, allocatedIn } from './heap.ts';
 import { type Cell, labelOf, type Meter, type Shape, type System } from './measure.ts';
 import type { Options } from './options.ts';
 import { type Spent, spentIn } from './profile.ts';
@@ -31,6 +32,16 @@ export function closedLoops(bench: Bench, systems: readonly System[]): Promise<C
 /** Open loops: how long a call takes when the system is not driven to its end. */
 export function openLoops(bench: Bench, systems: readonly System[]): Promise<Cell[]> {
   return interleaved(bench, systems, OPEN);
+}
+
+/** The gateway of this checkout and of another one, and the bare relay, taking turns at 100 connections. */
+export async function against(bench: Bench, checkout: string): Promise<Cell[]> {
+  const { systems } = bench;
+  const compared = [await systems.relay(false), await systems.gateway({ checkout }), await systems.gateway()];
+  await warmUp(bench, [...compared, ...compared.slice(1)]);
+  const cells = await interleaved(bench, compared, [BUSY]);
+  await systems.stop(compared);
+  return cells;
 }
 
 /** Compilers and caches settle before anything is measured. */
@@ -146,4 +157,27 @@ export async function profiled(bench: Bench, name: string): Promise<Profiled> {
   await systems.stop([system]);
   const { functions, charged, folders } = spentIn(JSON.parse(readFileSync(file, 'utf8')), root);
   return { file, cell, spent: { functions: functions.slice(0, 60), charged: charged.slice(0, 60), folders } };
+}
+
+export interface HeapSampled {
+  readonly file: string;
+  readonly cell: Cell;
+  readonly allocated: Allocation;
+}
+
+/** Who allocates what at 100 connections, in bytes per call. */
+export async function heapSampled(bench: Bench, name: string): Promise<HeapSampled> {
+  const { meter, options, systems, out, root, say } = bench;
+  const system = await systems.gateway();
+  await warmUp(bench, [system, system]);
+  say('sampling allocations');
+  const file = join(out, `${name}.heapprofile`);
+  const around = async (act: () => Promise<void>) => {
+    await system.child.ask({ ask: 'heap', file: null });
+    await act();
+    await system.child.ask({ ask: 'heap', file }, 120_000);
+  };
+  const cell = await meter.cell(system, BUSY, { round: 0, seconds: Math.max(4, options.seconds), around });
+  await systems.stop([system]);
+  return { file, cell, allocated: allocatedIn(JSON.parse(readFileSync(file, 'utf8')), cell.calls, root) };
 }

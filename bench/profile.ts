@@ -8,9 +8,15 @@ interface CpuProfile {
   readonly timeDeltas: readonly number[];
 }
 
+export interface ProfiledFrame {
+  readonly functionName: string;
+  readonly url: string;
+  readonly lineNumber: number;
+}
+
 interface Node {
   readonly id: number;
-  readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
+  readonly callFrame: ProfiledFrame;
   readonly children?: readonly number[];
 }
 
@@ -51,23 +57,21 @@ export function spentIn(profile: CpuProfile, root: string): Spent {
     const spent = profile.timeDeltas[i] ?? 0;
     const caller = callerOf(node);
     total += spent;
-    add(sums.functions, nameOf(node, root), spent);
-    add(sums.charged, nameOf(caller, root), spent);
-    add(sums.folders, folderOf(caller, root), spent);
+    add(sums.functions, nameOf(node.callFrame, root), spent);
+    add(sums.charged, nameOf(caller.callFrame, root), spent);
+    add(sums.folders, folderOf(caller.callFrame, root), spent);
   }
   const ranked = (times: Map<string, number>) =>
     [...times].map(([name, spent]) => ({ name, share: spent / total })).sort((a, b) => b.share - a.share);
   return { functions: ranked(sums.functions), charged: ranked(sums.charged), folders: ranked(sums.folders) };
 }
 
-function nameOf({ callFrame }: Node, root: string): string {
-  const { functionName, url, lineNumber } = callFrame;
+export function nameOf({ functionName, url, lineNumber }: ProfiledFrame, root: string): string {
   const place = url.startsWith('file:') ? relative(root, fileURLToPath(url)) : url || 'built in';
   return `${functionName || '(anonymous)'}  ${place}${url ? `:${lineNumber + 1}` : ''}`;
 }
 
-function folderOf({ callFrame }: Node, root: string): string {
-  const { functionName, url } = callFrame;
+export function folderOf({ functionName, url }: ProfiledFrame, root: string): string {
   if (!url.startsWith('file:'))
     return functionName.startsWith('(') ? functionName : 'node itself (http, streams, timers)';
   const parts = relative(root, fileURLToPath(url)).split('/');

@@ -1,8 +1,8 @@
 import type { Machine } from './machine.ts';
 import { type Cell, labelOf, type Shape } from './measure.ts';
-import type { Profiled, StagesMeasured } from './parts.ts';
+import type { HeapSampled, Profiled, StagesMeasured } from './parts.ts';
 import { spreadOf } from './statistics.ts';
-import { DIRECT, GATEWAY, GATEWAY_TLS, RELAY, RELAY_TLS, relayOf } from './systems.ts';
+import { DIRECT, GATEWAY, GATEWAY_OTHER, GATEWAY_TLS, RELAY, RELAY_TLS, relayOf } from './systems.ts';
 import { percent, spreadText, table } from './table.ts';
 
 /** Everything one run found; kept as JSON. */
@@ -17,6 +17,7 @@ export interface Figures {
   readonly variants: readonly Cell[];
   readonly leftOut: readonly string[];
   readonly profile: Profiled | null;
+  readonly heap: HeapSampled | null;
   readonly problems: readonly string[];
   readonly seconds: number;
 }
@@ -59,10 +60,12 @@ export function reportOf(figures: Figures): string {
       'What never does: message, id, nonce, arguments, their digest, redaction, both records. No call equals another.',
     disturbance(figures),
     closedTable(figures.closed),
+    againstOther(figures.closed),
     openTable(figures.open),
     ...(figures.stages.length > 0 ? [stageTable(figures.stages)] : []),
     ...(figures.variants.length > 0 ? [variantTable(figures.variants, figures.leftOut)] : []),
     ...(figures.profile ? [profileTable(figures.profile)] : []),
+    ...(figures.heap ? [heapTable(figures.heap)] : []),
     verdictsOf(figures)
       .map(({ kind, text, met }) => `${met ? 'met   ' : 'MISSED'}  ${kind.padEnd(5)}  ${text}`)
       .join('\n'),
@@ -89,6 +92,7 @@ function closedTable(cells: readonly Cell[]): string {
     'system',
     'calls/s',
     'CPU µs/call',
+    'main thread',
     'rate ÷ relay',
     'CPU ÷ relay',
     'p50 ms',
@@ -103,6 +107,7 @@ function closedTable(cells: readonly Cell[]): string {
     system,
     spreadText(these.map((cell) => cell.callsPerSecond)),
     spreadText(these.map((cell) => cell.cpuMicrosPerCall)),
+    spreadText(these.map((cell) => cell.mainMicrosPerCall)),
     spreadText(rateRatios(cells, system, shape), 2),
     spreadText(cpuRatios(cells, system, shape), 2),
     spreadOf(these.map((cell) => cell.latency.p50)).median.toFixed(2),
@@ -200,13 +205,27 @@ function profileTable({ file, cell, spent }: Profiled): string {
   ].join('\n\n');
 }
 
+function heapTable({ file, cell, allocated }: HeapSampled): string {
+  const ranked = (title: string, sizes: HeapSampled['allocated']['functions']) =>
+    table(
+      ['bytes', title],
+      sizes.slice(0, 60).map(({ name, bytesPerCall }) => [bytesPerCall.toFixed(0), name]),
+    );
+  return [
+    `Heap allocated per call at 100 connections: ${allocated.total.toFixed(0)} bytes, sampled over ${cell.calls} calls (${file})`,
+    ranked('by function', allocated.functions),
+    ranked('with built-ins it called', allocated.charged),
+    ranked('the same by folder', allocated.folders),
+  ].join('\n\n');
+}
+
 /** One row for each shape and system, in the order they stand in the docs. */
 function each(
   cells: readonly Cell[],
   row: (these: readonly Cell[], system: string, shape: Shape) => string[],
 ): string[][] {
   const shapes = [...new Map(cells.map((cell) => [labelOf(cell.shape), cell.shape])).values()];
-  const order = [DIRECT, RELAY, GATEWAY, RELAY_TLS, GATEWAY_TLS];
+  const order = [DIRECT, RELAY, GATEWAY_OTHER, GATEWAY, RELAY_TLS, GATEWAY_TLS];
   const systems = [...new Set(cells.map((cell) => cell.system))];
   systems.sort((a, b) => ((order.indexOf(a) + 9) % 10) - ((order.indexOf(b) + 9) % 10));
   return shapes.flatMap((shape) =>
@@ -228,6 +247,21 @@ function rateRatios(cells: readonly Cell[], system: string, shape: Shape): numbe
 
 function cpuRatios(cells: readonly Cell[], system: string, shape: Shape): number[] {
   return againstRelay(cells, system, shape, (cell, relay) => cell.cpuMicrosPerCall / relay.cpuMicrosPerCall);
+}
+
+/** This checkout's gateway beside the other's, round by round. */
+function againstOther(cells: readonly Cell[]): string {
+  const ratios = (of: (cell: Cell) => number) =>
+    cells
+      .filter(({ system }) => system === GATEWAY)
+      .flatMap((cell) => {
+        const other = cells.find((one) => one.system === GATEWAY_OTHER && one.round === cell.round);
+        return other ? [of(cell) / of(other)] : [];
+      });
+  const cpu = ratios((cell) => cell.cpuMicrosPerCall);
+  if (cpu.length === 0) return '';
+  const main = ratios((cell) => cell.mainMicrosPerCall);
+  return `this gateway ÷ the other: CPU ${spreadText(cpu, 2)}, main thread ${spreadText(main, 2)}`;
 }
 
 /** One figure for each round, against the relay in the same round; none for a relay itself. */

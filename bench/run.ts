@@ -1,10 +1,20 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { makeSurroundings } from './home.ts';
 import { choosePinning, machineOf } from './machine.ts';
 import { type Cell, Meter, type System } from './measure.ts';
 import { type Options, readOptions, USAGE } from './options.ts';
-import { type Bench, closedLoops, openLoops, profiled, stageTimes, variants, warmUp } from './parts.ts';
+import {
+  against,
+  type Bench,
+  closedLoops,
+  heapSampled,
+  openLoops,
+  profiled,
+  stageTimes,
+  variants,
+  warmUp,
+} from './parts.ts';
 import { type Figures, reportOf, verdictsOf } from './report.ts';
 import { Systems } from './systems.ts';
 
@@ -43,7 +53,7 @@ async function bench(options: Options): Promise<Figures> {
   }
 }
 
-type Found = Pick<Figures, 'closed' | 'open' | 'stages' | 'variants' | 'leftOut' | 'profile'>;
+type Found = Pick<Figures, 'closed' | 'open' | 'stages' | 'variants' | 'leftOut' | 'profile' | 'heap'>;
 
 async function measure(bench: Bench, name: string): Promise<Found> {
   const { options, systems } = bench;
@@ -58,6 +68,7 @@ async function measure(bench: Bench, name: string): Promise<Found> {
     if (parts.has('open')) open = await openLoops(bench, compared);
     await systems.stop(compared);
   }
+  if (options.against !== null) closed = await against(bench, resolve(options.against));
   const varied = parts.has('variants') ? await variants(bench) : { cells: [], leftOut: [] };
   return {
     closed,
@@ -66,6 +77,7 @@ async function measure(bench: Bench, name: string): Promise<Found> {
     leftOut: varied.leftOut,
     stages: parts.has('stages') ? await stageTimes(bench) : [],
     profile: parts.has('profile') ? await profiled(bench, name) : null,
+    heap: parts.has('heap') ? await heapSampled(bench, name) : null,
   };
 }
 

@@ -12,6 +12,7 @@ export const RELAY = 'relay';
 export const RELAY_TLS = 'relay, TLS 1.3';
 export const GATEWAY = 'gatewrit';
 export const GATEWAY_TLS = 'gatewrit, TLS 1.3';
+export const GATEWAY_OTHER = 'gatewrit, the other';
 
 /** The relay a system is compared with: the one that speaks as it does. */
 export function relayOf(system: string): string {
@@ -20,6 +21,14 @@ export function relayOf(system: string): string {
 
 /** Folder in memory for the variant whose disk never waits; there is none on every machine. */
 export const MEMORY_FOLDER = '/dev/shm';
+
+interface GatewayOptions {
+  readonly secure?: boolean;
+  readonly timed?: boolean;
+  readonly variant?: Variant;
+  /** Folder of another checkout whose gateway is started instead. */
+  readonly checkout?: string;
+}
 
 /** Starts and stops the processes of a run. */
 export class Systems {
@@ -60,9 +69,9 @@ export class Systems {
     return { name, secure, child, upstream: this.#upstream, anonymous: false };
   }
 
-  async gateway(options: { secure?: boolean; timed?: boolean; variant?: Variant } = {}): Promise<System> {
-    const { secure = false, timed = false, variant } = options;
-    const name = variant?.name ?? (secure ? GATEWAY_TLS : GATEWAY);
+  async gateway(options: GatewayOptions = {}): Promise<System> {
+    const { secure = false, timed = false, variant, checkout } = options;
+    const name = checkout ? GATEWAY_OTHER : (variant?.name ?? (secure ? GATEWAY_TLS : GATEWAY));
     const under = variant?.inMemory ? MEMORY_FOLDER : this.#folder;
     const home = join(under, `gatewrit-bench-${process.pid}-${this.#homes.length}`);
     this.#homes.push(home);
@@ -70,7 +79,10 @@ export class Systems {
     const { jwks, certificates } = this.#surroundings;
     const settings = settingsOf({ jwks, upstream: this.#upstream.port, changes: variant?.changes ?? {} });
     const start: GatewayStart = { home, settings, certificates: secure ? certificates : null, timed };
-    const child = await this.#keep(await Child.start(name, 'gateway', [JSON.stringify(start)], this.#pinning.system));
+    const bench = checkout && join(checkout, 'bench');
+    const child = await this.#keep(
+      await Child.start(name, 'gateway', [JSON.stringify(start)], this.#pinning.system, bench),
+    );
     return { name, secure, child, upstream: this.#upstream, anonymous: variant?.anonymous ?? false };
   }
 

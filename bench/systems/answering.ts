@@ -2,6 +2,8 @@
 export interface Usage {
   /** User and system time of the whole process, all threads, in µs. */
   readonly cpuMicros: number;
+  /** The same of its main thread alone. */
+  readonly mainMicros: number;
   readonly rssBytes: number;
   /** Upstream only: tool calls it has executed. */
   readonly calls?: number;
@@ -22,5 +24,6 @@ export function answerBench(ready: object, answers: Readonly<Record<string, (que
 
 function usage(): Usage {
   const { user, system } = process.cpuUsage();
-  return { cpuMicros: user + system, rssBytes: process.memoryUsage.rss() };
+  const main = process.threadCpuUsage();
+  return { cpuMicros: user + system, mainMicros: main.user + main.system, rssBytes: process.memoryUsage.rss() };
 }

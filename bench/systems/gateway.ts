@@ -65,6 +65,20 @@ answerBench(
         writeFileSync(file, JSON.stringify(profile));
       }
     },
+    async heap({ file }: { readonly file: string | null }) {
+      if (file === null) {
+        profiler.connect();
+        await profiler.post('HeapProfiler.startSampling', {
+          samplingInterval: 16_384,
+          includeObjectsCollectedByMajorGC: true,
+          includeObjectsCollectedByMinorGC: true,
+        });
+      } else {
+        const { profile } = await profiler.post('HeapProfiler.stopSampling');
+        profiler.disconnect();
+        writeFileSync(file, JSON.stringify(profile));
+      }
+    },
   },
 );
 
