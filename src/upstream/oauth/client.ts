@@ -132,28 +132,41 @@ export async function register(
     return new OAuthFault('no_client', 'the authorization server registers nobody: settings need clientId');
   const supported = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic'];
   const wished = CLIENT_METHODS.find((method) => method !== 'private_key_jwt' && supported.includes(method)) ?? 'none';
-  let answer: Partial<oauth.Client>;
+  let response: Response;
+  let json: unknown;
   try {
-    const metadata = clientMetadata(redirectUri, name, wished) as Parameters<
-      typeof oauth.dynamicClientRegistrationRequest
-    >[1];
-    const response = await oauth.dynamicClientRegistrationRequest(server, metadata, {
-      [oauth.customFetch]: http.fetch,
-      [oauth.allowInsecureRequests]: true,
+    response = await http.fetch(server.registration_endpoint, {
+      method: 'POST',
+      headers: { accept: 'application/json', 'content-type': 'application/json' },
+      body: JSON.stringify(clientMetadata(redirectUri, name, wished)),
     });
-    answer = await oauth.processDynamicClientRegistrationResponse(response);
+    json = await response.json();
   } catch (error) {
-    return endpointFault(error, 'registration', 'registration');
+    return faultIn(error) ?? new OAuthFault('registration', 'registration: the answer is no JSON');
   }
-  const method = answer['token_endpoint_auth_method'];
+  // RFC 7591 says 201; many answer 200.
+  return response.ok
+    ? judgeRegistration(json, server.issuer, redirectUri)
+    : new OAuthFault('registration', `registration: HTTP ${response.status}`);
+}
+
+/**
+ * What counts of a registration. oauth4webapi would refuse a secret without `client_secret_expires_at`, which most
+ * servers leave out.
+ */
+export function judgeRegistration(json: unknown, issuer: string, redirectUri: string): Registration | OAuthFault {
+  const answer = (typeof json === 'object' && json !== null ? json : {}) as Readonly<Record<string, unknown>>;
+  const { client_id: id, client_secret: secret, token_endpoint_auth_method: method } = answer;
   const ends = answer['client_secret_expires_at'];
+  if (typeof id !== 'string' || id === '' || (secret !== undefined && typeof secret !== 'string'))
+    return new OAuthFault('registration', 'registration gave no client id');
   const known = CLIENT_METHODS.find((one) => one === method) ?? null;
-  if (method !== undefined && known === null)
+  if ((method !== undefined && known === null) || known === 'private_key_jwt')
     return new OAuthFault('registration', 'registration settled a client authentication we do not have');
   return {
-    issuer: server.issuer,
-    clientId: String(answer.client_id),
-    clientSecret: typeof answer['client_secret'] === 'string' ? answer['client_secret'] : null,
+    issuer,
+    clientId: id,
+    clientSecret: secret ?? null,
     method: known,
     redirectUri,
     expiresAt: typeof ends === 'number' && ends > 0 ? ends * 1000 : null,
