@@ -18,6 +18,8 @@ export interface Place {
 
 /** What every client of the matrix is asked to do; each answer is the text in it that shows the fixture was reached. */
 export interface Connected {
+  /** The revision it negotiated; null where the client does not say. */
+  readonly revision: string | null;
   tools(): Promise<readonly string[]>;
   call(name: string): Promise<string>;
   read(uri: string): Promise<string>;
@@ -27,17 +29,22 @@ export interface Connected {
 
 export interface InteropClient {
   readonly name: string;
+  /** What it must end up speaking. */
+  readonly revision: string;
   connect(place: Place): Promise<Connected>;
 }
 
+const MODERN = '2026-07-28';
+const LEGACY = '2025-11-25';
+
 export function interopClients(packages: Packages): readonly InteropClient[] {
   return [
-    { name: 'SDK 2.4, modern', connect: (place) => sdk2(place, { pin: '2026-07-28' }) },
-    { name: 'SDK 2.4, legacy', connect: (place) => sdk2(place, 'legacy') },
-    { name: 'SDK 2.4, auto', connect: (place) => sdk2(place, 'auto') },
-    { name: 'SDK 1.32', connect: (place) => sdk1(place, packages) },
-    { name: 'Inspector CLI, modern', connect: async (place) => inspector(place, packages, 'modern') },
-    { name: 'Inspector CLI, legacy', connect: async (place) => inspector(place, packages, 'legacy') },
+    { name: 'SDK 2.4, modern', revision: MODERN, connect: (place) => sdk2(place, { pin: MODERN }) },
+    { name: 'SDK 2.4, legacy', revision: LEGACY, connect: (place) => sdk2(place, 'legacy') },
+    { name: 'SDK 2.4, auto', revision: MODERN, connect: (place) => sdk2(place, 'auto') },
+    { name: 'SDK 1.32', revision: LEGACY, connect: (place) => sdk1(place, packages) },
+    { name: 'Inspector CLI, modern', revision: MODERN, connect: async (place) => inspector(place, packages, 'modern') },
+    { name: 'Inspector CLI, legacy', revision: LEGACY, connect: async (place) => inspector(place, packages, 'legacy') },
   ];
 }
 
@@ -58,7 +65,7 @@ async function sdk2(place: Place, mode: 'legacy' | 'auto' | { readonly pin: stri
   await client.connect(
     new StreamableHTTPClientTransport(new URL(place.url), { fetch, authProvider: { token: async () => place.token } }),
   );
-  return through(client as AnyClient, agent);
+  return through(client as AnyClient, agent, client.getNegotiatedProtocolVersion() ?? null);
 }
 
 async function sdk1(place: Place, { folder }: Packages): Promise<Connected> {
@@ -71,12 +78,14 @@ async function sdk1(place: Place, { folder }: Packages): Promise<Connected> {
   const client = new Client1(INFO);
   const { fetch, agent } = trusting(place);
   const requestInit = { headers: { Authorization: `Bearer ${place.token}` } };
-  await client.connect(new Transport1(new URL(place.url), { fetch, requestInit }));
-  return through(client as AnyClient, agent);
+  const transport = new Transport1(new URL(place.url), { fetch, requestInit });
+  await client.connect(transport);
+  return through(client as AnyClient, agent, transport.protocolVersion ?? null);
 }
 
-function through(client: AnyClient, agent: Agent): Connected {
+function through(client: AnyClient, agent: Agent, revision: string | null): Connected {
   return {
+    revision,
     tools: async () => (await client.listTools()).tools.map(({ name }) => name),
     call: async (name) => JSON.stringify(await client.callTool({ name, arguments: {} })),
     read: async (uri) => JSON.stringify(await client.readResource({ uri })),
@@ -121,6 +130,7 @@ function inspector(place: Place, { folder }: Packages, era: 'modern' | 'legacy')
       );
     });
   return {
+    revision: null,
     tools: async () =>
       (JSON.parse(await ask('tools/list')) as { tools: { name: string }[] }).tools.map(({ name }) => name),
     call: (name) => ask('tools/call', '--tool-name', name),

@@ -43,6 +43,7 @@ describe('clients and upstreams of both eras, through one gateway', { skip: miss
           ...{ ca: readFileSync(caFile, 'utf8'), caFile },
         });
         try {
+          assert.equal(connected.revision ?? client.revision, client.revision);
           assert.ok((await connected.tools()).includes('test_simple_text'));
           assert.match(await connected.call('test_simple_text'), /This is a simple text response for testing\./);
           assert.match(await connected.read(`${upstream}://static-text`), /content of the static text resource/);
