@@ -116,11 +116,47 @@ test('no other spelling of a path names an endpoint', () => {
   for (const path of paths) assert.equal(judge({ path }), 'transport.path', path);
 });
 
-test('only POST reaches an endpoint', () => {
-  for (const method of ['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD', 'TRACE', 'post', 'CONNECT', 'QUERY']) {
-    assert.equal(judge({ method }), 'transport.method', method);
+const BODILESS = { 'content-length': null, 'content-type': null, 'mcp-method': null, 'mcp-protocol-version': null };
+
+test('only POST, and GET and DELETE of older revisions, reach an endpoint', () => {
+  for (const method of ['PUT', 'PATCH', 'OPTIONS', 'HEAD', 'TRACE', 'post', 'get', 'CONNECT', 'QUERY']) {
+    for (const set of [{}, BODILESS]) assert.equal(judge({ method, set }), 'transport.method', method);
     assert.equal(judge({ method, path: '/mcp/' }), 'transport.path', method);
   }
+  for (const method of ['GET', 'DELETE']) {
+    assert.equal(judge({ method, path: '/mcp/', set: BODILESS }), 'transport.path', method);
+    for (const version of [null, '2025-11-25', ' 2025-03-26'])
+      assert.equal(
+        judge({ method, set: { ...BODILESS, 'mcp-protocol-version': version } }),
+        'passed',
+        `${method} ${version}`,
+      );
+    // Whoever names a revision without sessions can only mean POST.
+    for (const version of ['2026-07-28', ' 2026-07-28\t', '2031-01-01'])
+      assert.equal(
+        judge({ method, set: { ...BODILESS, 'mcp-protocol-version': version } }),
+        'transport.method',
+        `${method} ${version}`,
+      );
+  }
+});
+
+test('GET and DELETE bring no body, and GET wants events', () => {
+  for (const method of ['GET', 'DELETE']) {
+    assert.equal(judge({ method, set: { ...BODILESS, 'content-length': '0' } }), 'passed');
+    for (const framed of [
+      { 'content-length': '1' },
+      { 'content-length': '00' },
+      { 'transfer-encoding': 'chunked' },
+      { expect: '100-continue' },
+    ])
+      assert.equal(judge({ method, set: { ...BODILESS, ...framed } }), 'transport.framing', JSON.stringify(framed));
+  }
+  for (const accept of [null, 'application/json', 'text/event-stream;q=0'])
+    assert.equal(judge({ method: 'GET', set: { ...BODILESS, accept } }), 'transport.not_acceptable', String(accept));
+  for (const accept of ['text/event-stream', 'text/*', '*/*'])
+    assert.equal(judge({ method: 'GET', set: { ...BODILESS, accept } }), 'passed', accept);
+  assert.equal(judge({ method: 'DELETE', set: { ...BODILESS, accept: null } }), 'passed');
 });
 
 test('a server that is served no longer has no endpoint any more', () => {

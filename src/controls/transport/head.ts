@@ -1,11 +1,12 @@
-import type { Head } from '../../core/call.ts';
+import { type Head, MODERN_REVISION } from '../../core/call.ts';
+import { trimOws } from '../../core/mcp/mcp-headers.ts';
 import type { RefusalsOf } from '../../core/mcp/refusals.ts';
 
 /**
  * What a request head must be, decided from its bytes: attacker-controlled, before any of it was trusted. Pure; no URL
  * object, no regular expression. Each function returns the refusal, or null.
  */
-type Fault = RefusalsOf<'transport'> | null;
+export type Fault = RefusalsOf<'transport'> | null;
 
 /** Headers somebody decides by. Two of them are two readers of one message: the proxy before us may have used the other. */
 const SINGLE: ReadonlyMap<string, number> = new Map(
@@ -116,6 +117,11 @@ export function acceptable(headers: Head['headers']): Fault {
   const accept = headers['accept'];
   if (accept === 'application/json, text/event-stream' || accept === '*/*') return null;
   if (typeof accept !== 'string') return 'transport.not_acceptable';
+  const { json, events } = ranges(accept);
+  return json && events ? null : 'transport.not_acceptable';
+}
+
+function ranges(accept: string): { readonly json: boolean; readonly events: boolean } {
   let json = false;
   let events = false;
   for (const range of accept.toLowerCase().split(',')) {
@@ -125,7 +131,27 @@ export function acceptable(headers: Head['headers']): Fault {
     json ||= name === 'application/json' || name === 'application/*' || name === '*/*';
     events ||= name === 'text/event-stream' || name === 'text/*' || name === '*/*';
   }
-  return json && events ? null : 'transport.not_acceptable';
+  return { json, events };
+}
+
+/**
+ * GET and DELETE, of legacy sessions alone (protocol.md 1.2, 1.6): whoever names a modern revision has no session. Whether
+ * there is one is judged behind authentication, so that a stranger learns nothing but that he has to sign in.
+ */
+export function bodiless({ method, headers }: Pick<Head, 'method' | 'headers'>): Fault {
+  if (method !== 'GET' && method !== 'DELETE') return 'transport.method';
+  const version = headers['mcp-protocol-version'];
+  if (version !== undefined && (typeof version !== 'string' || trimOws(version) >= MODERN_REVISION))
+    return 'transport.method';
+  // A body here would be read by some and left on the connection by others.
+  const length = headers['content-length'];
+  if (headers['expect'] !== undefined || headers['transfer-encoding'] !== undefined) return 'transport.framing';
+  if (length !== undefined && length !== '0') return 'transport.framing';
+  return method === 'DELETE' || readsEvents(headers['accept']) ? null : 'transport.not_acceptable';
+}
+
+function readsEvents(accept: Head['headers'][string]): boolean {
+  return typeof accept === 'string' && ranges(accept).events;
 }
 
 function isZeroQuality(parameter: string): boolean {

@@ -1,6 +1,6 @@
 import type { BodyFault, Endpoint, Head, WayIn } from '../../core/call.ts';
 import { Refusal, type Stage } from '../../core/stage.ts';
-import { acceptable, framing, headerLines, mediaType, splitTarget } from './head.ts';
+import { acceptable, bodiless, type Fault, framing, headerLines, mediaType, splitTarget } from './head.ts';
 import type { Endpoints, Names } from './places.ts';
 import type { TransportSettings } from './settings.ts';
 
@@ -16,8 +16,7 @@ export function headStage(
       if (refused !== null) return refused;
       const endpoint = endpoints.mcp(path);
       if (endpoint === null) return new Refusal('transport.path');
-      if (head.method !== 'POST') return new Refusal('transport.method');
-      const fault = framing(head.headers, settings.maxBodyBytes) ?? mediaType(head.headers) ?? acceptable(head.headers);
+      const fault = head.method === 'POST' ? posted(head, settings.maxBodyBytes) : bodiless(head);
       return fault === null ? endpoint : new Refusal(fault);
     },
     // Paths and methods of the admin API are a closed table of their own (inbound/admin); who may be spoken to is not.
@@ -33,6 +32,10 @@ export function headStage(
     harden: (head) => endpoints.mcp(head.path) ?? new Refusal('transport.path'),
   };
   return { name: 'transport.head', leaves: 'endpoint', run: (call) => judge[call.way](call.head) };
+}
+
+function posted({ headers }: Head, maxBodyBytes: number): Fault {
+  return framing(headers, maxBodyBytes) ?? mediaType(headers) ?? acceptable(headers);
 }
 
 /** Are we the one that is spoken to, and may whoever sent the browser here do so? Host first: routes are decided after it. */
