@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { SettingsError } from './core/internal-error.ts';
 import { nearest, readSection, secretReference } from './core/settings.ts';
+import { oauthSettings } from './upstream/oauth/settings.ts';
 
 /** Sections of gatewrit.yaml: one per control, and what no control owns. */
 export const SECTIONS = [
@@ -63,12 +64,21 @@ const stdioUpstream = z.strictObject({
       'Its environment besides PATH, HOME, LANG; values may be references: env:NAME (env:NAME? where it may be unset), file:PATH, or home:NAME for a path in the state folder.',
     ),
 });
-const httpUpstream = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }).describe('Its MCP endpoint.'),
-  ca: z.string().optional().describe('PEM file of the authority that signs its certificate.'),
-  authorization: secretReference.optional().describe('Our own credential there, the whole header value.'),
-  maxConnections: z.number().int().min(1).max(4096).default(256).describe('Most connections to it.'),
-});
+const httpUpstream = z
+  .strictObject({
+    url: z.url({ protocol: /^https?$/ }).describe('Its MCP endpoint.'),
+    ca: z.string().optional().describe('PEM file of the authority that signs its certificate.'),
+    authorization: secretReference.optional().describe('Our own credential there, the whole header value.'),
+    oauth: oauthSettings.optional().describe('Our own credential there, obtained and renewed by OAuth 2.1.'),
+    maxConnections: z.number().int().min(1).max(4096).default(256).describe('Most connections to it.'),
+  })
+  .superRefine(({ url, authorization, oauth }, context) => {
+    const wrong = (message: string) => context.addIssue({ code: 'custom', path: ['oauth'], message });
+    if (oauth && authorization) wrong('give either authorization or oauth');
+    const { protocol, hostname } = new URL(url);
+    if (oauth && protocol !== 'https:' && !['localhost', '127.0.0.1', '[::1]'].includes(hostname))
+      wrong('tokens go to an https URL only (http: only to this machine)');
+  });
 const upstream = z.union([z.strictObject({ stdio: stdioUpstream }), z.strictObject({ http: httpUpstream })]);
 export type UpstreamSettings = z.output<typeof upstream>;
 const upstreamsSettings = z.record(

@@ -2,10 +2,19 @@ import { join } from 'node:path';
 import type { Configuration, UpstreamSettings } from './configuration.ts';
 import { endpointOf } from './controls/registry/index.ts';
 import { openSecret } from './core/settings.ts';
+import type { Credential } from './upstream/credential.ts';
 import type { ServerSettings } from './upstream/servers.ts';
 
-/** Section `upstreams` as upstream/ takes it: paths resolved, references opened. */
-export function serverSettings(settings: UpstreamSettings, configuration: Configuration, home: string): ServerSettings {
+/**
+ * Section `upstreams` as upstream/ takes it: paths resolved, references opened.
+ * @param credential what `oauth` of the section asks for
+ */
+export function serverSettings(
+  settings: UpstreamSettings,
+  configuration: Configuration,
+  home: string,
+  credential: Credential | null = null,
+): ServerSettings {
   if ('stdio' in settings) {
     const { command, args, cwd, env } = settings.stdio;
     const opened = Object.entries(env).flatMap(([name, value]) => {
@@ -21,6 +30,7 @@ export function serverSettings(settings: UpstreamSettings, configuration: Config
       ca: ca ? configuration.path(ca) : undefined,
       authorization: authorization ? openSecret(authorization).toString().trim() : undefined,
       maxConnections,
+      ...(credential ? { credential } : {}),
     },
   };
 }

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Configuration } from './configuration.ts';
+import { openUpstreamCredential } from './configured-oauth.ts';
 import { endpointsOf, serverSettings } from './configured-servers.ts';
 import { openApproval } from './controls/approval/index.ts';
 import { openAudit } from './controls/audit/index.ts';
@@ -264,6 +265,15 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
   });
   for (const [name, upstream] of Object.entries(configuration.upstreams)) {
     // Until it has been compared again, nothing of a server that says it changed or went away is served.
+    const signIn = openUpstreamCredential(name, upstream, {
+      store,
+      keys,
+      clock,
+      log,
+      person: null,
+      path: configuration.path,
+    });
+    if (signIn) closing.push(() => signIn.close());
     const again = () => watch.lost(name);
     const onChanged = (list?: ChangingList) => {
       changes.noticed(name, list);
@@ -271,7 +281,12 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     };
     servers.set(
       name,
-      openServer(name, serverSettings(upstream, configuration, home), { clock, log, onChanged, onEnded: again }),
+      openServer(name, serverSettings(upstream, configuration, home, signIn?.credential), {
+        clock,
+        log,
+        onChanged,
+        onEnded: again,
+      }),
     );
   }
 

@@ -20,6 +20,7 @@ export const KEY_CLASSES = [
   'state-seal',
   'redaction-token',
   'approval-mac',
+  'upstream-credentials',
 ] as const;
 export type KeyClass = (typeof KEY_CLASSES)[number];
 

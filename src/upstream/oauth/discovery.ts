@@ -1,5 +1,5 @@
 import type { AuthorizationServer } from 'oauth4webapi';
-import { OAuthFault } from './fault.ts';
+import { faultIn, OAuthFault } from './fault.ts';
 import { type GuardedHttp, placeOf } from './guarded-http.ts';
 import { judgeResourceMetadata, type ResourceMetadata, resourceMetadataUrls } from './resource-metadata.ts';
 import { judgeServerMetadata, serverMetadataUrls } from './server-metadata.ts';
@@ -33,4 +33,17 @@ async function firstDocument(http: GuardedHttp, urls: readonly string[]): Promis
       return new OAuthFault('unreachable', `${placeOf(url)} answers HTTP ${answer.status}`);
   }
   return new OAuthFault('metadata', `there is no metadata at ${urls.map(placeOf).join(', ')}`);
+}
+
+const PROBE = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'server/discover', params: {} });
+
+/** What an MCP endpoint says to a request without a credential: its `WWW-Authenticate`, or null when there is none. */
+export async function askForChallenge(http: GuardedHttp, endpoint: string): Promise<string | null | OAuthFault> {
+  try {
+    const headers = { accept: 'application/json, text/event-stream', 'content-type': 'application/json' };
+    const answer = await http.fetch(endpoint, { method: 'POST', headers, body: PROBE });
+    return answer.headers.get('www-authenticate');
+  } catch (error) {
+    return faultIn(error) ?? new OAuthFault('unreachable', `${placeOf(endpoint)} cannot be asked`);
+  }
 }

@@ -1,10 +1,7 @@
 import { discoverServer } from './discovery.ts';
 import { OAuthFault } from './fault.ts';
+import type { GrantKind } from './settings.ts';
 import { exchangeForAssertion, GRANTS, requestTokens, type TokenRequest, type Tokens } from './tokens.ts';
-
-/** How this gateway gets a token as itself. All but the first need no person. */
-export const GRANT_KINDS = ['authorization_code', 'client_credentials', 'workload', 'enterprise'] as const;
-export type GrantKind = (typeof GRANT_KINDS)[number];
 
 /** The identity provider of an enterprise, which vouches for a subject to other authorization servers (SEP-990). */
 export interface IdentityProvider {
