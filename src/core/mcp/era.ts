@@ -32,6 +32,8 @@ export function readRevision(facts: EraFacts, header: string | null): Revision |
   const meta = facts.params['_meta'];
   if (meta !== undefined) {
     if (!isObject(meta)) return refuse(facts, 'validation.envelope', { text: 'params._meta must be an object.' });
+    if (!isToken(meta['progressToken']))
+      return refuse(facts, 'validation.envelope', { text: 'progressToken must be a string or a whole number.' });
     if (Object.hasOwn(meta, VERSION)) return claimed(facts, meta, header);
   }
   if (header !== null && isModern(header)) return modernHeaderAlone(facts, header);
@@ -90,6 +92,10 @@ type Code = 'validation.meta' | 'validation.envelope' | 'validation.revision' | 
 
 function refuse({ idBytes }: EraFacts, code: Code, more: RefusalFacts = {}): Refusal {
   return new Refusal(code, idBytes === null ? more : { ...more, requestId: idBytes });
+}
+
+function isToken(token: unknown): boolean {
+  return token === undefined || typeof token === 'string' || Number.isSafeInteger(token);
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
