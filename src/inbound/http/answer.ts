@@ -98,8 +98,10 @@ function dataLine(message: Uint8Array): Uint8Array {
   return line;
 }
 
+const EVENTS = ['text/event-stream', '*/*', 'text/*'];
+
 /** True when the client said it can read an event stream. */
 export function acceptsEvents(call: Pick<Call, 'head'>): boolean {
   const accept = call.head.headers['accept'];
-  return typeof accept === 'string' && (accept.includes('text/event-stream') || accept.includes('*/*'));
+  return typeof accept === 'string' && EVENTS.some((range) => accept.includes(range));
 }

@@ -56,7 +56,8 @@ const NO_HEADERS: readonly string[] = [];
 function extraHeaders(call: Call, status: number, challenge: string): readonly string[] {
   if (challenge) return ['WWW-Authenticate', challenge];
   if (call.opened !== undefined && status === 200) return ['Mcp-Session-Id', call.opened];
-  return status === 405 ? ['Allow', 'POST'] : NO_HEADERS;
+  if (status !== 405) return NO_HEADERS;
+  return ['Allow', call.client?.session ? 'GET, POST' : 'POST'];
 }
 
 /** A call as it arrives: identity, head and an unread body. `abandon` is for when the client has gone. */
