@@ -1,4 +1,5 @@
 import type { Span } from '../core/call.ts';
+import { objectEdits, patch } from '../core/mcp/patch.ts';
 import { type DocumentSpans, isObjectAt, parseSpan, scanDocument } from '../core/mcp/scanner.ts';
 import { InputRequired, QUESTION_METHODS, type Question, type QuestionMethod } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
@@ -35,7 +36,20 @@ export function questionOf(
   params: Span | null | undefined,
 ): Question | null {
   if (!params) return { method, params: EMPTY };
-  return isObjectAt(bytes, params) ? { method, params: bytes.subarray(params.start, params.end) } : null;
+  if (!isObjectAt(bytes, params)) return null;
+  return { method, params: withoutToken(bytes.subarray(params.start, params.end)) };
+}
+
+/** A progress token is about our connection to the upstream; to a client it would name something of its own. */
+function withoutToken(params: Uint8Array): Uint8Array {
+  const document = scanDocument(params);
+  const meta = typeof document === 'string' ? undefined : document.members?.get('_meta');
+  if (!meta || !isObjectAt(params, meta)) return params;
+  const members = scanDocument(params.subarray(meta.start, meta.end));
+  const token = typeof members === 'string' ? undefined : members.members?.get('progressToken');
+  if (!token) return params;
+  const remove = [{ start: meta.start + token.start, end: meta.start + token.end }];
+  return patch(params, objectEdits(params, meta, { remove }));
 }
 
 /**

@@ -18,6 +18,11 @@ function joined(field: string | string[] | undefined): string | null {
   return Array.isArray(field) ? field.join(', ') : (field ?? null);
 }
 
+/** What a 401 or 403 says of the credential it wants. */
+export function refusalIn(headers: Record<string, string | string[] | undefined>) {
+  return { challenge: joined(headers['www-authenticate']), nonce: joined(headers['dpop-nonce']) };
+}
+
 /** How long a server may make us wait before a stream is taken up again, and the least we wait unasked. */
 const RESUME_MS = { least: 10, most: 30_000, unasked: 1_000 };
 /** A server that closes its stream again and again without a word is left after this many times. */
@@ -80,8 +85,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#status = status;
     const session = headers['mcp-session-id'];
     if (this.#resumes === 0) this.#session = typeof session === 'string' ? session : null;
-    if (status === 401 || status === 403)
-      this.refusal = { challenge: joined(headers['www-authenticate']), nonce: joined(headers['dpop-nonce']) };
+    if (status === 401 || status === 403) this.refusal = refusalIn(headers);
     const type = headers['content-type'];
     if (typeof type === 'string' && type.startsWith('text/event-stream')) {
       this.#stream = new EventStreamReader(this.#request.maxBytes, (data) => this.#event(data));
@@ -173,8 +177,8 @@ export class HearingHandler implements Dispatcher.DispatchHandler {
   }
 
   #stop(): void {
-    this.#controller?.abort(new Error('no longer wanted'));
     this.#resolve(this.#status);
+    this.#controller?.abort(new Error('no longer wanted'));
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Pool } from 'undici';
 import type { Credential, Remedy } from './credential.ts';
-import { Exchange, HearingHandler } from './http-exchange.ts';
+import { Exchange, HearingHandler, refusalIn } from './http-exchange.ts';
 import { type Hearing, type Incoming, type Outgoing, type Wire, WireFault } from './wire.ts';
 
 export interface HttpOptions {
@@ -73,8 +73,7 @@ export class HttpWire implements Wire {
       this.#send(request, authorization, exchange);
       const answer = await promise;
       if (answer instanceof WireFault || (answer.status !== 401 && answer.status !== 403)) return answer;
-      const at = authorization.indexOf('authorization');
-      const presented = at < 0 ? null : (authorization[at + 1] ?? null);
+      const presented = presentedIn(authorization);
       const remedy = await credential.refused({ ...exchange.refusal, status: answer.status, presented, tried });
       if (remedy === null || tried.has(remedy)) return answer;
       tried.add(remedy);
@@ -114,17 +113,27 @@ export class HttpWire implements Wire {
 
   /** A request whose answer says nothing but yes or no. */
   async #brief(method: 'POST' | 'DELETE', headers: readonly string[], body: Buffer | null): Promise<boolean> {
+    const tried = new Set<Remedy>();
     try {
-      const answer = await this.#pool.request({
-        path: this.#path,
-        method,
-        headers: await this.#headers(method, headers),
-        body,
-        headersTimeout: BRIEF_MS,
-        bodyTimeout: BRIEF_MS,
-      });
-      await answer.body.dump({ limit: MAX_BRIEF_BYTES });
-      return answer.statusCode >= 200 && answer.statusCode < 300;
+      for (;;) {
+        const authorization = (await this.#credential?.headers(method)) ?? [];
+        const answer = await this.#pool.request({
+          path: this.#path,
+          method,
+          headers: [...this.#fixed, ...authorization, ...headers],
+          body,
+          headersTimeout: BRIEF_MS,
+          bodyTimeout: BRIEF_MS,
+        });
+        await answer.body.dump({ limit: MAX_BRIEF_BYTES });
+        const { statusCode: status } = answer;
+        if (status !== 401 && status !== 403) return status >= 200 && status < 300;
+        const presented = presentedIn(authorization);
+        const said = refusalIn(answer.headers);
+        const remedy = await this.#credential?.refused({ ...said, status, presented, tried });
+        if (!remedy || tried.has(remedy)) return false;
+        tried.add(remedy);
+      }
     } catch {
       // Not reached, or not in time: not taken. Who asked judges what that means.
       return false;
@@ -134,6 +143,12 @@ export class HttpWire implements Wire {
   async close(): Promise<void> {
     if (!this.#pool.destroyed) await this.#pool.destroy();
   }
+}
+
+/** The value of `authorization` among names and values alternating. */
+function presentedIn(headers: readonly string[]): string | null {
+  const at = headers.indexOf('authorization');
+  return at < 0 ? null : (headers[at + 1] ?? null);
 }
 
 const BRIEF_MS = 10_000;

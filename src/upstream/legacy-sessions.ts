@@ -1,21 +1,9 @@
 import { sha256Base64Url } from '../core/crypto/digest.ts';
 import { type Bridged, NOTHING_BRIDGED } from './capabilities.ts';
-import type { LogLevel } from './log-level.ts';
-import { legacyHeaders, openLegacy, type Session } from './session.ts';
+import { LegacySession } from './legacy-session.ts';
+import type { ListName } from './message-kind.ts';
+import { openLegacy } from './session.ts';
 import { type Wire, WireFault } from './wire.ts';
-
-/** One legacy session: of one principal, and one set of capabilities it was opened with. */
-export interface LegacySession extends Session {
-  readonly key: string;
-  readonly owner: string;
-  readonly bridge: Bridged;
-  /** What runs on it, by our id, with the log level it asked for. */
-  readonly running: Map<number, LogLevel | null>;
-  /** Level the server was told last; null: none. */
-  level: LogLevel | null;
-  /** ms monotonic. */
-  usedAt: number;
-}
 
 export interface SessionBounds {
   readonly total: number;
@@ -29,6 +17,8 @@ export interface SessionParts {
   readonly sharesWire: boolean;
   readonly bounds: SessionBounds;
   readonly mono: () => number;
+  readonly nextId: () => number;
+  readonly onListChanged: (list: ListName) => void;
 }
 
 const SWEEP_MS = 30_000;
@@ -71,8 +61,12 @@ export class LegacySessions {
         if (!this.#parts.sharesWire) await wire.close();
         return session;
       }
-      const opened = { ...session, key, owner, bridge, running: new Map(), level: null, usedAt: this.#parts.mono() };
+      const { mono, nextId, onListChanged } = this.#parts;
+      const opened = new LegacySession({ session, key, owner, bridge, mono, nextId, onListChanged });
       this.#sessions.set(key, opened);
+      // The gateway's own hears of lists that change; a client's may be asked there.
+      if (!bridge.silent) await opened.hear();
+      else if (owner === '') void opened.hear();
       return opened;
     } finally {
       this.#opening.delete(key);
@@ -87,7 +81,7 @@ export class LegacySessions {
     const own = all.filter((session) => session.owner === owner);
     const crowd = own.length >= perOwner ? own : all.length + this.#opening.size > total ? all : null;
     if (!crowd) return true;
-    const idle = crowd.filter(({ running }) => running.size === 0).sort((a, b) => a.usedAt - b.usedAt)[0];
+    const idle = crowd.filter(({ busy }) => !busy).sort((a, b) => a.usedAt - b.usedAt)[0];
     if (!idle) return false;
     void this.end(idle);
     return true;
@@ -96,13 +90,14 @@ export class LegacySessions {
   #endIdle(): void {
     const before = this.#parts.mono() - this.#parts.bounds.idleMs;
     for (const session of this.#sessions.values())
-      if (session.owner !== '' && session.running.size === 0 && session.usedAt < before) void this.end(session);
+      if (session.owner !== '' && !session.busy && session.usedAt < before) void this.end(session);
   }
 
   /** It is gone at the server; the next call opens another. False: another has taken its place already. */
   lost(session: LegacySession): boolean {
     if (this.#sessions.get(session.key) !== session) return false;
     this.#sessions.delete(session.key);
+    session.over();
     if (!this.#parts.sharesWire) void session.wire.close();
     return true;
   }
@@ -115,7 +110,8 @@ export class LegacySessions {
   /** Ends a session of ours, and says so. */
   async end(session: LegacySession): Promise<void> {
     this.#sessions.delete(session.key);
-    if (session.sessionId) await session.wire.forget?.(legacyHeaders(session));
+    session.over();
+    if (session.sessionId) await session.wire.forget?.(session.headers);
     if (!this.#parts.sharesWire) await session.wire.close();
   }
 

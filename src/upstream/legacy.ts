@@ -2,14 +2,15 @@ import type { Result } from '../core/call.ts';
 import { InputRequired } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
 import { dressAnswer, readAnswer } from './answer.ts';
-import { bridged } from './capabilities.ts';
-import { type LegacySession, LegacySessions, OWN, type SessionBounds } from './legacy-sessions.ts';
-import { type LogLevel, levelOf, mostVerbose } from './log-level.ts';
+import { bridged, NOTHING_BRIDGED } from './capabilities.ts';
+import type { Interest } from './following.ts';
+import type { LegacySession } from './legacy-session.ts';
+import { LegacySessions, OWN, type SessionBounds } from './legacy-sessions.ts';
+import type { ListName } from './message-kind.ts';
 import { outgoingMessage } from './outgoing.ts';
 import { ParkedCalls } from './parked.ts';
 import type { UpstreamRequest } from './request.ts';
 import { RunningCall } from './running-call.ts';
-import { legacyHeaders } from './session.ts';
 import { type Incoming, type Wire, WireFault } from './wire.ts';
 
 export interface LegacyParts {
@@ -25,6 +26,7 @@ export interface LegacyParts {
   readonly answerMs: number;
   readonly nextId: () => number;
   readonly mono: () => number;
+  readonly onListChanged: (list: ListName) => void;
   /** Told when a session ended by itself, or another server answers in the place of the one that was looked at. */
   readonly onEnded: () => void;
 }
@@ -36,8 +38,6 @@ const BOUNDS: Readonly<Record<LegacyParts['carrier'], SessionBounds>> = {
   stdio: { total: 16, perOwner: 2, idleMs: 300_000 },
 };
 const PARKED_PER_OWNER = 16;
-const SIDE_MS = 10_000;
-const SIDE_BYTES = 64 * 1024;
 
 /** Calls to a server that begins with `initialize`, in sessions of their own, asked questions included. */
 export class LegacyUpstream {
@@ -50,8 +50,9 @@ export class LegacyUpstream {
 
   constructor(parts: LegacyParts) {
     this.#parts = parts;
-    const { carrier, dial, mono } = parts;
-    this.sessions = new LegacySessions({ dial, mono, sharesWire: carrier === 'http', bounds: BOUNDS[carrier] });
+    const { carrier, dial, mono, nextId, onListChanged } = parts;
+    const pool = { sharesWire: carrier === 'http', bounds: BOUNDS[carrier] };
+    this.sessions = new LegacySessions({ dial, mono, nextId, onListChanged, ...pool });
     this.#parked = new ParkedCalls({ total: parts.maxParked, perOwner: PARKED_PER_OWNER, waitMs: parts.answerMs });
   }
 
@@ -74,14 +75,16 @@ export class LegacyUpstream {
     if (session instanceof WireFault) return session;
     const { nextId, carrier } = this.#parts;
     const id = nextId();
-    const headers = legacyHeaders(session);
-    await this.#setLevel(session, id, levelOf(request));
+    const { headers } = session;
     const line = {
       exchange: session.wire.exchange.bind(session.wire),
       say: (message: Uint8Array) => session.wire.notify(message, headers),
       cancelsByNotice: carrier !== 'stdio',
+      onListChanged: this.#parts.onListChanged,
     };
     const running = new RunningCall(line, id, bridge, request);
+    session.running.set(id, running);
+    await session.setLevel();
     running.begin(outgoingMessage(request, id, 'legacy', bridge), headers, () => session.running.delete(id));
     const next = await running.next(request);
     if (again && !(next instanceof WireFault) && 'status' in next && next.status === 404 && session.sessionId) {
@@ -143,24 +146,24 @@ export class LegacyUpstream {
     return new WireFault('unavailable', false, 'another server answers in its place');
   }
 
-  /** The level of a session is one for all its calls: the most verbose in use; lines are sorted out again per call. */
-  async #setLevel(session: LegacySession, id: number, level: LogLevel | null): Promise<void> {
-    session.running.set(id, level);
-    const wanted = mostVerbose([...session.running.values()].filter((one) => one !== null));
-    if (wanted === null || wanted === session.level || session.capabilities['logging'] === undefined) return;
-    session.level = wanted;
-    const own = this.#parts.nextId();
-    const params = { level: wanted };
-    await session.wire.exchange({
-      id: own,
-      method: 'logging/setLevel',
-      bytes: Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: own, method: 'logging/setLevel', params })),
-      headers: legacyHeaders(session),
-      timeoutMs: SIDE_MS,
-      maxBytes: SIDE_BYTES,
-      signal: null,
-      onOther: null,
+  /** Updates of resources, in a session of this principal. @returns whether it makes sense to try again */
+  async follow(
+    { principal, resources }: Interest,
+    signal: AbortSignal,
+    onHonoured: (resources: readonly string[]) => void,
+    onEvent: (notification: Uint8Array) => void,
+  ): Promise<boolean> {
+    const own = await this.own();
+    if (own instanceof WireFault) return true;
+    const alone = own.sessionId === null || this.#parts.carrier === 'stdio';
+    const session = alone ? own : await this.sessions.get(principal.key, NOTHING_BRIDGED);
+    if (session instanceof WireFault) return true;
+    let honoured = false;
+    await session.follow(resources, signal, onEvent, (uris) => {
+      honoured = uris.length > 0;
+      onHonoured(uris);
     });
+    return honoured;
   }
 
   async close(): Promise<void> {

@@ -30,14 +30,18 @@ export function numberAt(bytes: Uint8Array, { start, end }: { start: number; end
 
 const MAX_ID_DIGITS = 16;
 
-/** A notice that a list of the server changed: its pins must be compared again. */
-export function isListChanged(bytes: Uint8Array, spans: MessageSpans): boolean {
-  const { method } = spans;
-  return method !== null && method.end - method.start <= 64 && LIST_CHANGED.has(textOf(bytes, method));
+export const LIST_NAMES = ['tools', 'prompts', 'resources'] as const;
+export type ListName = (typeof LIST_NAMES)[number];
+
+/** The list of the server that a notice says has changed: its pins must be compared again. Null: it says something else. */
+export function changedList(bytes: Uint8Array, { kind, spans }: Classified): ListName | null {
+  const method = kind === 'notification' && spans ? spans.method : null;
+  if (method === null || method.end - method.start > 64) return null;
+  return LIST_CHANGED.get(textOf(bytes, method)) ?? null;
 }
 
-const LIST_CHANGED: ReadonlySet<string> = new Set(
-  ['tools', 'prompts', 'resources'].map((list) => `"notifications/${list}/list_changed"`),
+const LIST_CHANGED: ReadonlyMap<string, ListName> = new Map(
+  LIST_NAMES.map((list) => [`"notifications/${list}/list_changed"`, list]),
 );
 
 export function textOf(bytes: Uint8Array, span: { start: number; end: number }): string {

@@ -5,18 +5,24 @@ import { Refusal } from '../core/stage.ts';
 import { dressAnswer, readAnswer } from './answer.ts';
 import { lacking } from './asked.ts';
 import { type Bridged, bridged } from './capabilities.ts';
-import { type Classified, isListChanged } from './message-kind.ts';
+import type { Interest } from './following.ts';
+import { keepOpen } from './keep-open.ts';
+import { type Classified, changedList, type ListName } from './message-kind.ts';
+import { changingLists, listen } from './modern-listen.ts';
 import { noticeFor } from './notices.ts';
 import { MODERN, outgoingMessage } from './outgoing.ts';
 import type { UpstreamRequest } from './request.ts';
 import type { Session } from './session.ts';
+import { updatedResource, updateOf } from './updates.ts';
 import { type Incoming, WireFault } from './wire.ts';
 
 export interface ModernParts {
   readonly session: Session;
   readonly extensions: readonly string[];
   readonly nextId: () => number;
-  readonly onListChanged: () => void;
+  readonly mono: () => number;
+  /** Undefined: nobody knows which. */
+  readonly onListChanged: (list?: ListName) => void;
   /** Whether the live definition of a tool still is the pinned one; asked when our headers were refused. */
   readonly isAsPinned: (request: UpstreamRequest) => Promise<boolean>;
 }
@@ -26,10 +32,60 @@ export class ModernUpstream {
   readonly era = 'modern';
   readonly session: Session;
   readonly #parts: ModernParts;
+  readonly #over = new AbortController();
+  #following = 0;
 
   constructor(parts: ModernParts) {
     this.#parts = parts;
     this.session = parts.session;
+    void this.#hearOfLists();
+  }
+
+  /** One stream for changes of the lists, kept open; none where the server says it tells of none. */
+  async #hearOfLists(): Promise<void> {
+    const { session, nextId, mono, onListChanged } = this.#parts;
+    const filter = changingLists(session);
+    if (Object.keys(filter).length === 0) return;
+    const heard = {
+      onHonoured: () => {},
+      onEvent: (message: Uint8Array, read: Classified) => {
+        const list = changedList(message, read);
+        if (list !== null) onListChanged(list);
+      },
+    };
+    const once = async () => {
+      const id = nextId();
+      return isWorthAgain(await listen(session, id, filter, this.#over.signal, heard), id);
+    };
+    await keepOpen(once, this.#over.signal, mono);
+  }
+
+  /** Updates of resources: a stream of this principal alone. @returns whether it makes sense to try again */
+  async follow(
+    { resources }: Interest,
+    signal: AbortSignal,
+    onHonoured: (resources: readonly string[]) => void,
+    onEvent: (notification: Uint8Array) => void,
+  ): Promise<boolean> {
+    const { session, nextId } = this.#parts;
+    const declared = session.capabilities['resources'] as { subscribe?: unknown } | undefined;
+    if (declared?.subscribe !== true || this.#following >= MAX_FOLLOWING) return false;
+    let honoured: readonly string[] = [];
+    this.#following++;
+    const ends = AbortSignal.any([signal, this.#over.signal]);
+    const id = nextId();
+    const end = await listen(session, id, { resourceSubscriptions: resources }, ends, {
+      onHonoured: (uris) => {
+        honoured = uris;
+        onHonoured(uris);
+      },
+      onEvent: (message, read) => {
+        const uri = updatedResource(message, read);
+        if (uri !== null && honoured.includes(uri)) onEvent(updateOf(uri));
+      },
+    });
+    this.#following--;
+    return isWorthAgain(end, id);
   }
 
   async call(request: UpstreamRequest): Promise<Result | Refusal | InputRequired | WireFault> {
@@ -56,7 +112,8 @@ export class ModernUpstream {
       maxBytes: request.maxResultBytes,
       signal: request.signal,
       onOther: (message, read) => {
-        if (isNotice(read) && isListChanged(message, read.spans!)) return this.#parts.onListChanged();
+        const list = changedList(message, read);
+        if (list !== null) return this.#parts.onListChanged(list);
         const notice = request.onNotification && noticeFor(request, id, mark, message, read);
         if (notice) request.onNotification?.(notice);
       },
@@ -78,13 +135,28 @@ export class ModernUpstream {
     return readAnswer(incoming, id);
   }
 
+  /** Its process or its place is gone: nobody listens there any more. */
+  over(): void {
+    this.#over.abort();
+  }
+
   close(): Promise<void> {
+    this.over();
     return this.session.wire.close();
   }
 }
 
+/** Each stream holds a connection. */
+const MAX_FOLLOWING = 64;
+
+/** A stream that broke may be opened again; one that was refused in so many words would be refused again. */
+function isWorthAgain(end: Incoming | WireFault, id: number): boolean {
+  if (end instanceof WireFault) return end.code !== 'cancelled';
+  const answer = readAnswer(end, id);
+  return !(answer instanceof WireFault) && answer.kind === 'result';
+}
+
 const HEADER_MISMATCH = -32020;
-const isNotice = ({ kind, spans }: Classified) => kind === 'notification' && spans !== null;
 const CANCELLED: QuestionAnswer = { kind: 'result', bytes: Buffer.from('{"action":"cancel"}') };
 
 /** A modern upstream knows no errors in place of answers: who was asked and failed has cancelled, or cannot be asked. */

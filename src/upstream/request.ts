@@ -22,6 +22,8 @@ export interface UpstreamRequest {
 
 /** Live definitions of a server: what it says of itself, never what we serve. Each item is one JSON object. */
 export interface LiveDefinitions {
+  /** Parts of the protocol it declares. */
+  readonly capabilities?: Readonly<Record<string, unknown>>;
   readonly tools: readonly Readonly<Record<string, unknown>>[];
   readonly prompts: readonly Readonly<Record<string, unknown>>[];
   readonly resources: readonly Readonly<Record<string, unknown>>[];

@@ -2,7 +2,8 @@ import { MODERN_REVISION } from '../core/call.ts';
 import type { Question, QuestionAnswer } from '../core/questions.ts';
 import { isQuestion, MAX_QUESTIONS, questionOf } from './asked.ts';
 import { type Bridged, missingFor } from './capabilities.ts';
-import { type Classified, textOf } from './message-kind.ts';
+import { type LogLevel, levelOf } from './log-level.ts';
+import { type Classified, changedList, type ListName, textOf } from './message-kind.ts';
 import { noticeFor, type ProgressMark } from './notices.ts';
 import type { UpstreamRequest } from './request.ts';
 import { type Incoming, type Outgoing, WireFault } from './wire.ts';
@@ -12,6 +13,7 @@ export interface CallLine {
   exchange(outgoing: Outgoing): Promise<Incoming | WireFault>;
   /** Sends one message beside the call; resolves with whether it was taken. */
   say(message: Uint8Array): Promise<boolean>;
+  readonly onListChanged: (list: ListName) => void;
   /** Leaving the call does not say by itself that it is not wanted any more (legacy HTTP). */
   readonly cancelsByNotice: boolean;
 }
@@ -27,6 +29,7 @@ interface Waiting {
   readonly id: Buffer;
 }
 
+const GATHER_MS = 5;
 /** No call lasts longer, however often it asks. */
 const LIFE_MS = 3600_000;
 const REFUSED = '"error":{"code":-32601,"message":"Not supported by this client"}';
@@ -37,6 +40,8 @@ const REFUSED = '"error":{"code":-32601,"message":"Not supported by this client"
  */
 export class RunningCall {
   readonly #line: CallLine;
+  /** Log lines its client wants to hear; null: none. */
+  readonly level: LogLevel | null;
   readonly #id: number;
   readonly #bridge: Bridged;
   readonly #abort = new AbortController();
@@ -54,6 +59,7 @@ export class RunningCall {
     this.#id = id;
     this.#bridge = bridge;
     this.#request = request;
+    this.level = levelOf(request);
   }
 
   get id(): number {
@@ -72,7 +78,7 @@ export class RunningCall {
         timeoutMs: LIFE_MS,
         maxBytes: maxResultBytes,
         signal: this.#abort.signal,
-        onOther: (other, read) => this.#other(other, read),
+        onOther: (other, read) => this.other(other, read),
         takesQuestions: true,
         resumes: true,
       })
@@ -156,9 +162,13 @@ export class RunningCall {
     this.#wake?.();
   }
 
-  #other(message: Uint8Array, read: Classified): void {
-    if (this.#end || !read.spans) return;
+  /** Takes a message of the upstream that is about this call. */
+  other(message: Uint8Array, read: Classified): void {
+    if (!read.spans) return;
     if (read.kind === 'request') return this.#question(message, read);
+    if (this.#end) return;
+    const list = changedList(message, read);
+    if (list !== null) return this.#line.onListChanged(list);
     if (textOf(message, read.spans.method!) === '"notifications/cancelled"') return this.#withdraw(message, read);
     const { onNotification } = this.#request;
     if (!onNotification || this.#parked) return;
@@ -172,13 +182,13 @@ export class RunningCall {
     const method = textOf(message, spans!.method!).slice(1, -1);
     if (method === 'ping') return void this.#reply(id, 'result', Buffer.from('{}'));
     const question = isQuestion(method) ? questionOf(method, message, spans!.params) : null;
-    if (!question || missingFor(question, this.#bridge) || this.#asked.size >= MAX_QUESTIONS)
+    if (this.#end || !question || missingFor(question, this.#bridge) || this.#asked.size >= MAX_QUESTIONS)
       return void this.#line.say(Buffer.from(`{"jsonrpc":"2.0","id":${id.toString()},${REFUSED}}`));
     this.#asked.set(`q${++this.#serial}`, { question, id });
-    // What came in the same piece is asked in the same round.
-    setImmediate(() => {
+    // What is asked at nearly the same time is asked in the same round.
+    setTimeout(() => {
       if (this.#asked.size > 0) this.#wake?.();
-    });
+    }, GATHER_MS);
   }
 
   /** The upstream does not want this answer any more. */

@@ -267,6 +267,7 @@ describe('eras', () => {
         });
       }
       if (body.method === 'notifications/initialized' || verb === 'DELETE') return void res.writeHead(202).end();
+      if (verb === 'GET') return void res.writeHead(405).end();
       assert.equal(headers['mcp-session-id'], 'session-1');
       assert.equal(headers['mcp-protocol-version'], '2025-06-18');
       assert.equal((body.params['_meta'] as object)['io.modelcontextprotocol/protocolVersion' as never], undefined);

@@ -4,7 +4,9 @@ import type { Log } from '../core/log.ts';
 import type { InputRequired } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
 import { Breaker } from './breaker.ts';
+import { type Followed, follow, type Interest } from './following.ts';
 import { LegacyUpstream } from './legacy.ts';
+import { type Classified, changedList, type ListName } from './message-kind.ts';
 import { ModernUpstream } from './modern.ts';
 import type { LiveDefinitions, UpstreamRequest } from './request.ts';
 import { listAll, probeModern, type Session } from './session.ts';
@@ -24,7 +26,7 @@ export interface ServerOptions {
   /** How long a call waits for answers of a client, ms. */
   readonly answerMs: number;
   /** Told when the server says that a list of its changed: its definitions must be looked at again. */
-  readonly onListChanged: () => void;
+  readonly onListChanged: (list?: ListName) => void;
   /** Told when a session ended by itself: whoever answers next must be looked at again. */
   readonly onEnded: () => void;
 }
@@ -32,7 +34,8 @@ export interface ServerOptions {
 /** What a wire reports by itself, without being asked. */
 export interface WireEvents {
   ended(reason: string): void;
-  listChanged(): void;
+  /** A message that belongs to no exchange: a notification, or a request of the server. */
+  heard(message: Uint8Array, read: Classified): void;
 }
 
 /** A stale "legacy" never corrects itself, because an upgraded server still answers `initialize` (protocol.md 1.1). */
@@ -123,11 +126,12 @@ export class UpstreamServer {
   }
 
   #modern(session: Session): ModernUpstream {
-    const { extensions, onListChanged } = this.#options;
+    const { extensions, onListChanged, clock } = this.#options;
     return new ModernUpstream({
       session,
       extensions,
       nextId: this.#nextId,
+      mono: () => clock().mono,
       onListChanged,
       isAsPinned: async ({ target }) => {
         const tools = await listAll(session, 'tools/list', 'tools', this.#nextId).catch(() => []);
@@ -138,7 +142,7 @@ export class UpstreamServer {
   }
 
   #legacy(): LegacyUpstream {
-    const { carrier, extensions, answerMs, maxParked, clock, onEnded } = this.#options;
+    const { carrier, extensions, answerMs, maxParked, clock, onEnded, onListChanged } = this.#options;
     return new LegacyUpstream({
       dial: () => this.#wire(),
       carrier,
@@ -147,6 +151,7 @@ export class UpstreamServer {
       maxParked,
       nextId: this.#nextId,
       mono: () => clock().mono,
+      onListChanged,
       onEnded,
     });
   }
@@ -166,9 +171,15 @@ export class UpstreamServer {
   #dial(): Wire {
     const wire: Wire = this.#options.dial({
       ended: (reason) => this.#ended(wire, reason),
-      listChanged: () => this.#options.onListChanged(),
+      heard: (message, read) => this.#heard(wire, message, read),
     });
     return wire;
+  }
+
+  #heard(wire: Wire, message: Uint8Array, read: Classified): void {
+    if (this.#speaker?.era === 'legacy') return this.#speaker.sessions.byWire(wire)?.heard(message, read);
+    const list = changedList(message, read);
+    if (list !== null) this.#options.onListChanged(list);
   }
 
   #ended(wire: Wire, reason: string): void {
@@ -177,12 +188,24 @@ export class UpstreamServer {
     if (speaker.era === 'modern') {
       if (speaker.session.wire !== wire) return;
       this.#speaker = null;
+      speaker.over();
     } else {
       const session = speaker.sessions.byWire(wire);
       if (!session || !speaker.sessions.lost(session) || session.owner !== '') return;
     }
     this.#options.log.warn('upstream ended', { server: this.name, reason });
     this.#options.onEnded();
+  }
+
+  /**
+   * Follows updates of resources for one principal until it says so, over restarts of the server. Resolves when the
+   * server has said which of them it tells of; with none when it cannot.
+   * @param onEvent takes `notifications/resources/updated` of a resource that was asked for
+   */
+  subscribe(interest: Interest, onEvent: (notification: Uint8Array) => void): Promise<Followed> {
+    if (interest.resources.length === 0) return Promise.resolve({ honoured: [], end: () => {} });
+    const open = async () => this.#speaker ?? (await this.#open());
+    return follow(open, interest, onEvent, () => this.#options.clock().mono);
   }
 
   /**
@@ -198,6 +221,7 @@ export class UpstreamServer {
     const list = (part: string, method: string, member: string) =>
       session.capabilities[part] === undefined ? [] : listAll(session, method, member, this.#nextId);
     return {
+      capabilities: session.capabilities,
       tools: await list('tools', 'tools/list', 'tools'),
       prompts: await list('prompts', 'prompts/list', 'prompts'),
       resources: await list('resources', 'resources/list', 'resources'),
@@ -215,6 +239,7 @@ export class UpstreamServer {
     if (probed === 'legacy') this.#legacySince = clock().utc;
     if (probed === 'legacy' || probed instanceof WireFault) return carrier === 'stdio' ? wire.close() : undefined;
     this.#speaker = this.#modern(probed);
+    this.#legacySince = Number.NEGATIVE_INFINITY;
     await legacy.close();
   }
 

@@ -7,6 +7,7 @@ import { Refusal, type Stage } from '../core/stage.ts';
 import type { Credential } from './credential.ts';
 import { HttpWire } from './http.ts';
 import type { InProcessOperations } from './in-process.ts';
+import type { ListName } from './message-kind.ts';
 import type { UpstreamRequest } from './request.ts';
 import { UpstreamServer } from './server.ts';
 import { StdioProcess } from './stdio-runner.ts';
@@ -41,7 +42,7 @@ const MAX_PARKED = 64;
 export function openServer(
   name: string,
   settings: ServerSettings,
-  options: { clock: () => Now; log: Log; onChanged: () => void; onEnded: () => void },
+  options: { clock: () => Now; log: Log; onChanged: (list?: ListName) => void; onEnded: () => void },
 ): UpstreamServer {
   const { clock, log } = options;
   return new UpstreamServer({
@@ -64,7 +65,7 @@ export function openServer(
             env: settings.stdio.env,
             maxLineBytes: MAX_LINE_BYTES,
             onDiagnostic: diagnostics(name, clock, log),
-            onListChanged: told.listChanged,
+            onOther: told.heard,
             onExit: told.ended,
           })
         : new HttpWire({

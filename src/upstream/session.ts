@@ -1,7 +1,7 @@
 import { InternalError } from '../core/internal-error.ts';
-import { readAnswer } from './answer.ts';
+import { type ReceivedResult, readAnswer } from './answer.ts';
 import { MODERN, type UpstreamEra } from './outgoing.ts';
-import { type Incoming, type Outgoing, type Wire, WireFault } from './wire.ts';
+import { type Outgoing, type Wire, WireFault } from './wire.ts';
 
 /** An open conversation with an upstream: its era, and what legacy HTTP wants repeated on every request. */
 export interface Session {
@@ -52,7 +52,11 @@ export function modernMeta(): object {
  * (-32020..-32022), is modern; any other answer is legacy. Trouble on the way is no evidence (protocol.md 1.1).
  * @returns the session, 'legacy', or the fault that kept us from knowing
  */
-export async function probeModern(wire: Wire, carrier: 'http' | 'stdio'): Promise<Session | 'legacy' | WireFault> {
+export async function probeModern(
+  wire: Wire,
+  carrier: 'http' | 'stdio',
+  again = true,
+): Promise<Session | 'legacy' | WireFault> {
   const headers = ['mcp-protocol-version', MODERN, 'mcp-method', 'server/discover'];
   const answer = await wire.exchange(
     handshake(
@@ -69,15 +73,27 @@ export async function probeModern(wire: Wire, carrier: 'http' | 'stdio'): Promis
   }
   if (answer.status === 401 || answer.status === 403 || answer.status >= 500)
     return new WireFault('unavailable', true, `HTTP ${answer.status} to server/discover`);
-  const discovered = discoverResult(answer);
-  if (discovered)
-    return { era: 'modern', wire, sessionId: null, revision: MODERN, capabilities: discovered, identity: '' };
-  return 'legacy';
+  const read = readAnswer(answer, 1);
+  if (read instanceof WireFault) return 'legacy';
+  if (read.kind === 'error') {
+    const { code, data } = read.view() as { code?: unknown; data?: { supported?: unknown } };
+    if (!MODERN_CODES.includes(code as number)) return 'legacy';
+    const supported = data?.supported;
+    const ours = code !== VERSION_REFUSED || (Array.isArray(supported) && supported.includes(MODERN));
+    if (ours && again) return probeModern(wire, carrier, false);
+    // It knows newer revisions than ours alone; some of those also begin with `initialize`.
+    return ours ? new WireFault('protocol', false, `server/discover is refused with ${code}`) : 'legacy';
+  }
+  const discovered = discoverResult(read);
+  if (discovered === null) return 'legacy';
+  return { era: 'modern', wire, sessionId: null, revision: MODERN, capabilities: discovered, identity: '' };
 }
 
-function discoverResult(answer: Incoming): Record<string, unknown> | null {
-  const result = readAnswer(answer, 1);
-  if (result instanceof WireFault || result.kind === 'error') return null;
+/** Errors only a modern server gives. */
+const MODERN_CODES = [-32020, -32021, -32022];
+const VERSION_REFUSED = -32022;
+
+function discoverResult(result: ReceivedResult): Record<string, unknown> | null {
   const view = result.view() as { supportedVersions?: unknown; capabilities?: unknown };
   if (!Array.isArray(view.supportedVersions) || !view.supportedVersions.includes(MODERN)) return null;
   return (view.capabilities ?? {}) as Record<string, unknown>;

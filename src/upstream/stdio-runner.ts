@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { oneLine } from '../core/mcp/one-line.ts';
 import type { MessageSpans } from '../core/mcp/scanner.ts';
 import { LineReader } from './line-reader.ts';
-import { classify, isListChanged, numberAt, ownId, textOf } from './message-kind.ts';
+import { type Classified, classify, numberAt, ownId, textOf } from './message-kind.ts';
 import { type Incoming, type Outgoing, type Wire, WireFault } from './wire.ts';
 
 export interface StdioOptions {
@@ -16,8 +16,8 @@ export interface StdioOptions {
   readonly maxLineBytes: number;
   /** Receives what the process writes to stderr, line by line; free text, never shown to callers. */
   readonly onDiagnostic: (line: string) => void;
-  /** Told of every notice that a list changed, whether a call is under way or not. */
-  readonly onListChanged: () => void;
+  /** Takes each notification that names no call, whether one is under way or not. */
+  readonly onOther: (message: Uint8Array, read: Classified) => void;
   readonly onExit: (reason: string) => void;
 }
 
@@ -41,7 +41,7 @@ export class StdioProcess implements Wire {
   readonly #waiting = new Map<number, Waiting>();
   readonly #exited: Promise<void>;
   readonly #diagnostic: (line: string) => void;
-  readonly #listChanged: () => void;
+  readonly #other: StdioOptions['onOther'];
   /** Its lines are the stream; its end is the end of what it kept. */
   readonly hear = null;
   readonly forget = null;
@@ -49,7 +49,7 @@ export class StdioProcess implements Wire {
 
   constructor(options: StdioOptions) {
     this.#diagnostic = options.onDiagnostic;
-    this.#listChanged = options.onListChanged;
+    this.#other = options.onOther;
     const inherited = Object.fromEntries(
       ['PATH', 'HOME', 'LANG', 'TMPDIR'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
     );
@@ -170,12 +170,12 @@ export class StdioProcess implements Wire {
         return this.#answerRequest(line, read.spans);
       return only.request.onOther?.(line, read);
     }
-    if (isListChanged(line, read.spans)) return this.#listChanged();
     // Progress names its call by our token, which is the id, an event its stream; nothing else says whose it is.
     const { paramsMembers, metaMembers } = read.spans;
     const token = paramsMembers.get('progressToken') ?? metaMembers.get('io.modelcontextprotocol/subscriptionId');
     const waiting = token && this.#waiting.get(numberAt(line, token) ?? -1);
-    waiting?.request.onOther?.(line, read);
+    if (waiting) waiting.request.onOther?.(line, read);
+    else if (!token) this.#other(line, read);
   }
 
   /** A ping is answered; what cannot be put to anybody is refused. */
