@@ -49,6 +49,10 @@ const sent = z.strictObject({
   verb: z.string().optional(),
   path: z.string().optional(),
   headers: z.record(z.string(), z.union([z.string(), z.null(), z.array(z.string())])).optional(),
+  revision: z
+    .string()
+    .optional()
+    .describe('a message of this older revision, as a sessionless client sends it; none: it names no revision'),
   message: z.record(z.string(), z.unknown()).optional().describe('laid over the valid message; params whole'),
   arguments: z.record(z.string(), z.unknown()).optional(),
   edit: z

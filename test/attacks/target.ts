@@ -200,8 +200,10 @@ function witness(): object {
 }
 
 /** The call that leaves a trace when it is let through, unless the case says another message. */
-function messageOf({ message, arguments: args }: Sent): Record<string, unknown> {
-  const params = { name: 'witness__write_note', arguments: args ?? { title: 'x' }, _meta: META };
+function messageOf({ message, arguments: args, revision }: Sent): Record<string, unknown> {
+  const call = { name: 'witness__write_note', arguments: args ?? { title: 'x' } };
+  if (revision !== undefined) return { jsonrpc: '2.0', id: 1, method: 'tools/call', params: call, ...message };
+  const params = { ...call, _meta: META };
   const laid = { jsonrpc: '2.0', id: 1, method: 'tools/call', params, ...message };
   const own = laid.params as Record<string, unknown> | null;
   if (message?.['params'] && !Array.isArray(own) && own && !('_meta' in own))
@@ -212,7 +214,8 @@ function messageOf({ message, arguments: args }: Sent): Record<string, unknown> 
 
 /** What a good client would say again in headers. */
 function mirrored(one: Sent): Record<string, string> {
-  if (one.listener === 'admin') return {};
+  if (one.listener === 'admin' || one.revision === 'none') return {};
+  if (one.revision !== undefined) return { 'mcp-protocol-version': one.revision };
   const { method, params } = messageOf(one) as { method?: unknown; params?: { name?: unknown; uri?: unknown } };
   const name = params?.name ?? params?.uri;
   return {
