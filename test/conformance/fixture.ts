@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 export type FixtureEra = 'modern' | 'legacy' | 'both';
 const MAIN = join(import.meta.dirname, 'fixtures/main.ts');
+const TASKS = join(import.meta.dirname, 'fixtures/tasks.ts');
 const START_MS = 20_000;
 
 /** How a gateway starts the stdio variant by itself. @param scheme of the URIs it offers */
@@ -24,9 +25,16 @@ export class HttpFixture {
   }
 
   static start(era: FixtureEra, scheme = 'test'): Promise<HttpFixture> {
-    const child = spawn(process.execPath, [MAIN, '--era', era, '--scheme', scheme], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    return HttpFixture.#spawn(`${era} fixture`, [MAIN, '--era', era, '--scheme', scheme]);
+  }
+
+  /** A modern server that answers with tasks, for the scenarios of that extension alone. */
+  static startTasks(): Promise<HttpFixture> {
+    return HttpFixture.#spawn('tasks fixture', [TASKS]);
+  }
+
+  static #spawn(name: string, args: readonly string[]): Promise<HttpFixture> {
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let wrote = '';
     child.stderr.on('data', (chunk: Buffer) => {
       wrote = (wrote + chunk).slice(-20_000);
@@ -34,7 +42,7 @@ export class HttpFixture {
     return new Promise((resolve, reject) => {
       const fail = (why: string) => {
         child.kill('SIGKILL');
-        reject(new Error(`the ${era} fixture ${why}:\n${wrote}`));
+        reject(new Error(`the ${name} ${why}:\n${wrote}`));
       };
       const timer = setTimeout(() => fail('was not ready in time'), START_MS);
       child.once('exit', (code) => fail(`ended with ${code}`));

@@ -44,21 +44,21 @@ export async function runSuite(of: {
   readonly packages: Packages;
   readonly url: string;
   readonly revision: Revision;
-  readonly scenario?: string | undefined;
+  /** Only these; all of the revision when left out. */
+  readonly only?: readonly string[] | undefined;
 }): Promise<readonly Scenario[]> {
+  const { packages, url, revision, only } = of;
   const out = mkdtempSync(join(tmpdir(), 'gatewrit-conformance-out-'));
-  const which = of.scenario
-    ? ['--scenario', of.scenario, '--spec-version', of.revision]
-    : ['--requirements', of.revision];
+  const args = ['server', '--url', url, '-o', out, '--timeout', String(SCENARIO_MS)];
   try {
-    const said = await conformance(of.packages, [
-      ...['server', '--url', of.url, ...which],
-      ...['-o', out, '--timeout', String(SCENARIO_MS)],
-    ]);
-    const { required, all } = requirements(of.packages, of.revision);
-    const names = of.scenario ? [of.scenario] : all;
+    let said = '';
+    if (!only) said = await conformance(packages, [...args, '--requirements', revision]);
+    // Forced: scenarios of an extension belong to no revision.
+    for (const name of only ?? [])
+      said += await conformance(packages, [...args, '--scenario', name, '--spec-version', revision, '--force']);
+    const { required, all } = requirements(packages, revision);
     const folders = readdirSync(out);
-    return names.map((name) => {
+    return (only ?? all).map((name) => {
       const checks = read(out, folders, name);
       if (checks === null) throw new Error(`the suite left ${name} out:\n${said}`);
       return { name, required: required.has(name), checks: checks.length, broken: brokenOf(checks) };
@@ -68,7 +68,8 @@ export async function runSuite(of: {
   }
 }
 
-function requirements({ folder }: Packages, revision: Revision) {
+/** Names of the scenarios of a revision: what counts, and everything that is run. */
+export function requirements({ folder }: Packages, revision: Revision) {
   const file = join(folder, 'node_modules/@modelcontextprotocol/conformance/requirements', `${revision}.yaml`);
   const { server, not_scored } = parse(readFileSync(file, 'utf8')) as Requirements;
   const others = not_scored.filter(({ leg }) => leg === 'server').map(({ scenario }) => scenario);

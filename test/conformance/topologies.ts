@@ -2,13 +2,13 @@ import { type FixtureEra, HttpFixture, stdioFixture } from './fixture.ts';
 import { ConformanceGateway } from './gateway.ts';
 import type { Packages } from './packages.ts';
 import { Relay } from './relay.ts';
-import { type Revision, runSuite, type Scenario } from './suite.ts';
+import { type Revision, requirements, runSuite, type Scenario } from './suite.ts';
 
 /** What stands between the suite and a fixture, and which of its revisions is asked for. */
 export interface Topology {
   readonly name: string;
   readonly revision: Revision;
-  readonly era: FixtureEra;
+  readonly era: FixtureEra | 'tasks';
   readonly over: 'http' | 'stdio';
   /** Without a gateway: shows that the fixture itself is right. */
   readonly direct?: true;
@@ -25,6 +25,8 @@ export const TOPOLOGIES: readonly Topology[] = [
   { name: 'stdio-same-era', revision: '2025-11-25', era: 'legacy', over: 'stdio' },
   { name: 'stdio-cross-era', revision: '2026-07-28', era: 'legacy', over: 'stdio' },
   { name: 'stdio-cross-era', revision: '2025-11-25', era: 'modern', over: 'stdio' },
+  { name: 'tasks-direct', revision: '2026-07-28', era: 'tasks', over: 'http', direct: true },
+  { name: 'tasks', revision: '2026-07-28', era: 'tasks', over: 'http' },
 ];
 
 export interface RunOptions {
@@ -38,13 +40,15 @@ export interface RunOptions {
 
 export async function runTopology(topology: Topology, options: RunOptions): Promise<readonly Scenario[]> {
   const { revision, era, over, direct } = topology;
-  const { packages, scenario } = options;
-  const fixture = over === 'http' ? await HttpFixture.start(era) : null;
+  const { packages } = options;
+  const only = scenariosOf(topology, options);
+  const fixture =
+    era === 'tasks' ? await HttpFixture.startTasks() : over === 'http' ? await HttpFixture.start(era) : null;
   try {
     if (direct) {
       // The suite's check of Host wants a name of this machine: localhost, as everywhere else.
       const url = fixture!.url.replace('127.0.0.1', 'localhost');
-      return await runSuite({ packages, revision, url, scenario });
+      return await runSuite({ packages, revision, url, only });
     }
     const relay = await Relay.open();
     relay.onExchange = options.onExchange ?? null;
@@ -52,12 +56,12 @@ export async function runTopology(topology: Topology, options: RunOptions): Prom
     try {
       const host = `localhost:${relay.port}`;
       gateway = await ConformanceGateway.start(
-        { everything: fixture ? { http: { url: fixture.url } } : { stdio: stdioFixture(era) } },
+        { everything: fixture ? { http: { url: fixture.url } } : { stdio: stdioFixture(era as FixtureEra) } },
         [host],
       );
       const endpoint = gateway.endpoint('everything');
       relay.aim({ url: endpoint, ca: gateway.process.ready.ca, token: await gateway.token('everything') });
-      return await runSuite({ packages, revision, url: `http://${host}${new URL(endpoint).pathname}`, scenario });
+      return await runSuite({ packages, revision, url: `http://${host}${new URL(endpoint).pathname}`, only });
     } finally {
       relay.close();
       options.onLog?.(gateway?.process.log() ?? '');
@@ -66,4 +70,10 @@ export async function runTopology(topology: Topology, options: RunOptions): Prom
   } finally {
     await fixture?.stop();
   }
+}
+
+/** The tasks fixture offers what the scenarios of that extension need and nothing else; the others do not offer that. */
+function scenariosOf({ era, revision }: Topology, { scenario, packages }: RunOptions): readonly string[] | undefined {
+  if (scenario !== undefined) return [scenario];
+  return era === 'tasks' ? requirements(packages, revision).all.filter((name) => name.startsWith('tasks-')) : undefined;
 }
