@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import { globSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import type { Call } from '../../core/call.ts';
 import { canonicalJson } from '../../core/crypto/jcs.ts';
 import { Refusal } from '../../core/stage.ts';
 import { memoryRows, openMemoryStore } from '../../core/store/memory.ts';
@@ -91,6 +92,64 @@ test('meta parts are RFC 8785 too', async () => {
     strangerMeta(call, log.clock),
   ])
     assert.equal(text, canonicalJson(JSON.parse(text)));
+});
+
+test('meta parts made by form are those made one by one, whatever changes between calls', async () => {
+  const { intentMeta, outcomeMeta } = await import('./meta.ts');
+  const { MetaForms } = await import('./meta-forms.ts');
+  const { SubjectKey } = await import('./keyring.ts');
+  const { sealKey } = await import('../../core/crypto/envelope.ts');
+  const keyOf = (kid: string) => new SubjectKey({ kid, row: 'row', key: sealKey(Buffer.alloc(32)), until: 1 });
+  const [key, other] = [keyOf('k1'), keyOf('k2')];
+  const [none, some] = [[], ['authentication.anonymous']];
+  const plain = readyCall(log.clock);
+  const odd = '\u00e9\u4e16 "arguments":"\\ ","call":"';
+  const finding = { type: 'email', path: '/a', rule: 'r', action: 'reported' } as const;
+  const ready = [
+    plain,
+    { ...plain, arguments: { ...plain.arguments, digest: 'A'.repeat(43) } },
+    { ...plain, principal: { ...plain.principal, subject: odd, tenant: odd, actors: [{ issuer: odd, subject: odd }] } },
+    { ...plain, target: { ...plain.target, key: odd } },
+    { ...plain, message: { ...plain.message, method: 'prompts/get' } },
+    { ...plain, message: { ...plain.message, revision: '2025-11-25' as const } },
+    { ...plain, way: 'stdio' as const },
+    { ...plain, id: `${plain.id.slice(0, 35)}"` },
+    { ...plain, findings: { list: [finding] } },
+    { ...plain, approval: { ...plain.approval, use: 'consume' as const, id: 'a1', approvers: ['p'] } },
+    plain,
+  ];
+  const reply = { kind: 'result', bytes: Buffer.from('{}'), findings: [], diagnostics: null, status: 200 } as const;
+  const ends: Partial<Call>[] = [
+    { reply },
+    { reply: { ...reply, kind: 'error', status: 502, bytes: Buffer.alloc(70_000) } },
+    { reply: { ...reply, findings: [finding] } },
+    { reply: { ...reply, diagnostics: Buffer.from('x') } },
+    { reply, refusal: new Refusal('redaction.blocked') },
+    { refusal: new Refusal('upstream.timeout') },
+  ];
+  const textOf = (plaintext: { length: number; writeInto(into: Buffer, at: number): void }) => {
+    const into = Buffer.alloc(plaintext.length + 16, '~');
+    plaintext.writeInto(into, 8);
+    assert.equal(into.toString('latin1', 0, 8) + into.toString('latin1', into.length - 8), '~'.repeat(16));
+    return into.toString('utf8', 8, into.length - 8);
+  };
+  const forms = new MetaForms();
+  for (const [i, call] of ready.entries())
+    for (const [subjectKey, weak] of [
+      [key, none],
+      [other, none],
+      [key, some],
+    ] as const) {
+      const context = { subjectKey: subjectKey.name, weak };
+      assert.equal(textOf(forms.intent(call, subjectKey, weak)), intentMeta(call, context), `call ${i}`);
+      for (const end of ends)
+        for (const intent of [undefined, { index: 1, id: plain.id }]) {
+          const ended = { ...call, ...end, ...(intent ? { intent } : {}) } as Call;
+          const now = { utc: log.clock.utc, mono: log.clock.mono + 12_345.6 };
+          const expected = outcomeMeta(ended, call.principal, now, context);
+          assert.equal(textOf(forms.outcome(ended, now, subjectKey, weak)), expected, `call ${i}`);
+        }
+    }
 });
 
 test('1000 parallel calls are all durable, share their syncs, and verify', async () => {

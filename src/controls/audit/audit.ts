@@ -15,6 +15,7 @@ import { Integration, journalLeaf } from './integration.ts';
 import { Journal } from './journal.ts';
 import { Keyring } from './keyring.ts';
 import { type Entry, Ledger, type Placed, SYSTEM_TENANT, type TenantLog } from './ledger.ts';
+import { MetaForms } from './meta-forms.ts';
 import { PayloadBytes } from './payload.ts';
 import { PlainText } from './plaintext.ts';
 import { replay, unreported } from './recovery.ts';
@@ -221,6 +222,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       ledger,
       keyring,
       strangers,
+      forms: new MetaForms(),
       weak,
       closedBecause(now) {
         if (halted || journal.failed) return 'the audit log has failed';

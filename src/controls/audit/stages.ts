@@ -2,7 +2,8 @@ import type { Call, CallWith, Intent, Now, Principal, Receipt } from '../../core
 import { type FinalStage, Refusal, type Stage } from '../../core/stage.ts';
 import type { Keyring, SubjectKey } from './keyring.ts';
 import { type Entry, type Ledger, type Placed, SYSTEM_TENANT, type TenantLog } from './ledger.ts';
-import { intentMeta, intentPayload, outcomeMeta, outcomePayload, strangerMeta } from './meta.ts';
+import { intentPayload, outcomePayload, strangerMeta } from './meta.ts';
+import type { MetaForms } from './meta-forms.ts';
 import { type Payload, PayloadBytes } from './payload.ts';
 import { PlainText } from './plaintext.ts';
 import type { AuditSettings } from './settings.ts';
@@ -21,6 +22,7 @@ export interface StageParts {
   readonly ledger: Ledger;
   readonly keyring: Keyring;
   readonly strangers: StrangerBound;
+  readonly forms: MetaForms;
   readonly weak: () => readonly string[];
   /** Why nothing more is taken, or null. */
   readonly closedBecause: (now: Now) => string | null;
@@ -34,14 +36,14 @@ type Needs = 'principal' | 'message' | 'target' | 'arguments' | 'decision' | 'fi
 
 /** No durable intent, no call. */
 export function intentStage(parts: StageParts): Stage<Needs, 'intent'> {
-  const { ledger, keyring, weak, closedBecause, leafOfApproval } = parts;
+  const { ledger, keyring, forms, weak, closedBecause, leafOfApproval } = parts;
   const write = (call: CallWith<Needs>, now: Now, log: TenantLog, key: SubjectKey) => {
     const decided = call.approval.id === null ? undefined : leafOfApproval(log, call.approval.id);
     const entry: Entry = {
       kind: 'intent',
       time: now.utc,
       refs: decided === undefined ? [] : [decided],
-      meta: new PlainText(intentMeta(call, { subjectKey: key.name, weak: weak() })),
+      meta: forms.intent(call, key, weak()),
       payload: { key, bytes: new PayloadBytes(intentPayload(call)) },
     };
     return durable(ledger, log, entry, 'audit.unavailable') as Promise<PlacedIntent | Refusal>;
@@ -61,7 +63,7 @@ export function intentStage(parts: StageParts): Stage<Needs, 'intent'> {
 
 /** Always runs: every call ends in a record, refusals too. */
 export function outcomeStage(parts: StageParts): FinalStage<'receipt'> {
-  const { settings, ledger, keyring, weak, closedBecause } = parts;
+  const { settings, ledger, keyring, forms, weak, closedBecause } = parts;
   const write = (call: Call, now: Now, log: TenantLog, key: SubjectKey, code: AuditCode) => {
     const intent = call.intent as PlacedIntent | undefined;
     const payload: Payload = outcomePayload(call, settings.replyBytes);
@@ -69,7 +71,7 @@ export function outcomeStage(parts: StageParts): FinalStage<'receipt'> {
       kind: 'outcome',
       time: now.utc,
       refs: intent ? [intent.leaf] : [],
-      meta: new PlainText(outcomeMeta(call, call.principal!, now, { subjectKey: key.name, weak: weak() })),
+      meta: forms.outcome(call, now, key, weak()),
       payload: payload.length > 0 ? { key, bytes: new PayloadBytes(payload) } : null,
     };
     return durable(ledger, log, entry, code);
