@@ -34,7 +34,7 @@ export function openValidation(
   return {
     stages: {
       message: messageStage(settings),
-      arguments: argumentsStage(new Definitions(compiler, settings.compiledSchemas)),
+      arguments: argumentsStage(new Definitions(compiler, settings.compiledSchemas), settings),
       round: rounds.stage,
     },
     rounds,

@@ -87,6 +87,11 @@ export function nameOf(method: string, params: Params): string {
   return ref[nameIn(ref)] as string;
 }
 
+/** Whether `params.arguments` is what the method passes on, and so what is judged. Elsewhere nobody knows the member. */
+export function takesArguments(method: string): boolean {
+  return NAMES.get(method) === 'name';
+}
+
 /** Where that name lies in the message; null for nothing. */
 export function nameSpanOf(
   method: string,

@@ -10,10 +10,11 @@ import { argumentsDigest, EMPTY_ARGUMENTS_DIGEST } from '../../core/mcp/argument
 import { readRevision } from '../../core/mcp/era.ts';
 import { type MessageSpans, type ScanLimits, scanMessage } from '../../core/mcp/scanner.ts';
 import { Refusal, type Stage } from '../../core/stage.ts';
+import { completionArguments, judgeCompletion } from './completion.ts';
 import type { Definitions } from './definitions.ts';
 import { type Envelope, FAULT_CODES, isOurs, readEnvelope, refuse } from './envelope.ts';
 import { headerOf, paramHeadersDisagree, standardHeadersDisagree } from './header-agreement.ts';
-import { nameOf, nameSpanOf, requestShape } from './methods.ts';
+import { nameOf, nameSpanOf, requestShape, takesArguments } from './methods.ts';
 
 /** One strict message: scan, envelope, era, headers, method, shape of params. The body is read here and nowhere else. */
 export function messageStage(limits: ScanLimits): Stage<'endpoint' | 'principal' | 'body', 'message'> {
@@ -77,7 +78,7 @@ function messageOf(
       method: spans.method,
       params: spans.params,
       name: asks ? nameSpanOf(method, params, spans, bytes, limits) : null,
-      arguments: members.get('arguments') ?? null,
+      arguments: (takesArguments(method) && members.get('arguments')) || null,
       meta: members.get('_meta') ?? null,
       outcome: spans.result ?? spans.error,
       metaMembers: spans.metaMembers,
@@ -90,13 +91,13 @@ function withId(envelope: Envelope): { readonly requestId?: Uint8Array } {
 }
 
 /** The arguments against the pinned definition: size, repeated headers, schema; then the digest approvals bind to. */
-export function argumentsStage(definitions: Definitions): Stage<'message' | 'target', 'arguments'> {
+export function argumentsStage(definitions: Definitions, limits: ScanLimits): Stage<'message' | 'target', 'arguments'> {
   return {
     name: 'validation.arguments',
     leaves: 'arguments',
     run(call) {
       const { target } = call;
-      const found = readArguments(call);
+      const found = readArguments(call, limits);
       const length = found.bytes.length;
       if (length > target.limits.maxArgumentBytes) {
         return new Refusal('validation.too_large', {
@@ -108,7 +109,10 @@ export function argumentsStage(definitions: Definitions): Stage<'message' | 'tar
         const disagreement = paramHeadersDisagree(target, call.head, found.view);
         if (disagreement !== null) return disagreement;
       }
-      const hint = definitions.judgeOf(target)(found.view);
+      const hint =
+        call.message.method === COMPLETE
+          ? judgeCompletion(target, found.view)
+          : definitions.judgeOf(target)(found.view);
       if (hint !== null) {
         const text = `The arguments do not match the input schema. ${hint.text}.`;
         return new Refusal('validation.arguments', { path: hint.path, text, evidence: hint.text });
@@ -122,6 +126,7 @@ export function argumentsStage(definitions: Definitions): Stage<'message' | 'tar
   };
 }
 
+const COMPLETE = 'completion/complete';
 const NO_ARGUMENTS = Buffer.from('{}');
 
 interface Found {
@@ -130,8 +135,9 @@ interface Found {
 }
 
 /** What the caller passes: `arguments` as sent, `{}` when there are none, `{uri}` for a resource. */
-function readArguments(call: CallWith<'message' | 'target'>): Found {
+function readArguments(call: CallWith<'message' | 'target'>, limits: ScanLimits): Found {
   const { message } = call;
+  if (message.method === COMPLETE) return completionArguments(message, limits);
   if (message.method === 'resources/read') {
     const uri = message.spans.name!;
     const bytes = Buffer.concat([URI_HEAD, message.bytes.subarray(uri.start, uri.end), URI_TAIL]);

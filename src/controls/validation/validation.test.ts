@@ -427,6 +427,39 @@ test('a prompt takes its declared arguments, all strings; a resource leaves its 
   assert.deepEqual(JSON.parse(Buffer.from(left.bytes()).toString()), { uri: 'file:///a"' });
 });
 
+test('a completion passes on its argument and context, judged by the names the prompt declares; nothing is required', () => {
+  const prompt = targetWith({ arguments: [{ name: 'topic', required: true }, { name: 'tone' }] }, { kind: 'prompt' });
+  const completed = (members: string, target = prompt) => {
+    const message = judge(
+      legacy('completion/complete', `"ref":{"type":"ref/prompt","name":"p"},"arguments":{"x":1},${members}`),
+      {},
+    );
+    assert.ok(!(message instanceof Refusal), JSON.stringify(message));
+    assert.equal(message.spans.arguments, null, 'a member nobody judges');
+    const call = { way: 'http', message, target, head: { headers: {} } } as unknown as CallWith<'message' | 'target'>;
+    return validation.stages.arguments.run(call, now) as Arguments | Refusal;
+  };
+  const left = completed('"argument":{"name":"tone","value":"a"}, "context" : {"arguments":{"topic":"t"}}');
+  assert.ok(!(left instanceof Refusal), JSON.stringify(left));
+  assert.deepEqual(left.view, {
+    argument: { name: 'tone', value: 'a' },
+    context: { arguments: { topic: 't' } },
+  });
+  assert.deepEqual(JSON.parse(Buffer.from(left.bytes()).toString()), left.view);
+  assert.equal(left.digest, argumentsDigest(left.bytes()));
+  assert.ok(!(completed('"argument":{"name":"tone","value":""}') instanceof Refusal));
+  const resource = targetWith({}, { kind: 'template' });
+  assert.ok(!(completed('"argument":{"name":"any","value":""}', resource) instanceof Refusal));
+  for (const members of [
+    '"argument":{"name":"other","value":""}',
+    '"argument":{"name":"tone","value":""},"context":{"arguments":[]}',
+    '"argument":{"name":"tone","value":""},"context":{"arguments":{"topic":7}}',
+    '"argument":{"name":"tone","value":""},"context":{"arguments":{"other":"x"}}',
+    `"argument":{"name":"tone","value":"${'x'.repeat(500)}"}`,
+  ])
+    assert.ok(completed(members) instanceof Refusal, members);
+});
+
 test('a definition that cannot be enforced is refused at registration and fails shut if it is called', () => {
   assert.equal(validation.schemas.accept(SQL_SCHEMA), null);
   assert.match(validation.schemas.accept({ $ref: 'http://x/' }) ?? '', /leads out/);

@@ -106,6 +106,12 @@ test('an unknown method is 404 to a modern client and in band to an older one; a
   assert.deepEqual(told('authentication.session', 'tools/call', '2025-06-18'), [404, -32600]);
 });
 
+test('an unknown resource is named as it was asked for, and nothing else is said of it', () => {
+  const unknown = (message: Partial<Message>) => refused(callOf(message, '2026-07-28'), 'authorization.unknown').error;
+  assert.deepEqual(unknown({ method: 'resources/read', name: 'file:///a"' })?.data, { uri: 'file:///a"' });
+  assert.equal(unknown({ method: 'tools/call', name: 'x' })?.data, undefined);
+});
+
 test('a refused notification or response is never a success', () => {
   for (const kind of ['notification', 'response'] as const) {
     const call = callOf({ kind, method: '', spans: { id: null } as Message['spans'] }, '2025-11-25');

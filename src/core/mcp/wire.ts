@@ -47,8 +47,8 @@ function idBytes(call: Call, refusal?: Refusal): Uint8Array {
 const NO_ID = Buffer.from('null');
 
 /**
- * A refusal as the table says. `authorization.unknown` is byte-identical whatever was asked for: it bears no name and
- * no correlation id (architecture.md section 4, "What the caller learns").
+ * A refusal as the table says. `authorization.unknown` says nothing of why: the same bytes for what is hidden and what
+ * is not there, with no correlation id (architecture.md section 4, "What the caller learns").
  */
 export function encodeRefusal(call: Call, refusal: Refusal): WireAnswer {
   const modern = refusal.facts.legacy !== true && revisionFor(call) === MODERN_REVISION;
@@ -63,7 +63,7 @@ export function encodeRefusal(call: Call, refusal: Refusal): WireAnswer {
     const text = JSON.stringify({ ...(modern ? COMPLETE : {}), ...toolRefusal(call, refusal, row) });
     return { status, retryAfter, body: Buffer.from(`{"jsonrpc":"2.0","id":${id},"result":${text}}`) };
   }
-  const known = refusal.code === 'authorization.unknown' ? {} : { code: row.word, correlationId: call.id };
+  const known = refusal.code === 'authorization.unknown' ? asked(call) : { code: row.word, correlationId: call.id };
   const data = { ...known, ...approvalFacts(refusal), ...facts.data, ...(facts.path ? { path: facts.path } : {}) };
   const hasId = idLexeme !== NO_ID;
   const error = {
@@ -79,6 +79,11 @@ export function encodeRefusal(call: Call, refusal: Refusal): WireAnswer {
 }
 
 const COMPLETE = { resultType: 'complete' };
+
+/** The specification wants the URI of a resource that was not found repeated, as it was asked for. */
+function asked({ message }: Call): object {
+  return message?.method.startsWith('resources/') ? { uri: message.name } : {};
+}
 
 /** A resource that is not there has a code of its own in older revisions. */
 function legacyCode(call: Call, refusal: Refusal, row: WireRow): number {
