@@ -53,6 +53,19 @@ const listenSettings = z.strictObject({
 });
 export type ListenSettings = z.output<typeof listenSettings>;
 
+const anyUpstream = {
+  extensions: z
+    .array(z.string().min(1).max(200))
+    .default([])
+    .describe('Extensions of MCP it may hear that a client declared; others are left out.'),
+  answerWithinSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(3600)
+    .default(300)
+    .describe('How long a call of it that asked its client something waits for the answer.'),
+};
 const stdioUpstream = z.strictObject({
   command: z.string().min(1).describe('Program to start; `node` is the Node that runs the gateway.'),
   args: z.array(z.string()).default([]).describe('Its arguments; never passed through a shell.'),
@@ -63,6 +76,7 @@ const stdioUpstream = z.strictObject({
     .describe(
       'Its environment besides PATH, HOME, LANG; values may be references: env:NAME (env:NAME? where it may be unset), file:PATH, or home:NAME for a path in the state folder.',
     ),
+  ...anyUpstream,
 });
 const httpUpstream = z
   .strictObject({
@@ -71,6 +85,11 @@ const httpUpstream = z
     authorization: secretReference.optional().describe('Our own credential there, the whole header value.'),
     oauth: oauthSettings.optional().describe('Our own credential there, obtained and renewed by OAuth 2.1.'),
     maxConnections: z.number().int().min(1).max(4096).default(256).describe('Most connections to it.'),
+    transport: z
+      .enum(['auto', 'sse'])
+      .default('auto')
+      .describe('auto: Streamable HTTP, and HTTP+SSE (2024-11-05) where that is refused. sse: HTTP+SSE at once.'),
+    ...anyUpstream,
   })
   .superRefine(({ url, authorization, oauth }, context) => {
     const wrong = (message: string) => context.addIssue({ code: 'custom', path: ['oauth'], message });

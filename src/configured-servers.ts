@@ -16,16 +16,20 @@ export function serverSettings(
   credential: Credential | null = null,
 ): ServerSettings {
   if ('stdio' in settings) {
-    const { command, args, cwd, env } = settings.stdio;
+    const { command, args, cwd, env, extensions, answerWithinSeconds } = settings.stdio;
     const opened = Object.entries(env).flatMap(([name, value]) => {
       const known = referenced(value, home);
       return known === null ? [] : [[name, known]];
     });
-    return { stdio: { command, args, cwd: configuration.path(cwd ?? '.'), env: Object.fromEntries(opened) } };
+    const stdio = { command, args, cwd: configuration.path(cwd ?? '.'), env: Object.fromEntries(opened) };
+    return { stdio, extensions, answerMs: answerWithinSeconds * 1000 };
   }
-  const { url, ca, authorization, maxConnections } = settings.http;
+  const { url, ca, authorization, maxConnections, transport, extensions, answerWithinSeconds } = settings.http;
   return {
+    extensions,
+    answerMs: answerWithinSeconds * 1000,
     http: {
+      transport,
       url,
       ca: ca ? configuration.path(ca) : undefined,
       authorization: authorization ? openSecret(authorization).toString().trim() : undefined,

@@ -128,9 +128,16 @@ export class LegacySession implements Session {
     if (read.kind === 'request') return this.#asked(message, read);
     const list = changedList(message, read);
     if (list !== null) return this.#parts.onListChanged(list);
+    if (isLogLine(message, read)) return this.#logged(message, read);
     const uri = updatedResource(message, read);
     const followers = uri === null ? undefined : this.#followers.get(uri);
     if (followers) for (const follower of followers) follower(updateOf(uri!));
+  }
+
+  /** Where only one call runs in a session of one principal, a line is of that call. */
+  #logged(message: Uint8Array, read: Classified): void {
+    const [only, ...others] = this.running.values();
+    if (this.owner !== '' && others.length === 0) only?.other(message, read);
   }
 
   /** It names no call: it can only be about the one that runs, or nobody knows which (never a guess). */
@@ -182,3 +189,6 @@ export class LegacySession implements Session {
     this.#over.abort();
   }
 }
+
+const isLogLine = (message: Uint8Array, { kind, spans }: Classified) =>
+  kind === 'notification' && textOf(message, spans!.method!) === '"notifications/message"';

@@ -1,4 +1,4 @@
-import type { Result } from '../core/call.ts';
+import type { Client, Result } from '../core/call.ts';
 import { InputRequired } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
 import { dressAnswer, readAnswer } from './answer.ts';
@@ -6,6 +6,7 @@ import { bridged, NOTHING_BRIDGED } from './capabilities.ts';
 import type { Interest } from './following.ts';
 import type { LegacySession } from './legacy-session.ts';
 import { LegacySessions, OWN, type SessionBounds } from './legacy-sessions.ts';
+import { levelOf } from './log-level.ts';
 import type { ListName } from './message-kind.ts';
 import { outgoingMessage } from './outgoing.ts';
 import { ParkedCalls } from './parked.ts';
@@ -138,12 +139,22 @@ export class LegacyUpstream {
     const bridge = bridged(client, this.#parts.extensions);
     const own = await this.own();
     if (own instanceof WireFault) return own;
-    if (bridge.json === '{}' && (own.sessionId === null || this.#parts.carrier === 'stdio')) return own;
+    if (bridge.json === '{}' && this.#leavesNothing(own) && !this.#hearsLines(own, client)) return own;
     const session = await this.sessions.get(principal.key, bridge);
     if (session instanceof WireFault || session.identity === this.#identity) return session;
     this.sessions.lost(own);
     this.#parts.onEnded();
     return new WireFault('unavailable', false, 'another server answers in its place');
+  }
+
+  #leavesNothing(own: LegacySession): boolean {
+    return this.#parts.carrier === 'stdio' || (this.#parts.carrier === 'http' && own.sessionId === null);
+  }
+
+  /** A log line of a process names no call: only in a process of its own it is certainly this principal's. */
+  #hearsLines(own: LegacySession, client: Client): boolean {
+    const logs = own.capabilities['logging'] !== undefined;
+    return this.#parts.carrier === 'stdio' && logs && levelOf({ client }) !== null;
   }
 
   /** Updates of resources, in a session of this principal. @returns whether it makes sense to try again */
@@ -155,8 +166,7 @@ export class LegacyUpstream {
   ): Promise<boolean> {
     const own = await this.own();
     if (own instanceof WireFault) return true;
-    const alone = own.sessionId === null || this.#parts.carrier === 'stdio';
-    const session = alone ? own : await this.sessions.get(principal.key, NOTHING_BRIDGED);
+    const session = this.#leavesNothing(own) ? own : await this.sessions.get(principal.key, NOTHING_BRIDGED);
     if (session instanceof WireFault) return true;
     let honoured = false;
     await session.follow(resources, signal, onEvent, (uris) => {

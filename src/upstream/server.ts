@@ -12,11 +12,15 @@ import type { LiveDefinitions, UpstreamRequest } from './request.ts';
 import { listAll, probeModern, type Session } from './session.ts';
 import { type Wire, WireFault } from './wire.ts';
 
+export const CARRIERS = ['http', 'stdio', 'sse'] as const;
+export type Carrier = (typeof CARRIERS)[number];
+
 export interface ServerOptions {
   readonly name: string;
-  readonly carrier: 'http' | 'stdio' | 'sse';
+  /** http: HTTP+SSE where the server turns out to know nothing newer. */
+  readonly carrier: Carrier;
   /** Makes a fresh wire: a process for stdio, a pool for HTTP, a stream for HTTP+SSE. */
-  readonly dial: (told: WireEvents) => Wire;
+  readonly dial: (told: WireEvents, carrier: Carrier) => Wire;
   readonly clock: () => Now;
   readonly log: Log;
   /** Extensions of a client's capabilities that this server may hear of. */
@@ -40,6 +44,9 @@ export interface WireEvents {
 
 /** A stale "legacy" never corrects itself, because an upgraded server still answers `initialize` (protocol.md 1.1). */
 const VERDICT_LIFE_MS = 24 * 3600 * 1000;
+
+/** How a server of 2024-11-05 answers what it does not know. */
+const SSE_STATUS: readonly number[] = [400, 404, 405];
 
 type Speaker = ModernUpstream | LegacyUpstream;
 
@@ -109,20 +116,26 @@ export class UpstreamServer {
   async #findOut(): Promise<Speaker | WireFault> {
     const { carrier, clock } = this.#options;
     if (carrier !== 'sse' && clock().utc - this.#legacySince >= VERDICT_LIFE_MS) {
-      const wire = this.#wire();
+      const wire = this.#wire(carrier);
       const probed = await probeModern(wire, carrier);
       // stdio: the probe may have upset the process, so legacy begins in a fresh one.
       if (carrier === 'stdio' && (probed === 'legacy' || probed instanceof WireFault)) await wire.close();
       if (probed !== 'legacy') return probed instanceof WireFault ? probed : this.#modern(probed);
     }
-    const legacy = this.#legacy();
+    const legacy = await this.#begin(carrier);
+    // The specification's way back to 2024-11-05: what refuses `initialize` may have a stream to be opened first.
+    const older = carrier === 'http' && legacy instanceof WireFault && SSE_STATUS.includes(legacy.status);
+    const found = older ? await this.#begin('sse') : legacy;
+    if (!(found instanceof WireFault)) this.#legacySince = clock().utc;
+    return found instanceof WireFault ? legacy : found;
+  }
+
+  async #begin(carrier: Carrier): Promise<LegacyUpstream | WireFault> {
+    const legacy = this.#legacy(carrier);
     const own = await legacy.own();
-    if (own instanceof WireFault) {
-      await legacy.close();
-      return own;
-    }
-    this.#legacySince = clock().utc;
-    return legacy;
+    if (!(own instanceof WireFault)) return legacy;
+    await legacy.close();
+    return own;
   }
 
   #modern(session: Session): ModernUpstream {
@@ -141,10 +154,10 @@ export class UpstreamServer {
     });
   }
 
-  #legacy(): LegacyUpstream {
-    const { carrier, extensions, answerMs, maxParked, clock, onEnded, onListChanged } = this.#options;
+  #legacy(carrier: Carrier): LegacyUpstream {
+    const { extensions, answerMs, maxParked, clock, onEnded, onListChanged } = this.#options;
     return new LegacyUpstream({
-      dial: () => this.#wire(),
+      dial: () => this.#wire(carrier),
       carrier,
       extensions,
       answerMs,
@@ -156,9 +169,9 @@ export class UpstreamServer {
     });
   }
 
-  #wire(): Wire {
-    if (this.#options.carrier !== 'http') return this.#dial();
-    this.#pool ??= this.#dial();
+  #wire(carrier: Carrier): Wire {
+    if (carrier !== 'http') return this.#dial(carrier);
+    this.#pool ??= this.#dial(carrier);
     return this.#pool;
   }
 
@@ -168,11 +181,12 @@ export class UpstreamServer {
     await pool?.close();
   }
 
-  #dial(): Wire {
-    const wire: Wire = this.#options.dial({
+  #dial(carrier: Carrier): Wire {
+    const told: WireEvents = {
       ended: (reason) => this.#ended(wire, reason),
       heard: (message, read) => this.#heard(wire, message, read),
-    });
+    };
+    const wire: Wire = this.#options.dial(told, carrier);
     return wire;
   }
 
@@ -234,7 +248,7 @@ export class UpstreamServer {
     const { carrier, clock } = this.#options;
     const legacy = this.#speaker;
     if (legacy?.era !== 'legacy' || carrier === 'sse' || clock().utc - this.#legacySince < VERDICT_LIFE_MS) return;
-    const wire = this.#wire();
+    const wire = this.#wire(carrier);
     const probed = await probeModern(wire, carrier);
     if (probed === 'legacy') this.#legacySince = clock().utc;
     if (probed === 'legacy' || probed instanceof WireFault) return carrier === 'stdio' ? wire.close() : undefined;

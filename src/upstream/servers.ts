@@ -9,8 +9,10 @@ import { HttpWire } from './http.ts';
 import type { InProcessOperations } from './in-process.ts';
 import type { ListName } from './message-kind.ts';
 import type { UpstreamRequest } from './request.ts';
-import { UpstreamServer } from './server.ts';
+import { type Carrier, UpstreamServer, type WireEvents } from './server.ts';
+import { SseWire } from './sse-wire.ts';
 import { StdioProcess } from './stdio-runner.ts';
+import type { Wire } from './wire.ts';
 
 export interface StdioServerSettings {
   readonly command: string;
@@ -25,6 +27,8 @@ export interface HttpServerSettings {
   /** In place of `authorization`: one for all connections to this server. */
   readonly credential?: Credential;
   readonly maxConnections: number;
+  /** sse: HTTP+SSE of 2024-11-05 without asking for anything newer. */
+  readonly transport?: 'auto' | 'sse';
 }
 export type ServerSettings = ({ readonly stdio: StdioServerSettings } | { readonly http: HttpServerSettings }) & {
   /** Extensions of MCP this server may hear of; none when absent. */
@@ -55,28 +59,38 @@ export function openServer(
     maxParked: 'http' in settings ? Math.ceil(settings.http.maxConnections / 2) : MAX_PARKED,
     onListChanged: options.onChanged,
     onEnded: options.onEnded,
-    carrier: 'stdio' in settings ? 'stdio' : 'http',
-    dial: (told) =>
-      'stdio' in settings
-        ? new StdioProcess({
-            command: settings.stdio.command === 'node' ? process.execPath : settings.stdio.command,
-            args: settings.stdio.args,
-            cwd: resolve(settings.stdio.cwd),
-            env: settings.stdio.env,
-            maxLineBytes: MAX_LINE_BYTES,
-            onDiagnostic: diagnostics(name, clock, log),
-            onOther: told.heard,
-            onExit: told.ended,
-          })
-        : new HttpWire({
-            url: settings.http.url,
-            ...(settings.http.ca ? { ca: settings.http.ca } : {}),
-            ...(settings.http.authorization ? { authorization: settings.http.authorization } : {}),
-            ...(settings.http.credential ? { credential: settings.http.credential } : {}),
-            maxConnections: settings.http.maxConnections,
-            connectTimeoutMs: CONNECT_TIMEOUT_MS,
-          }),
+    carrier: 'stdio' in settings ? 'stdio' : settings.http.transport === 'sse' ? 'sse' : 'http',
+    dial: (told, carrier) =>
+      'stdio' in settings ? dialProcess(settings.stdio, told) : dialHttp(settings.http, told, carrier),
   });
+
+  function dialProcess({ command, args, cwd, env }: StdioServerSettings, told: WireEvents): StdioProcess {
+    return new StdioProcess({
+      command: command === 'node' ? process.execPath : command,
+      args,
+      cwd: resolve(cwd),
+      env,
+      maxLineBytes: MAX_LINE_BYTES,
+      onDiagnostic: diagnostics(name, clock, log),
+      onOther: told.heard,
+      onExit: told.ended,
+    });
+  }
+}
+
+function dialHttp(settings: HttpServerSettings, told: WireEvents, carrier: Carrier): Wire {
+  const { url, ca, authorization, credential, maxConnections } = settings;
+  const options = {
+    url,
+    ...(ca ? { ca } : {}),
+    ...(authorization ? { authorization } : {}),
+    ...(credential ? { credential } : {}),
+    maxConnections,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  };
+  return carrier === 'sse'
+    ? new SseWire({ ...options, maxMessageBytes: MAX_LINE_BYTES, onOther: told.heard, onEnd: told.ended })
+    : new HttpWire(options);
 }
 
 /** A server that writes for ever must not fill the operator's log: one line of ours a second at most. */

@@ -111,7 +111,8 @@ export async function openLegacy(wire: Wire, capabilities: string): Promise<Sess
   };
   const answer = await wire.exchange(handshake(2, 'initialize', { params }, []));
   if (answer instanceof WireFault) return answer;
-  if (answer.status !== 200) return new WireFault('unavailable', false, `HTTP ${answer.status} to initialize`);
+  if (answer.status !== 200)
+    return new WireFault('unavailable', false, `HTTP ${answer.status} to initialize`, answer.status);
   const result = readAnswer(answer, 2);
   if (result instanceof WireFault) return result;
   const view = result.view() as { protocolVersion?: unknown; capabilities?: unknown; serverInfo?: unknown };

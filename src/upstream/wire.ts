@@ -34,10 +34,13 @@ export class WireFault {
   readonly code: WireFaultCode;
   readonly sent: boolean;
   readonly evidence: string;
-  constructor(code: WireFaultCode, sent: boolean, evidence: string) {
+  /** HTTP status that says it, where one does; else 0. */
+  readonly status: number;
+  constructor(code: WireFaultCode, sent: boolean, evidence: string, status = 0) {
     this.code = code;
     this.sent = sent;
     this.evidence = evidence;
+    this.status = status;
   }
 }
 
