@@ -18,6 +18,10 @@ const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Comma
     summary: 'see and draft capability manifests',
     load: async () => (await import('./registry.ts')).registryCommand,
   },
+  upstream: {
+    summary: 'sign this gateway in at an upstream',
+    load: async () => (await import('./upstream.ts')).upstreamCommand,
+  },
   manifest: {
     summary: 'make keys, sign and verify manifests',
     load: async () => (await import('./manifest.ts')).manifestCommand,

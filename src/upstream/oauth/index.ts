@@ -1,6 +1,5 @@
 export { REACHES, type Reach } from './addresses.ts';
 export { type ClientKey, clientMetadata } from './client.ts';
-export { askForChallenge } from './discovery.ts';
 export { OAuthFault, type OAuthFaultCode } from './fault.ts';
 export type { IdentityProvider, Unattended } from './grants.ts';
 export { GuardedHttp } from './guarded-http.ts';

@@ -4,7 +4,7 @@ import type { Log } from '../../core/log.ts';
 import type { Credential, CredentialRefusal, Remedy } from '../credential.ts';
 import { type Challenge, NO_CHALLENGE, readChallenge } from './challenge.ts';
 import { type ClientKey, type OAuthClient, type Registration, register, UNIDENTIFIED } from './client.ts';
-import { discoverResource, discoverServer } from './discovery.ts';
+import { askForChallenge, discoverResource, discoverServer } from './discovery.ts';
 import { newProofKey, type ProofKey, proof } from './dpop.ts';
 import { OAuthFault } from './fault.ts';
 import { type Unattended, unattended } from './grants.ts';
@@ -46,10 +46,10 @@ export interface OAuthPorts {
   readonly person: Person | null;
 }
 
-/** A token is renewed this long before it ends, so that none ends on the way. */
-const AHEAD_MS = 30_000;
 /** After a failure the authorization server is left alone this long: calls that fail must not become a flood there. */
 const REST_MS = 5_000;
+/** Without a person an upstream that names new scopes with every answer could have tokens made for ever. */
+const STEP_UP_REST_MS = 60_000;
 const NONE: readonly string[] = [];
 
 /** This gateway's own OAuth credential at one upstream: found out, obtained, kept, renewed and widened. */
@@ -62,6 +62,7 @@ export class OAuthCredential implements Credential {
   #running: Promise<OAuthFault | null> | null = null;
   #nonce: string | null = null;
   #restUntil = Number.NEGATIVE_INFINITY;
+  #stepUpAfter = Number.NEGATIVE_INFINITY;
 
   constructor(plan: OAuthPlan, ports: OAuthPorts) {
     this.#plan = plan;
@@ -91,6 +92,11 @@ export class OAuthCredential implements Credential {
       // We asked for all of it and did not get it: asking again would only go round in circles.
       return null;
     }
+    if (status === 403 && this.#ports.person === null) {
+      const { mono } = this.#ports.clock();
+      if (mono < this.#stepUpAfter) return null;
+      this.#stepUpAfter = mono + STEP_UP_REST_MS;
+    }
     const fault = await this.#obtain(challenge, status === 401);
     return fault === null ? remedy : null;
   }
@@ -99,19 +105,26 @@ export class OAuthCredential implements Credential {
    * A whole sign-in, whether or not a credential is held. For the person who asked for it.
    * @returns null, or why there is none
    */
-  async signIn(challenge: string | null): Promise<OAuthFault | null> {
+  async signIn(): Promise<OAuthFault | null> {
+    const challenge = await askForChallenge(this.#ports.http, this.#plan.endpoint);
+    if (challenge instanceof OAuthFault) return challenge;
     this.#restUntil = Number.NEGATIVE_INFINITY;
     await this.#load();
     return this.#obtain(readChallenge(challenge), false);
   }
 
-  close(): Promise<void> {
-    return this.#ports.http.close();
+  /** Forgets what is kept of this upstream. The authorization server is not told. */
+  async signOut(): Promise<void> {
+    const { store } = this.#ports;
+    await this.#load();
+    const issuer = this.#held?.issuer;
+    await Promise.all([HELD, WANTED, ...(issuer ? [registrationKey(issuer)] : [])].map((key) => store.put(key, null)));
+    this.#hold(null);
   }
 
   #ends(held: Held): boolean {
-    const { expiresAt } = held.tokens;
-    return expiresAt !== null && expiresAt - AHEAD_MS <= this.#ports.clock().utc;
+    const { renewAt } = held.tokens;
+    return renewAt !== null && renewAt <= this.#ports.clock().utc;
   }
 
   #canRenew(held: Held): boolean {
@@ -217,7 +230,7 @@ export class OAuthCredential implements Credential {
       });
       if (!(tokens instanceof OAuthFault)) return keep(tokens);
       // A server out of reach says nothing of the refresh token; one that refused it does.
-      if (tokens.code !== 'token_refused' || (grant === null && person === null)) return tokens;
+      if (tokens.code !== 'token_refused') return tokens;
     }
     if (grant !== null) {
       const tokens = await unattended(grant, request, asked);

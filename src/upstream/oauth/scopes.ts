@@ -1,5 +1,7 @@
 import { OAuthFault } from './fault.ts';
 
+const MAX_SCOPES = 64;
+
 /** What may decide the scopes of one request for a token. */
 export interface ScopeSources {
   /** Operator's list: what is asked for, and the most that ever is. Null: as the upstream says. */
@@ -18,7 +20,10 @@ export interface ScopeSources {
  */
 export function scopesToRequest(sources: ScopeSources): readonly string[] | OAuthFault {
   const { configured, challenged, published, before } = sources;
-  if (configured === null) return union(before, challenged ?? (before.length > 0 ? [] : (published ?? [])));
+  if (configured === null) {
+    const scopes = union(before, challenged ?? (before.length > 0 ? [] : (published ?? [])));
+    return scopes.length <= MAX_SCOPES ? scopes : new OAuthFault('scope', 'the upstream wants more and more scopes');
+  }
   const outside = (challenged ?? []).find((scope) => !configured.includes(scope));
   if (outside !== undefined)
     return new OAuthFault('scope', `the upstream wants scope "${outside}", which the settings do not allow`);

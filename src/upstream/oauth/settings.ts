@@ -9,7 +9,12 @@ export type GrantKind = (typeof GRANT_KINDS)[number];
 const CLIENT_KEY_ALGORITHMS = ['ES256', 'ES384', 'PS256', 'RS256', 'EdDSA'] as const;
 const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 'a scope has no blanks, quotes or backslashes');
 /** Never rewritten: issuers are compared character by character. */
-const issuer = z.url({ protocol: /^https?$/ });
+const issuer = z
+  .url({ protocol: /^https?$/ })
+  .refine(
+    (url) => /^(https:|http:\/\/(localhost|127\.0\.0\.1|\[::1\])([:/]|$))/.test(url),
+    'must be https (http: only on this machine)',
+  );
 
 /** `http.oauth` of an upstream: how this gateway signs in there as itself. */
 export const oauthSettings = z

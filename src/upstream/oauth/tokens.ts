@@ -8,8 +8,8 @@ import type { GuardedHttp } from './guarded-http.ts';
 export interface Tokens {
   readonly access: string;
   readonly type: 'bearer' | 'dpop';
-  /** ms UTC; null: the server did not say. */
-  readonly expiresAt: number | null;
+  /** ms UTC from when a new one is asked for, shortly before it ends; null: the server did not say. */
+  readonly renewAt: number | null;
   readonly refresh: string | null;
   /** The key the token is bound to; null for a bearer token. */
   readonly proofKey: ProofKey | null;
@@ -146,8 +146,13 @@ function tokensOf(
   return {
     access: answer.access_token,
     type,
-    expiresAt: answer.expires_in === undefined ? null : request.utc + answer.expires_in * 1000,
+    renewAt: answer.expires_in === undefined ? null : request.utc + lasting(answer.expires_in) * 1000,
     refresh: answer.refresh_token ?? refreshed,
     proofKey: request.proofKey,
   };
+}
+
+/** A token must not end on the way: 30 s before, or a fifth of a short life. */
+function lasting(seconds: number): number {
+  return seconds - Math.min(30, seconds / 5);
 }
