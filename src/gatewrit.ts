@@ -42,7 +42,6 @@ import { type BatchPorts, runBatch } from './workflows/batch.ts';
 import { endCall } from './workflows/ending.ts';
 import { credentialAlive, eventEmitter, judged, targetVisible } from './workflows/events.ts';
 import { ListChanges } from './workflows/list-changes.ts';
-import type { Subscription } from './workflows/open-stream.ts';
 import { openQuestions } from './workflows/questions.ts';
 import { resumable } from './workflows/resuming.ts';
 import { sessionStages } from './workflows/sessions.ts';
@@ -88,11 +87,6 @@ export interface Gatewrit {
   reload(): Promise<void>;
   close(): Promise<void>;
 }
-
-type Subscribe = (
-  interest: { readonly principal: Principal; readonly resources: readonly string[] },
-  onEvent: (notification: Uint8Array) => void,
-) => Promise<Subscription>;
 
 const DRAIN_MS = 10_000;
 const SWEEP_MS = 30_000;
@@ -327,15 +321,17 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     judgeList: (call, message, now) => judged(listJudges, call, message, now),
     targetOf({ endpoint, principal }, uri, now) {
       const target = registry.resourceAt(endpoint, principal, uri, now);
-      return target && visible(principal, target) ? target : null;
+      // Hearing of a resource is as much as reading it: every scope is needed, not only that it may be known of.
+      return target && authorization.visible(principal, target) === 'allowed' ? target : null;
     },
     outline: ({ endpoint, principal }, server, now) =>
       registry.outline({ endpoint, principal, now, visible: visibleTo(principal) }, server),
     servers: () => registry.servers(),
-    async subscribe(server, interest, onEvent) {
-      const upstream: (UpstreamServer & { subscribe?: Subscribe }) | undefined = servers.get(server);
-      return (await upstream?.subscribe?.(interest, onEvent)) ?? null;
-    },
+    subscribe: async (server, interest, onEvent) => (await servers.get(server)?.subscribe(interest, onEvent)) ?? null,
+    allows: ({ principal }, target) =>
+      authorization.visible(principal, target) === 'allowed'
+        ? null
+        : new Refusal('authorization.insufficient_scope', { scopes: target.scopes }),
     hold: (call) => limits.hold('streams', call.principal),
     record: ({ principal: { tenant, key } }, meta) => audit.record({ kind: 'operation', tenant, subject: key, meta }),
     clock,

@@ -21,8 +21,10 @@ export interface StreamPorts {
   readonly judgeList: (call: Call, message: Uint8Array, now: Now) => Uint8Array | RefusalCode;
   /** Takes news of one target through all judges of events. */
   readonly judge: (call: Call, message: Uint8Array, now: Now) => Uint8Array | RefusalCode;
-  /** The target that serves a URI at this call's endpoint, when this principal may see it. */
+  /** The target that serves a URI at this call's endpoint, when this principal may read it. */
   readonly targetOf: (call: StreamCall, uri: string, now: Now) => Target | null;
+  /** Whether this principal may hear of a target it knows of: as whoever may read it. Null: it may. */
+  readonly allows: (call: StreamCall, target: Target) => Refusal | null;
   /** What this caller's lists say of one server. */
   readonly outline: (call: StreamCall, server: string, now: Now) => ReadonlyMap<ChangingList, string>;
   readonly servers: () => readonly string[];

@@ -74,6 +74,7 @@ function streams(more: Partial<StreamPorts> = {}) {
     judge: (_call, message) => message,
     judgeList: (_call, message) => message,
     targetOf: (_call, uri) => (visible.has(uri) ? ({ server: uri.split(':')[0] } as Target) : null),
+    allows: () => null,
     outline: (_call, server) => new Map(lists.get(server)),
     servers: () => [...lists.keys()],
     async subscribe(server, { resources }, onEvent) {
@@ -309,11 +310,11 @@ test('a session hears on its GET stream of every list and of what it subscribed 
   for (const { tell, resources } of subscribed) tell(resources[0]!);
   lists.get('shop')!.set('tools', 't2');
   changes.tell('shop');
-  assert.deepEqual(sent, [
+  assert.deepEqual(sent as unknown, [
     { jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri: 'shop://a' } },
     { jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri: 'shop://b' } },
     { jsonrpc: '2.0', method: 'notifications/tools/list_changed' },
-  ] as never);
+  ]);
   await stages.subscribed.run(subscribing('shop://a', { method: 'resources/unsubscribe' }), NOW);
   assert.equal(subscribed[0]!.ended, true);
   subscribed[0]!.tell('shop://a');
@@ -341,6 +342,17 @@ test('each message goes out on one stream: a newer GET of the session takes over
   assert.equal(other.sent.length, 1, 'lists are for every session');
   drain();
   await Promise.all([second, foreign]);
+});
+
+test('who may not read a resource does not subscribe to it', async () => {
+  const { stages, subscribed } = streams({ allows: () => new Refusal('authorization.insufficient_scope') });
+  assert.equal(codeOf(stages.subscribed.run(subscribing('shop://a'), NOW)), 'authorization.insufficient_scope');
+  const { call, abort } = called(LEGACY);
+  const reply = stages.opened.run(call, NOW);
+  await settled();
+  assert.deepEqual(subscribed, []);
+  abort.abort();
+  await reply;
 });
 
 test('a session of another principal with the same name has its own subscriptions', async () => {

@@ -120,6 +120,11 @@ export function openStreams(ports: StreamPorts): Streams {
       book.tidy(call.principal, session);
       return replyOf(DONE);
     }
+    const refused = ports.allows(call, call.target);
+    if (refused) {
+      book.tidy(call.principal, session);
+      return refused;
+    }
     if (!book.add(kept, uri)) return new Refusal('limits.streams', { evidence: 'subscriptions of one session' });
     // Answered when the upstream has heard of it: a change after our answer is a change the client is told of.
     return kept.stream ? kept.stream.subscribe([uri]).then(() => replyOf(DONE)) : replyOf(DONE);

@@ -36,6 +36,9 @@ const KIND_OF_METHOD: ReadonlyMap<string, TargetKind> = new Map([
   ['tools/call', 'tool'],
   ['prompts/get', 'prompt'],
   ['resources/read', 'resource'],
+  ['resources/subscribe', 'resource'],
+  ['resources/unsubscribe', 'resource'],
+  ['completion/complete', 'prompt'],
   ['admin/call', 'admin'],
 ]);
 const DECOYS = new Map<TargetKind, Target>(
