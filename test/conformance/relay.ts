@@ -78,6 +78,6 @@ function withoutHops(raw: readonly string[]): string[] {
 
 function line(req: IncomingMessage, heard: Buffer[], answer: IncomingMessage, said: Buffer[]): string {
   const headers = JSON.stringify(req.headers);
-  const came = `${req.method} ${req.url} ${headers} ${Buffer.concat(heard)}`;
+  const came = `${new Date().toISOString()} ${req.method} ${req.url} ${headers} ${Buffer.concat(heard)}`;
   return `${came}\n  => ${answer.statusCode} ${JSON.stringify(answer.headers)} ${Buffer.concat(said)}`;
 }
