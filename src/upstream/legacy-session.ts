@@ -134,19 +134,29 @@ export class LegacySession implements Session {
     if (followers) for (const follower of followers) follower(updateOf(uri!));
   }
 
-  /** Where only one call runs in a session of one principal, a line is of that call. */
+  /** In a session of one principal a line is of the one call that runs. */
   #logged(message: Uint8Array, read: Classified): void {
-    const [only, ...others] = this.running.values();
-    if (this.owner !== '' && others.length === 0) only?.other(message, read);
+    if (this.owner !== '') this.#onlyCall()?.other(message, read);
   }
 
   /** It names no call: it can only be about the one that runs, or nobody knows which (never a guess). */
   #asked(message: Uint8Array, read: Classified): void {
-    const [only, ...others] = this.running.values();
-    if (only && others.length === 0) return only.other(message, read);
+    const only = this.#onlyCall();
+    if (only) return only.other(message, read);
     const id = textOf(message, read.spans!.id!);
     const answer = textOf(message, read.spans!.method!) === '"ping"' ? '"result":{}' : REFUSED;
     void this.wire.notify(Buffer.from(`{"jsonrpc":"2.0","id":${id},${answer}}`), this.headers);
+  }
+
+  /**
+   * The one call that runs. Calls whose upstream waits for an answer do not: a client that never comes back would keep
+   * every later call of its own from asking. All calls of a session are of one principal.
+   */
+  #onlyCall(): RunningCall | null {
+    const calls = [...this.running.values()];
+    const active = calls.filter(({ isWaiting }) => !isWaiting);
+    const [only, ...others] = active.length > 0 ? active : calls;
+    return only && others.length === 0 ? only : null;
   }
 
   /** Follows resources until `signal` says so; each is subscribed to once, however many follow it. */

@@ -66,6 +66,11 @@ export class RunningCall {
     return this.#id;
   }
 
+  /** Its upstream has asked, and waits for answers. */
+  get isWaiting(): boolean {
+    return this.#end === null && this.#wake === null && this.#asked.size > 0;
+  }
+
   /** Sends the call. @param onEnd told when it is over, whoever waits for it */
   begin(bytes: Uint8Array, headers: readonly string[], onEnd: () => void): void {
     const { maxResultBytes, message } = this.#request;

@@ -16,7 +16,7 @@ export interface StdioOptions {
   readonly maxLineBytes: number;
   /** Receives what the process writes to stderr, line by line; free text, never shown to callers. */
   readonly onDiagnostic: (line: string) => void;
-  /** Takes each notification that names no call, whether one is under way or not. */
+  /** Takes each notification that names no call, and each request while one runs that may be asked; the taker answers it. */
   readonly onOther: (message: Uint8Array, read: Classified) => void;
   readonly onExit: (reason: string) => void;
 }
@@ -164,11 +164,9 @@ export class StdioProcess implements Wire {
       return;
     }
     if (read.kind === 'request') {
-      // It names no call: it can only be about the one that runs, or nobody knows which (never a guess).
-      const [only, ...others] = this.#waiting.values();
-      if (!only?.request.takesQuestions || others.length > 0 || isPing(line, read.spans))
-        return this.#answerRequest(line, read.spans);
-      return only.request.onOther?.(line, read);
+      const asked =
+        !isPing(line, read.spans) && [...this.#waiting.values()].some(({ request }) => request.takesQuestions);
+      return asked ? this.#other(line, read) : this.#answerRequest(line, read.spans);
     }
     // Progress names its call by our token, which is the id, an event its stream; nothing else says whose it is.
     const { paramsMembers, metaMembers } = read.spans;

@@ -20,7 +20,7 @@ export interface Outgoing {
   readonly signal: AbortSignal | null;
   /** Takes each whole message that is not the answer to `id` (notifications, requests of the upstream). */
   readonly onOther: ((message: Uint8Array, read: Classified) => void) | null;
-  /** Requests of the upstream may be about this exchange; `onOther` answers each of them. */
+  /** Requests of the upstream may be about this exchange; whoever takes them answers each of them. */
   readonly takesQuestions?: boolean;
   /** Take a stream that closed before the answer up again, where its events have ids (legacy HTTP only). */
   readonly resumes?: boolean;
