@@ -88,6 +88,7 @@ export interface Gatewrit {
   close(): Promise<void>;
 }
 
+const NO_MESSAGE = new Uint8Array(0);
 const DRAIN_MS = 10_000;
 const SWEEP_MS = 30_000;
 
@@ -304,6 +305,10 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
   const questions = openQuestions({
     seal: (call, state, grant, now) => validation.rounds.seal(call, state, grant, now),
     judge: (call, message, now) => judged(judges, call, message, now),
+    standing(call, now) {
+      const left = judged([judging.credentialAlive, judging.targetVisible], call, NO_MESSAGE, now);
+      return typeof left === 'string' ? left : null;
+    },
     allows: (call, answer) => redaction.answer(call, answer),
     hold: (call) => limits.hold('waiting', call.principal),
     record: ({ principal: { tenant, key } }, { meta, payload }) =>

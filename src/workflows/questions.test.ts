@@ -59,6 +59,7 @@ function questions(more: Partial<QuestionsParts> = {}) {
   const opened = openQuestions({
     seal: (_call, state, grant) => `sealed(${state},${grant})`,
     judge: (_call, message) => message,
+    standing: () => null,
     allows: () => null,
     hold: () => {
       held.now++;
@@ -243,6 +244,16 @@ test('a question that may not pass, or an answer that may not, ends the call', a
   const unknown = unrecorded.ask(third.call, ask(FORM), never);
   unrecorded.answered.run(response({ id: third.sent[0]!['id'], result: {} }), NOW);
   assert.equal(codeOf(await unknown), 'audit.outcome_unknown');
+});
+
+test('what was withdrawn while a person thought about it does not go on', async () => {
+  for (const lost of ['authorization.unknown', 'authentication.expired'] as const) {
+    const gone = questions({ standing: () => lost });
+    const { call, sent } = called();
+    const left = gone.ask(call, ask(FORM), never);
+    gone.answered.run(response({ id: sent[0]!['id'], result: {} }), NOW);
+    assert.equal(codeOf(await left), lost);
+  }
 });
 
 test('a server that asks without end is cut, and so is one that only wants to be asked again', async () => {

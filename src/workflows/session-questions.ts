@@ -14,6 +14,11 @@ export interface SessionQuestionsParts {
   readonly open: OpenQuestions;
   /** Takes one message through the judges of events: the bytes that may go, or why not. */
   readonly judge: (call: AskedCall, message: Uint8Array, now: Now) => Uint8Array | RefusalCode;
+  /**
+   * Whether the call may still go on after a wait: its credential has not ended, its target has not been withdrawn or
+   * hidden meanwhile. Null: it may.
+   */
+  readonly standing: (call: AskedCall, now: Now) => RefusalCode | null;
   /** What a client answered goes to a server as its arguments do: a secret in it is refused. */
   readonly allows: (call: AskedCall, answer: Uint8Array) => Refusal | null;
   /** Takes the place of one waiting call of this principal; refuses when he has too many. */
@@ -83,6 +88,9 @@ export class SessionQuestions {
       const given = await this.#round(call, asked, number);
       if (given instanceof Refusal) return given;
       number += asked.questions.size;
+      // People take their time; what was judged before is judged again before anything goes out.
+      const lost = this.#parts.standing(call, this.#parts.clock());
+      if (lost !== null) return new Refusal(lost, { evidence: 'no longer so when the answers had come' });
       const answered = await resume({ given, state: asked.state });
       if (!(answered instanceof InputRequired)) return answered;
       asked = answered;
