@@ -6,6 +6,7 @@ import { silentLog } from '../core/log.ts';
 import { type Answers, InputRequired, type Question, type QuestionMethod } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
 import type { Asking } from '../upstream/servers.ts';
+import { OpenQuestions } from './open-questions.ts';
 import { wordedFor } from './question-words.ts';
 import { openQuestions, type QuestionsParts } from './questions.ts';
 
@@ -201,6 +202,23 @@ test('a response is taken once, from the very session and principal that were as
   for (const one of others) assert.equal((answered.run(one, NOW) as { status: number }).status, 202);
   await result;
   assert.deepEqual(given, ['{"who":"right"}']);
+});
+
+test('an open question is gone once it was answered or withdrawn, and no more are open than may be', () => {
+  const open = new OpenQuestions({ key: { kid: 'k', secret: new Uint8Array(32) }, node: 'n', max: 2 });
+  const alice = { session: 's', principal: 'alice' };
+  const answer = { kind: 'result', bytes: Buffer.from('{}') } as const;
+  const ids = [1, 2].map((n) => open.put(alice, 'c', n, () => {})!);
+  assert.equal(
+    open.put(alice, 'c', 3, () => {}),
+    null,
+  );
+  assert.equal(open.take({ ...alice, principal: 'eve' }, ids[0]!, answer), 'foreign');
+  assert.equal(open.take(alice, ids[0]!, answer), 'taken');
+  assert.equal(open.take(alice, ids[0]!, answer), 'unknown');
+  open.withdraw(ids[1]!);
+  assert.equal(open.take(alice, ids[1]!, answer), 'unknown');
+  assert.equal(open.size, 0);
 });
 
 test('two calls of one client with the same questions do not take each other’s answers', async () => {

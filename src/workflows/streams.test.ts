@@ -243,6 +243,20 @@ test('who may see a resource is judged at each event, and only its own server ma
   );
   drain();
   await reply;
+  visible.add('bank://x');
+  const both = called({ params: { notifications: { resourceSubscriptions: ['shop://a', 'bank://x'] } } });
+  const again = stages.listen.run(both.call, NOW);
+  await settled();
+  both.sent.length = 0;
+  const bank = subscribed.find(({ server }) => server === 'bank')!;
+  bank.tell('shop://a');
+  bank.tell('bank://x');
+  assert.deepEqual(
+    both.sent.map(({ params }) => params['uri']),
+    ['bank://x'],
+  );
+  drain();
+  await again;
 });
 
 test('an upstream that speaks too early is heard after the acknowledgement, one that cannot be subscribed to is not honoured', async () => {

@@ -71,4 +71,9 @@ test('an approval that was never used up, or whose call has ended, opens no roun
   const consumed = (await run(callOf(), at(2 * SECOND))) as Consumed;
   await consumed.settle(replyOf('{"content":[]}'), at(3 * SECOND));
   assert.equal(codeOf(await check(callOf({ grant }), at(4 * SECOND))), 'approval.consumed', 'ended');
+  const other = kit();
+  const unknown = idIn(await other.check(callOf(), at(0)));
+  await other.act('approve', approver1, { id: unknown }, at(SECOND));
+  await ((await other.run(callOf(), at(2 * SECOND))) as Consumed).settle(null, at(3 * SECOND));
+  assert.equal(codeOf(await other.check(callOf({ grant: unknown }), at(4 * SECOND))), 'approval.consumed', 'unknown');
 });
