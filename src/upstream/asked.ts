@@ -43,11 +43,14 @@ export function questionOf(
 /** A progress token is about our connection to the upstream; to a client it would name something of its own. */
 function withoutToken(params: Uint8Array): Uint8Array {
   const document = scanDocument(params);
-  const meta = typeof document === 'string' ? undefined : document.members?.get('_meta');
+  if (typeof document === 'string') return params;
+  const meta = document.members?.get('_meta');
   if (!meta || !isObjectAt(params, meta)) return params;
   const members = scanDocument(params.subarray(meta.start, meta.end));
-  const token = typeof members === 'string' ? undefined : members.members?.get('progressToken');
+  if (typeof members === 'string') return params;
+  const token = members.members?.get('progressToken');
   if (!token) return params;
+  if (members.members!.size === 1) return patch(params, objectEdits(params, document.value, { remove: [meta] }));
   const remove = [{ start: meta.start + token.start, end: meta.start + token.end }];
   return patch(params, objectEdits(params, meta, { remove }));
 }

@@ -293,6 +293,21 @@ describe('questions of a legacy upstream over HTTP', () => {
     assert.match(seen.find(({ body }) => body.method === undefined && body.id === ('q-1' as never))!.raw, /"n":1\.0/);
   });
 
+  test('a progress token of the question stays behind: it is about our connection', async () => {
+    for (const [meta, left] of [
+      [{ progressToken: 0 }, undefined],
+      [
+        { a: 1, progressToken: 0, b: 2 },
+        { a: 1, b: 2 },
+      ],
+    ]) {
+      const { server } = await legacy(oneQuestion({ ...FORM, params: { ...FORM.params, _meta: meta } }));
+      const asked = asksFor(await server.call(requestFor({ client: able })));
+      const params = JSON.parse(text([...asked.questions.values()][0]!.params));
+      assert.deepEqual(params, { ...FORM.params, ...(left ? { _meta: left } : {}) });
+    }
+  });
+
   test('an error of the client goes on as one', async () => {
     const { server } = await legacy(oneQuestion({ method: 'roots/list' }));
     const asked = asksFor(await server.call(requestFor({ client: able })));
