@@ -6,20 +6,27 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { Client as FirstClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport as FirstStdio } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport as FirstHttp } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { ElicitRequestSchema, ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { type Dispatcher, request, fetch as undiciFetch } from 'undici';
-import { Quickstart, READ, WRITE } from './quickstart.ts';
+import { AskingUpstream, FORM, startAsking } from './asking-upstream.ts';
+import { type Quickstart, READ, WRITE } from './quickstart.ts';
 import { endings, recordsOf } from './recorded.ts';
 
 const root = join(import.meta.dirname, '../..');
 const LONG = 'everything__trigger-long-running-operation';
+let upstream: AskingUpstream;
 let quickstart: Quickstart;
 let bob: string;
 
 before(async () => {
-  quickstart = await Quickstart.start({ everything: true });
+  upstream = await AskingUpstream.start();
+  quickstart = await startAsking(upstream, { everything: true });
   bob = await quickstart.token('bob', WRITE);
 });
-after(() => quickstart?.close());
+after(async () => {
+  await quickstart?.close();
+  await upstream?.close();
+});
 
 const info = { name: 'e2e', version: '1.0.0' };
 const stdio = () => ({
@@ -111,6 +118,21 @@ const CLIENTS: Readonly<Record<string, () => Promise<Connected>>> = {
   },
 };
 
+/** A server that says that it changed is not served until it was compared again; one of a new client's own says so when it starts. */
+async function untilServed(client: Legacy): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  for (let calm = 0; calm < 3; ) {
+    const called = client.callTool({ name: 'everything__echo', arguments: { message: 'there?' } });
+    const there = await called.then(
+      () => true,
+      () => false,
+    );
+    calm = there ? calm + 1 : 0;
+    assert.ok(Date.now() < deadline, 'the server was not served in time');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
 for (const [which, connect] of Object.entries(CLIENTS)) {
   describe(`the official client ${which}`, () => {
     let connected: Connected;
@@ -118,6 +140,7 @@ for (const [which, connect] of Object.entries(CLIENTS)) {
     before(async () => {
       connected = await connect();
       client = connected.client;
+      await untilServed(client);
     });
     after(() => client?.close());
 
@@ -137,7 +160,7 @@ for (const [which, connect] of Object.entries(CLIENTS)) {
       const { messages } = await client.getPrompt({ name: 'everything__args-prompt', arguments: { city: 'Oslo' } });
       assert.match(JSON.stringify(messages), /Oslo/);
       const { resources } = await client.listResources();
-      const { contents } = await client.readResource({ uri: resources[0]!.uri });
+      const { contents } = await client.readResource(resources.find(({ uri }) => uri.startsWith('demo://resource/'))!);
       assert.equal(contents.length, 1);
     });
 
@@ -155,6 +178,30 @@ for (const [which, connect] of Object.entries(CLIENTS)) {
     });
   });
 }
+
+test('through the stdio entry a server asks the client in the middle of a call, and hears its answers', async (t) => {
+  const client = new FirstClient(info, { capabilities: { elicitation: {}, roots: {} } });
+  t.after(() => client.close());
+  const asked: string[] = [];
+  client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
+    asked.push(params.message);
+    return { action: 'accept', content: { answer: 'blue' } };
+  });
+  client.setRequestHandler(ListRootsRequestSchema, () => ({ roots: [{ uri: 'file:///work' }] }));
+  await client.connect(new FirstStdio(stdio()));
+  const questions = {
+    one: { method: 'elicitation/create', params: FORM },
+    two: { method: 'roots/list', params: {} },
+  };
+  const { content } = await client.callTool({ name: 'demo__ask', arguments: { questions } });
+  assert.deepEqual(asked, [FORM.message]);
+  const [said] = content as { text: string }[];
+  const { inputResponses } = JSON.parse(said!.text) as { inputResponses: Record<string, object> };
+  assert.deepEqual(inputResponses, {
+    one: { action: 'accept', content: { answer: 'blue' } },
+    two: { roots: [{ uri: 'file:///work' }] },
+  });
+});
 
 /* Raw requests from here on. */
 interface Told {
