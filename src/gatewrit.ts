@@ -281,6 +281,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
         log,
         onChanged,
         onEnded: again,
+        store,
       }),
     );
   }

@@ -12,13 +12,13 @@ import { outgoingMessage } from './outgoing.ts';
 import { ParkedCalls } from './parked.ts';
 import type { UpstreamRequest } from './request.ts';
 import { RunningCall } from './running-call.ts';
-import { type Incoming, type Wire, WireFault } from './wire.ts';
+import { type Carrier, type Incoming, type Wire, WireFault } from './wire.ts';
 
 export interface LegacyParts {
   /** A wire for a new session. */
   readonly dial: () => Wire;
   /** http: one wire for all sessions. stdio: a process each, and one for all clients of which nothing can be asked. */
-  readonly carrier: 'http' | 'stdio' | 'sse';
+  readonly carrier: Carrier;
   /** Extensions the operator lets through. */
   readonly extensions: readonly string[];
   /** How many calls may wait for answers; over HTTP each holds a connection. */
@@ -43,6 +43,7 @@ const PARKED_PER_OWNER = 16;
 /** Calls to a server that begins with `initialize`, in sessions of their own, asked questions included. */
 export class LegacyUpstream {
   readonly era = 'legacy';
+  readonly carrier: Carrier;
   readonly sessions: LegacySessions;
   readonly #parts: LegacyParts;
   readonly #parked: ParkedCalls<RunningCall>;
@@ -51,6 +52,7 @@ export class LegacyUpstream {
 
   constructor(parts: LegacyParts) {
     this.#parts = parts;
+    this.carrier = parts.carrier;
     const { carrier, dial, mono, nextId, onListChanged } = parts;
     const pool = { sharesWire: carrier === 'http', bounds: BOUNDS[carrier] };
     this.sessions = new LegacySessions({ dial, mono, nextId, onListChanged, ...pool });

@@ -10,10 +10,8 @@ import { type Classified, changedList, type ListName } from './message-kind.ts';
 import { ModernUpstream } from './modern.ts';
 import type { LiveDefinitions, UpstreamRequest } from './request.ts';
 import { listAll, probeModern, type Session } from './session.ts';
-import { type Wire, WireFault } from './wire.ts';
-
-export const CARRIERS = ['http', 'stdio', 'sse'] as const;
-export type Carrier = (typeof CARRIERS)[number];
+import { VERDICT_LIFE_MS, type Verdict, type Verdicts } from './verdict.ts';
+import { type Carrier, type Wire, WireFault } from './wire.ts';
 
 export interface ServerOptions {
   readonly name: string;
@@ -23,6 +21,7 @@ export interface ServerOptions {
   readonly dial: (told: WireEvents, carrier: Carrier) => Wire;
   readonly clock: () => Now;
   readonly log: Log;
+  readonly verdicts: Verdicts;
   /** Extensions of a client's capabilities that this server may hear of. */
   readonly extensions: readonly string[];
   /** How many calls may wait for answers of clients. */
@@ -41,9 +40,6 @@ export interface WireEvents {
   /** A message that belongs to no exchange: a notification, or a request of the server. */
   heard(message: Uint8Array, read: Classified): void;
 }
-
-/** A stale "legacy" never corrects itself, because an upgraded server still answers `initialize` (protocol.md 1.1). */
-const VERDICT_LIFE_MS = 24 * 3600 * 1000;
 
 /** How a server of 2024-11-05 answers what it does not know. */
 const SSE_STATUS: readonly number[] = [400, 404, 405];
@@ -64,7 +60,7 @@ export class UpstreamServer {
   #opening: Promise<Speaker | WireFault> | null = null;
   /** The one wire of an HTTP server. */
   #pool: Wire | null = null;
-  #legacySince = Number.NEGATIVE_INFINITY;
+  #verdict: Verdict | null = null;
   #closed = false;
 
   constructor(options: ServerOptions) {
@@ -114,8 +110,15 @@ export class UpstreamServer {
   }
 
   async #findOut(): Promise<Speaker | WireFault> {
-    const { carrier, clock } = this.#options;
-    if (carrier !== 'sse' && clock().utc - this.#legacySince >= VERDICT_LIFE_MS) {
+    const { carrier } = this.#options;
+    const known = await this.#knownLegacy();
+    if (known) {
+      const legacy = await this.#begin(known.carrier);
+      if (!(legacy instanceof WireFault)) return legacy;
+      // Down, or not legacy any more; whoever answers next is asked.
+      await this.#decide(null);
+    }
+    if (carrier !== 'sse') {
       const wire = this.#wire(carrier);
       const probed = await probeModern(wire, carrier);
       // stdio: the probe may have upset the process, so legacy begins in a fresh one.
@@ -126,8 +129,29 @@ export class UpstreamServer {
     // The specification's way back to 2024-11-05: what refuses `initialize` may have a stream to be opened first.
     const older = carrier === 'http' && legacy instanceof WireFault && SSE_STATUS.includes(legacy.status);
     const found = older ? await this.#begin('sse') : legacy;
-    if (!(found instanceof WireFault)) this.#legacySince = clock().utc;
-    return found instanceof WireFault ? legacy : found;
+    if (found instanceof WireFault) return legacy;
+    await this.#decide({ carrier: found.carrier, at: this.#options.clock().utc });
+    return found;
+  }
+
+  async #knownLegacy(): Promise<Verdict | null> {
+    const { clock, verdicts } = this.#options;
+    const verdict = this.#verdict ?? (await verdicts.read(clock()).catch((cause) => this.#unremembered(cause)));
+    if (verdict === null || clock().utc - verdict.at >= VERDICT_LIFE_MS) return null;
+    this.#verdict = verdict;
+    return verdict;
+  }
+
+  async #decide(verdict: Verdict | null): Promise<void> {
+    this.#verdict = verdict;
+    const { clock, verdicts } = this.#options;
+    await verdicts.write(verdict, clock()).catch((cause) => this.#unremembered(cause));
+  }
+
+  /** It only saves a question at the next start: a store that is down must not keep a server from being reached. */
+  #unremembered(cause: unknown): null {
+    this.#options.log.error('what was found out about an upstream is not remembered', { server: this.name }, cause);
+    return null;
   }
 
   async #begin(carrier: Carrier): Promise<LegacyUpstream | WireFault> {
@@ -247,13 +271,14 @@ export class UpstreamServer {
   async #doubtOldVerdict(): Promise<void> {
     const { carrier, clock } = this.#options;
     const legacy = this.#speaker;
-    if (legacy?.era !== 'legacy' || carrier === 'sse' || clock().utc - this.#legacySince < VERDICT_LIFE_MS) return;
+    if (legacy?.era !== 'legacy' || carrier === 'sse') return;
+    if (this.#verdict && clock().utc - this.#verdict.at < VERDICT_LIFE_MS) return;
     const wire = this.#wire(carrier);
     const probed = await probeModern(wire, carrier);
-    if (probed === 'legacy') this.#legacySince = clock().utc;
+    if (probed === 'legacy') await this.#decide({ carrier: legacy.carrier, at: clock().utc });
     if (probed === 'legacy' || probed instanceof WireFault) return carrier === 'stdio' ? wire.close() : undefined;
     this.#speaker = this.#modern(probed);
-    this.#legacySince = Number.NEGATIVE_INFINITY;
+    await this.#decide(null);
     await legacy.close();
   }
 

@@ -4,15 +4,17 @@ import { InternalError } from '../core/internal-error.ts';
 import type { Log } from '../core/log.ts';
 import { type Answers, InputRequired } from '../core/questions.ts';
 import { Refusal, type Stage } from '../core/stage.ts';
+import type { Store } from '../core/store/store.ts';
 import type { Credential } from './credential.ts';
 import { HttpWire } from './http.ts';
 import type { InProcessOperations } from './in-process.ts';
 import type { ListName } from './message-kind.ts';
 import type { UpstreamRequest } from './request.ts';
-import { type Carrier, UpstreamServer, type WireEvents } from './server.ts';
+import { UpstreamServer, type WireEvents } from './server.ts';
 import { SseWire } from './sse-wire.ts';
 import { StdioProcess } from './stdio-runner.ts';
-import type { Wire } from './wire.ts';
+import { NO_VERDICTS, storedVerdicts } from './verdict.ts';
+import type { Carrier, Wire } from './wire.ts';
 
 export interface StdioServerSettings {
   readonly command: string;
@@ -46,13 +48,21 @@ const MAX_PARKED = 64;
 export function openServer(
   name: string,
   settings: ServerSettings,
-  options: { clock: () => Now; log: Log; onChanged: (list?: ListName) => void; onEnded: () => void },
+  options: {
+    clock: () => Now;
+    log: Log;
+    onChanged: (list?: ListName) => void;
+    onEnded: () => void;
+    /** Remembers what was found out about it; null or absent: every start asks. */
+    store?: Store;
+  },
 ): UpstreamServer {
   const { clock, log } = options;
   return new UpstreamServer({
     name,
     clock,
     log,
+    verdicts: options.store ? storedVerdicts(options.store, name, placeOf(settings)) : NO_VERDICTS,
     extensions: settings.extensions ?? [],
     answerMs: settings.answerMs ?? ANSWER_MS,
     // A call that waits holds its connection; half of them stay for calls that run.
@@ -77,6 +87,9 @@ export function openServer(
     });
   }
 }
+
+const placeOf = (settings: ServerSettings): readonly string[] =>
+  'stdio' in settings ? [settings.stdio.command, ...settings.stdio.args] : [settings.http.url];
 
 function dialHttp(settings: HttpServerSettings, told: WireEvents, carrier: Carrier): Wire {
   const { url, ca, authorization, credential, maxConnections } = settings;

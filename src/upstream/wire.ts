@@ -1,6 +1,9 @@
 import type { MessageSpans } from '../core/mcp/scanner.ts';
 import type { Classified } from './message-kind.ts';
 
+export const CARRIERS = ['http', 'stdio', 'sse'] as const;
+export type Carrier = (typeof CARRIERS)[number];
+
 /**
  * One JSON-RPC exchange with an upstream, whatever carries it. Bytes in, bytes out: what they mean is judged by
  * modern.ts and legacy.ts. Everything an upstream sends is attacker-controlled.
