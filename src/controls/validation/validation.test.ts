@@ -413,6 +413,34 @@ test('declared headers must repeat the arguments, undeclared ones do not matter'
   );
 });
 
+test('a declared header is decoded as the official suite wants it: sentinels strictly, anything else literally', () => {
+  const target = targetWith({ inputSchema: SQL_SCHEMA });
+  const hello = Buffer.from('Hello').toString('base64');
+  const cases: [string, string, boolean][] = [
+    ['Hello', `=?base64?${hello}?=`, true],
+    ['Hello', '=?base64?SGVsbG8?=', false],
+    ['Hello', '=?base64?SGVs!!!bG8=?=', false],
+    ['Hello', `=?BASE64?${hello}?=`, false],
+    [hello, hello, true],
+    [`=?base64?${hello}`, `=?base64?${hello}`, true],
+    [`${hello}?=`, `${hello}?=`, true],
+    ['Hello', '  Hello\t', true],
+    ['Hello', 'hello', false],
+    ['Grüße', `=?base64?${Buffer.from('Grüße').toString('base64')}?=`, true],
+  ];
+  for (const [region, header, good] of cases) {
+    const left = args(JSON.stringify({ sql: 'x', region }), target, { 'mcp-param-region': header });
+    assert.equal(!(left instanceof Refusal), good, `${region} ${header} ${JSON.stringify(left)}`);
+  }
+});
+
+test('a legacy call carries no declared headers, and none is demanded', () => {
+  const message = judge(legacy('tools/call', '"name":"pg__query","arguments":{"sql":"x","region":"eu"}'), {});
+  const target = targetWith({ inputSchema: SQL_SCHEMA });
+  const call = { way: 'http', message, target, head: { headers: {} } } as unknown as CallWith<'message' | 'target'>;
+  assert.ok(!(validation.stages.arguments.run(call, now) instanceof Refusal));
+});
+
 test('a prompt takes its declared arguments, all strings; a resource leaves its uri', () => {
   const prompt = targetWith({ arguments: [{ name: 'topic', required: true }, { name: 'tone' }] }, { kind: 'prompt' });
   assert.ok(!(args('{"topic":"a","tone":"b"}', prompt) instanceof Refusal));
