@@ -142,6 +142,7 @@ test('the first message says what is honoured, every message names its listen, a
   changes.tell('shop');
   subscribed[0]!.tell('shop://a');
   assert.equal(sent.length, 3, 'nothing is sent after the end');
+  assert.equal(codeOf(stages.listen.run(called({ params: { notifications } }).call, NOW)), 'transport.draining');
 });
 
 test('nobody is told of a server he finds nothing of, or of a change he cannot find', async () => {
@@ -226,7 +227,8 @@ test('a client that leaves, a credential that ends and an event that is judged s
 
 test('who may see a resource is judged at each event, and only its own server may speak of it', async () => {
   const { stages, subscribed, visible, drain } = streams();
-  const { call, sent } = called({ params: { notifications: { resourceSubscriptions: ['shop://a', 'shop://b'] } } });
+  const two = { notifications: { resourceSubscriptions: ['shop://a', 'shop://b'] } };
+  const { call, sent, abort } = called({ params: two });
   const reply = stages.listen.run(call, NOW);
   await settled();
   sent.length = 0;
@@ -241,7 +243,7 @@ test('who may see a resource is judged at each event, and only its own server ma
     sent.map(({ params }) => params['uri']),
     ['shop://a/part'],
   );
-  drain();
+  abort.abort();
   await reply;
   visible.add('bank://x');
   const both = called({ params: { notifications: { resourceSubscriptions: ['shop://a', 'bank://x'] } } });

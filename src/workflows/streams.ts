@@ -8,7 +8,7 @@ import { TAKEN } from './sessions.ts';
 
 export interface Streams {
   readonly stages: Stages['streams'];
-  /** Ends every stream, as a server does that goes away. */
+  /** Ends every stream, as a server does that goes away, and opens no other. */
   drain(): void;
 }
 
@@ -24,9 +24,11 @@ const DONE: Reply['bytes'] = Buffer.from('{"resultType":"complete"}');
 export function openStreams(ports: StreamPorts): Streams {
   const open = new Set<OpenStream>();
   const book = new SubscriptionBook();
+  let draining = false;
 
   /** Takes its place before anything is promised; gives it back when the stream ends. */
   const begin = (call: StreamCall, what: { lists: Iterable<ChangingList>; meta: string }): OpenStream | Refusal => {
+    if (draining) return new Refusal('transport.draining', { retryAfterMs: 1_000 });
     const place = ports.hold(call);
     if (place instanceof Refusal) return place;
     const stream = new OpenStream(call, ports, what);
@@ -137,6 +139,7 @@ export function openStreams(ports: StreamPorts): Streams {
       subscribed: { name: 'streams.subscribed', leaves: 'reply', run: subscribed },
     },
     drain() {
+      draining = true;
       for (const stream of open) stream.end();
     },
   };

@@ -328,9 +328,16 @@ test('the end of the gateway ends every stream in order, and the log tells of ea
   await acknowledged(listened);
   const { session } = await Session.begin(await quickstart.token('erin', READ));
   const got = await session.hear();
-  await quickstart.gateway.stop('SIGTERM').catch(() => {});
+  // Not through the helper, which hangs up first.
+  process.kill(quickstart.gateway.ready.pid, 'SIGTERM');
   await listened.until(({ ended }) => ended, 'it did not end');
+  assert.deepEqual(listened.messages.at(-1) as unknown, {
+    jsonrpc: '2.0',
+    id: 'last',
+    result: { resultType: 'complete', _meta: { [ID]: 'last' } },
+  });
   await got.until(({ ended }) => ended, 'it did not end');
+  assert.equal(await quickstart.gateway.stop(), 0);
   const records = await recordsOf(quickstart.gateway.home);
   const openings = records.filter(({ meta }) => meta?.['event'] === 'stream.opened').map(({ meta }) => meta?.['call']);
   const ends = records
