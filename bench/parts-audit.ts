@@ -12,7 +12,7 @@ import { spreadOf } from './statistics.ts';
  *
  *   node bench/parts-audit.ts [--beside ROOT] [--rounds 7] [--calls 6000] [--at 100,16]
  *
- * One process each; CPU is that of the whole process. The host is under bench/out/, where fdatasync waits for a disk.
+ * One process each; CPU is that of the whole process. The home lies under bench/out/, where fdatasync waits for a disk.
  */
 const median = (values: readonly number[]) => spreadOf(values).median;
 
@@ -57,9 +57,10 @@ async function compare(): Promise<void> {
         rounds[turn]!.push(await ask(turn, { calls, together }));
       }
     const records = 2 * calls;
+    const cpuOf = (i: number) => rounds[i]!.map(({ cpuMicros }) => cpuMicros / records);
     for (const [i, root] of roots.entries()) {
       const of = (figure: (round: Round) => number) => median(rounds[i]!.map(figure));
-      const cpu = rounds[i]!.map(({ cpuMicros }) => cpuMicros / records);
+      const cpu = cpuOf(i);
       process.stdout.write(
         `${String(together).padStart(4)} together  ${(of(({ cpuMicros }) => cpuMicros) / records).toFixed(1)} µs CPU/record ` +
           `[${Math.min(...cpu).toFixed(1)}–${Math.max(...cpu).toFixed(1)}]  ` +
@@ -70,7 +71,8 @@ async function compare(): Promise<void> {
     if (roots.length === 2) {
       const ratios = rounds[0]!.map(({ cpuMicros }, i) => cpuMicros / rounds[1]![i]!.cpuMicros);
       process.stdout.write(
-        `     the first ÷ the second: ${median(ratios).toFixed(2)} [${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}]\n`,
+        `     the first ÷ the second: ${median(ratios).toFixed(2)} [${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}], ` +
+          `of the best rounds ${(Math.min(...cpuOf(0)) / Math.min(...cpuOf(1))).toFixed(2)}\n`,
       );
     }
   }

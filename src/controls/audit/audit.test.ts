@@ -167,6 +167,29 @@ test('1000 parallel calls are all durable, share their syncs, and verify', async
   assert.deepEqual(log.fatal, []);
 });
 
+test('records sealed together each open to their own call', async () => {
+  const audit = await log.open();
+  const calls = Array.from({ length: 150 }, (_, i) =>
+    readyCall(log.clock, { tenant: `t${i % 2}`, subject: `s${i % 3}`, argument: 'x'.repeat(i * i) + i }),
+  );
+  await Promise.all(calls.map((call) => runCall(audit, call, log.clock)));
+  assert.ok(audit.stats().largestGroup > 64);
+  await audit.close();
+  const records = await lastRecords(300);
+  assert.equal(records.length, 300);
+  for (const call of calls) {
+    const [intent, outcome] = records.filter(({ meta }) => meta?.['call'] === call.id);
+    assert.equal(intent!.index, call.intent!.index);
+    assert.equal(intent!.envelope.id, call.intent!.id);
+    assert.equal(intent!.meta!['subject'], call.principal.subject);
+    assert.deepEqual(intent!.payload!.get('arguments'), call.arguments.bytes());
+    assert.equal(outcome!.index, call.receipt!.index);
+    assert.deepEqual(outcome!.envelope.refs, [intent!.leaf]);
+    assert.deepEqual(outcome!.payload!.get('reply'), call.reply!.bytes);
+  }
+  assert.deepEqual(findings(), []);
+});
+
 test('without a file descriptor the trees wait: the log goes on and is signed when there is one again', async () => {
   let none = false;
   const writeFile = (...args: [string, Buffer, fs.WriteFileOptions, fs.NoParamCallback]) =>
