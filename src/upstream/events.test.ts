@@ -349,6 +349,47 @@ describe('a legacy call', () => {
   });
 });
 
+describe('a hostile legacy server', () => {
+  test('that asks 20,000 times at once is answered until 64 answers wait, and its call ends', async () => {
+    let answers = 0;
+    const { server } = await legacy({
+      call: ({ body }, { res, say: speak, end }) => {
+        sse(res);
+        const ping = `data: {"jsonrpc":"2.0","method":"ping","id":"${'x'.repeat(200)}"}\n\n`;
+        const question = `data: {"jsonrpc":"2.0","method":"roots/list","id":1}\n\n`;
+        res.write(ping.repeat(10_000) + question.repeat(10_000), () => {
+          speak({ id: body.id, result: { content: [] } });
+          end();
+        });
+      },
+      other: ({ verb, body }, res) => {
+        if (verb !== 'POST' || body.method !== undefined) return false;
+        answers++;
+        return void res.writeHead(202).end() === undefined;
+      },
+    });
+    const answer = await server.call(requestFor());
+    assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), JSON.stringify(answer));
+    assert.ok(answers < 5_000, `${answers} answers`);
+  });
+
+  test('whose session id is no header value is a protocol fault', async () => {
+    const upstream = await scripted(({ body }, res) => {
+      if (body.method === 'server/discover') return json(res, 400, {});
+      res.setHeader('mcp-session-id', 'caf\u00e9');
+      json(res, 200, { jsonrpc: '2.0', id: body.id, result: { protocolVersion: '2025-06-18', capabilities: {} } });
+    });
+    const server = openServer(
+      'shop',
+      { http: { url: upstream.url, ca: undefined, authorization: undefined, maxConnections: 4 } },
+      { clock: () => ({ utc: 0, mono: 0 }), log: silentLog, onChanged: () => {}, onEnded: () => {} },
+    );
+    closing.push(() => server.close(), upstream.close);
+    const refused = await server.call(requestFor());
+    assert.ok(refused instanceof Refusal && refused.code === 'upstream.protocol', JSON.stringify(refused));
+  });
+});
+
 describe('sessions at a legacy server', () => {
   test('are of one principal and one set of capabilities each; closing ends them with DELETE', async () => {
     const opened = await legacyServer({

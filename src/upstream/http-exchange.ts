@@ -140,7 +140,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return true;
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
     if (this.#again()) return;
     const code = (error as NodeJS.ErrnoException).code ?? error.name;
     if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT')

@@ -83,10 +83,16 @@ export class HttpWire implements Wire {
   #resumeOf(request: Outgoing): (lastId: string, handler: Exchange) => void {
     if (!request.resumes) return () => {};
     return (lastId, handler) =>
-      void this.#headers('GET', ['last-event-id', lastId, ...request.headers]).then((headers) => {
-        if (!request.signal?.aborted)
-          this.#pool.dispatch({ path: this.#path, method: 'GET', headers, headersTimeout: 0, bodyTimeout: 0 }, handler);
-      });
+      void this.#headers('GET', ['last-event-id', lastId, ...request.headers]).then(
+        (headers) => {
+          if (!request.signal?.aborted)
+            this.#pool.dispatch(
+              { path: this.#path, method: 'GET', headers, headersTimeout: 0, bodyTimeout: 0 },
+              handler,
+            );
+        },
+        (cause: Error) => handler.onResponseError(null, cause),
+      );
   }
 
   async #headers(method: 'POST' | 'GET' | 'DELETE', more: readonly string[]): Promise<string[]> {

@@ -11,7 +11,9 @@ const CALM_MS = 30_000;
 export async function keepOpen(once: () => Promise<boolean>, signal: AbortSignal, mono: () => number): Promise<void> {
   for (let breaks = 0; !signal.aborted; breaks++) {
     const since = mono();
-    if (!(await once()) || signal.aborted) return;
+    // What is thrown is a break like any other: the next try shows whether it stays.
+    const again = await once().catch(() => true);
+    if (!again || signal.aborted) return;
     if (mono() - since > CALM_MS) breaks = 0;
     const wait = WAIT_MS[Math.min(breaks, WAIT_MS.length - 1)];
     // Rejects only when it is not wanted any more, which the loop sees by itself.

@@ -47,30 +47,30 @@ export class LegacySessions {
       open.usedAt = this.#parts.mono();
       return open;
     }
-    const opening = this.#opening.get(key) ?? this.#open(key, owner, bridge);
+    const known = this.#opening.get(key);
+    if (known) return known;
+    const opening = this.#open(key, owner, bridge);
     this.#opening.set(key, opening);
+    const over = () => this.#opening.delete(key);
+    opening.then(over, over);
     return opening;
   }
 
   async #open(key: string, owner: string, bridge: Bridged): Promise<LegacySession | WireFault> {
-    try {
-      if (!this.#makeRoom(owner)) return new WireFault('unavailable', false, 'as many sessions as there may be');
-      const wire = this.#parts.dial(key);
-      const session = await openLegacy(wire, bridge.json);
-      if (session instanceof WireFault) {
-        if (!this.#parts.sharesWire) await wire.close();
-        return session;
-      }
-      const { mono, nextId, onListChanged } = this.#parts;
-      const opened = new LegacySession({ session, key, owner, bridge, mono, nextId, onListChanged });
-      this.#sessions.set(key, opened);
-      // The gateway's own hears of lists that change; a client's may be asked there.
-      if (!bridge.silent) await opened.hear();
-      else if (owner === '') void opened.hear();
-      return opened;
-    } finally {
-      this.#opening.delete(key);
+    if (!this.#makeRoom(owner)) return new WireFault('unavailable', false, 'as many sessions as there may be');
+    const wire = this.#parts.dial(key);
+    const session = await openLegacy(wire, bridge.json);
+    if (session instanceof WireFault) {
+      if (!this.#parts.sharesWire) await wire.close();
+      return session;
     }
+    const { mono, nextId, onListChanged } = this.#parts;
+    const opened = new LegacySession({ session, key, owner, bridge, mono, nextId, onListChanged });
+    this.#sessions.set(key, opened);
+    // The gateway's own hears of lists that change; a client's may be asked there.
+    if (!bridge.silent) await opened.hear();
+    else if (owner === '') void opened.hear();
+    return opened;
   }
 
   /** One more session of this owner; the one it has not used for longest gives way. The gateway's own has its place. */

@@ -81,7 +81,7 @@ export class LegacyUpstream {
     const { headers } = session;
     const line = {
       exchange: session.wire.exchange.bind(session.wire),
-      say: (message: Uint8Array) => session.wire.notify(message, headers),
+      say: (message: Uint8Array) => session.say(message),
       cancelsByNotice: carrier !== 'stdio',
       onListChanged: this.#parts.onListChanged,
     };

@@ -88,11 +88,12 @@ export class ModernUpstream {
     return isWorthAgain(end, id);
   }
 
-  async call(request: UpstreamRequest): Promise<Result | Refusal | InputRequired | WireFault> {
+  call(request: UpstreamRequest): Promise<Result | Refusal | InputRequired | WireFault> {
     const bridge = bridged(request.client, this.#parts.extensions);
     if (!request.answers) return this.#send(request, bridge, true);
     const answers = withoutErrors(request.answers, request.asked);
-    return answers instanceof Refusal ? answers : this.#send({ ...request, answers }, bridge, true);
+    if (answers instanceof Refusal) return Promise.resolve(answers);
+    return this.#send({ ...request, answers }, bridge, true);
   }
 
   async #send(

@@ -30,6 +30,8 @@ interface Waiting {
 }
 
 const GATHER_MS = 5;
+/** All questions of one call together: they are kept while somebody thinks about them. */
+const MAX_ASKED_BYTES = 1024 * 1024;
 /** No call lasts longer, however often it asks. */
 const LIFE_MS = 3600_000;
 const REFUSED = '"error":{"code":-32601,"message":"Not supported by this client"}';
@@ -51,6 +53,7 @@ export class RunningCall {
   #end: Incoming | WireFault | null = null;
   #wake: (() => void) | null = null;
   #serial = 0;
+  #askedBytes = 0;
   #parked = false;
   #leave: () => void = () => {};
 
@@ -87,6 +90,8 @@ export class RunningCall {
         takesQuestions: true,
         resumes: true,
       })
+      // A carrier answers with a fault; what it throws is a bug of ours, and the call may have run.
+      .catch(({ name }: Error) => new WireFault('protocol', true, `thrown: ${name}`))
       .then((incoming) => {
         this.#finish(incoming);
         onEnd();
@@ -187,8 +192,10 @@ export class RunningCall {
     const method = textOf(message, spans!.method!).slice(1, -1);
     if (method === 'ping') return void this.#reply(id, 'result', Buffer.from('{}'));
     const question = isQuestion(method) ? questionOf(method, message, spans!.params) : null;
-    if (this.#end || !question || missingFor(question, this.#bridge) || this.#asked.size >= MAX_QUESTIONS)
+    const room = this.#asked.size < MAX_QUESTIONS && this.#askedBytes + message.length <= MAX_ASKED_BYTES;
+    if (this.#end || !question || missingFor(question, this.#bridge) || !room)
       return void this.#line.say(Buffer.from(`{"jsonrpc":"2.0","id":${id.toString()},${REFUSED}}`));
+    this.#askedBytes += message.length;
     this.#asked.set(`q${++this.#serial}`, { question, id });
     // What is asked at nearly the same time is asked in the same round.
     setTimeout(() => {

@@ -15,6 +15,8 @@ export interface Session {
   readonly identity: string;
 }
 
+/** What a session id may be (protocol.md 1.6): it goes out again as a header value. */
+const SESSION_ID = /^[\x21-\x7e]{1,1024}$/;
 const HANDSHAKE_MS = 10_000;
 const HANDSHAKE_BYTES = 1024 * 1024;
 const LEGACY_LATEST = '2025-11-25';
@@ -118,6 +120,8 @@ export async function openLegacy(wire: Wire, capabilities: string): Promise<Sess
   const view = result.view() as { protocolVersion?: unknown; capabilities?: unknown; serverInfo?: unknown };
   if (result.kind === 'error' || !LEGACY.includes(String(view.protocolVersion)))
     return new WireFault('protocol', false, 'initialize was refused or offers an unknown revision');
+  if (answer.session !== null && !SESSION_ID.test(answer.session))
+    return new WireFault('protocol', false, 'the session id is not visible ASCII, or too long');
   const session: Session = {
     era: 'legacy',
     wire,

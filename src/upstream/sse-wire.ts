@@ -50,7 +50,7 @@ export class SseWire implements Wire {
 
   async exchange(request: Outgoing): Promise<Incoming | WireFault> {
     if (request.signal?.aborted) return new WireFault('cancelled', false, 'the client left');
-    this.#opening ??= this.#open();
+    this.#opening ??= this.#open().catch(({ message }) => new WireFault('unavailable', false, String(message)));
     const endpoint = await this.#opening;
     if (endpoint instanceof WireFault || this.#over)
       return endpoint instanceof WireFault ? endpoint : new WireFault('unavailable', false, 'the stream has ended');
