@@ -95,26 +95,28 @@ test('a full disk is fatal too, and the reserve lets the log say so', async () =
   );
 });
 
-test('a record that cannot be sealed as it was planned ends the log: nobody is told that it is durable', async () => {
-  const audit = await log.open();
-  await runCall(audit, readyCall(log.clock), log.clock);
-  const call = readyCall(log.clock);
-  const memory = new ArrayBuffer(10, { maxByteLength: 2_000_000 });
-  const growing = new Uint8Array(memory);
-  call.arguments = { ...call.arguments, bytes: () => growing };
-  const before = audit.stages.intent.run(readyCall(log.clock), log.clock);
-  const waiting = audit.stages.intent.run(call, log.clock);
-  memory.resize(2_000_000);
-  for (const intent of await Promise.all([before, waiting]))
-    assert.ok(intent instanceof Refusal && intent.code === 'audit.unavailable');
-  assert.equal(log.fatal.length, 1);
-  assert.equal(audit.stats().durable, 2);
-  await audit.close();
-  const again = await log.open();
-  assert.equal(again.stats().durable, 2);
-  await again.close();
-  assert.deepEqual(findings(), []);
-});
+for (const bytes of [4, 2_000_000]) {
+  test(`a record that is not what was planned when it is sealed (${bytes} bytes) ends the log: nobody is told that it is durable`, async () => {
+    const audit = await log.open();
+    await runCall(audit, readyCall(log.clock), log.clock);
+    const call = readyCall(log.clock);
+    const memory = new ArrayBuffer(10, { maxByteLength: 2_000_000 });
+    const changing = new Uint8Array(memory);
+    call.arguments = { ...call.arguments, bytes: () => changing };
+    const before = audit.stages.intent.run(readyCall(log.clock), log.clock);
+    const waiting = audit.stages.intent.run(call, log.clock);
+    memory.resize(bytes);
+    for (const intent of await Promise.all([before, waiting]))
+      assert.ok(intent instanceof Refusal && intent.code === 'audit.unavailable');
+    assert.equal(log.fatal.length, 1);
+    assert.equal(audit.stats().durable, 2);
+    await audit.close();
+    const again = await log.open();
+    assert.equal(again.stats().durable, 2);
+    await again.close();
+    assert.deepEqual(findings(), []);
+  });
+}
 
 test('short writes are carried on until the group is whole', async () => {
   const short = (fd: number, bytes: Uint8Array, from: number, length: number, at: number, done: fs.WriteFileOptions) =>

@@ -108,11 +108,12 @@ class IntentText implements Plaintext {
     this.#arguments = digest;
   }
 
-  writeInto(into: Buffer, at: number): void {
+  writeInto(into: Buffer, at: number): number {
     const { intent, argumentsAt, callAt } = this.#form;
     into.set(intent, at);
     into.write(this.#arguments, at + argumentsAt, 'latin1');
     into.write(this.#call, at + callAt, 'latin1');
+    return at + this.length;
   }
 }
 
@@ -139,10 +140,11 @@ class OutcomeText implements Plaintext {
     this.length = this.#before.length + 43 + this.#after.length + form.ending.length;
   }
 
-  writeInto(into: Buffer, at: number): void {
+  writeInto(into: Buffer, at: number): number {
     let place = at + into.write(this.#before, at, 'latin1');
     place += into.write(sha256Base64Url(this.#reply.bytes), place, 'latin1');
     place += into.write(this.#after, place, 'latin1');
     into.set(this.#form.ending, place);
+    return place + this.#form.ending.length;
   }
 }

@@ -17,7 +17,7 @@ export class PayloadBytes implements Plaintext {
     this.#items = items;
   }
 
-  writeInto(into: Buffer, at: number): void {
+  writeInto(into: Buffer, at: number): number {
     let place = at;
     for (const [name, bytes] of this.#items) {
       into[place] = name.length;
@@ -26,6 +26,7 @@ export class PayloadBytes implements Plaintext {
       into.set(bytes, place);
       place += bytes.length;
     }
+    return place;
   }
 }
 

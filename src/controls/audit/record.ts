@@ -223,7 +223,9 @@ function write(into: Buffer, at: number, text: string): number {
 function roomFor(plaintext: Plaintext): Buffer {
   const length = ROOM_BYTES + plaintext.length;
   const room = length <= usualRoom.length ? usualRoom.subarray(0, length) : Buffer.allocUnsafe(length);
-  plaintext.writeInto(room, ROOM_BYTES);
+  // The room is used again and again: what is not written now is of another record.
+  if (plaintext.writeInto(room, ROOM_BYTES) !== length)
+    throw new InternalError('audit.plaintext', 'a part of a record did not come out as long as it was planned');
   return room;
 }
 
