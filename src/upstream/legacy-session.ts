@@ -72,6 +72,12 @@ export class LegacySession implements Session {
     return this.running.size > 0 || this.#followers.size > 0;
   }
 
+  /** All that runs here waits for clients that may never come back. */
+  get waits(): boolean {
+    const calls = [...this.running.values()];
+    return calls.length > 0 && calls.every(({ isWaiting }) => isWaiting) && this.#followers.size === 0;
+  }
+
   /** Sends a message beside the calls. A server that makes us say more than it takes is not told the rest. */
   async say(message: Uint8Array): Promise<boolean> {
     if (this.#saying >= MAX_SAYING) return false;
@@ -139,7 +145,8 @@ export class LegacySession implements Session {
     if (!read.spans) return;
     if (read.kind === 'request') return this.#asked(message, read);
     const list = changedList(message, read);
-    if (list !== null) return this.#parts.onListChanged(list);
+    // Pins are compared with what the gateway's own session is told: in another, lists may hang on its client.
+    if (list !== null) return this.owner === '' ? this.#parts.onListChanged(list) : undefined;
     if (isLogLine(message, read)) return this.#logged(message, read);
     const uri = updatedResource(message, read);
     const followers = uri === null ? undefined : this.#followers.get(uri);

@@ -22,6 +22,8 @@ export interface SessionParts {
 }
 
 const SWEEP_MS = 30_000;
+/** A limit of ours was met; the server was not even asked. */
+export const NO_ROOM = 'as many sessions as there may be';
 
 /**
  * Legacy sessions by (principal, capabilities): what one principal leaves in a session no other can see, and a server
@@ -57,7 +59,7 @@ export class LegacySessions {
   }
 
   async #open(key: string, owner: string, bridge: Bridged): Promise<LegacySession | WireFault> {
-    if (!this.#makeRoom(owner)) return new WireFault('unavailable', false, 'as many sessions as there may be');
+    if (!this.#makeRoom(owner)) return new WireFault('unavailable', false, NO_ROOM);
     const wire = this.#parts.dial(key);
     const session = await openLegacy(wire, bridge.json);
     if (session instanceof WireFault) {
@@ -81,9 +83,12 @@ export class LegacySessions {
     const own = all.filter((session) => session.owner === owner);
     const crowd = own.length >= perOwner ? own : all.length + this.#opening.size > total ? all : null;
     if (!crowd) return true;
-    const idle = crowd.filter(({ busy }) => !busy).sort((a, b) => a.usedAt - b.usedAt)[0];
-    if (!idle) return false;
-    void this.end(idle);
+    const oldest = (sessions: LegacySession[]) => sessions.sort((a, b) => a.usedAt - b.usedAt)[0];
+    // A client that never came back with its answers must not keep its principal, or others, from the server; whoever
+    // has too much of his own gives way himself.
+    const least = oldest(crowd.filter(({ busy }) => !busy)) ?? oldest(own.filter(({ waits }) => waits));
+    if (!least) return false;
+    void this.end(least);
     return true;
   }
 
@@ -111,6 +116,7 @@ export class LegacySessions {
   async end(session: LegacySession): Promise<void> {
     this.#sessions.delete(session.key);
     session.over();
+    for (const call of session.running.values()) call.abandon();
     if (session.sessionId) await session.wire.forget?.(session.headers);
     if (!this.#parts.sharesWire) await session.wire.close();
   }

@@ -93,6 +93,24 @@ describe('a legacy process', () => {
       assert.ok((await server.call(requestFor({ client: able, target: patient }))) instanceof InputRequired);
   });
 
+  test('that waits for a client that never came back gives way when a principal has as many as it may', async () => {
+    const server = open(
+      `if(m.method==="tools/call"){declared.elicitation?say({id:"q",method:"elicitation/create",params:{}}):say({id:m.id,result:{content:[]}})}`,
+    );
+    const sets = [{}, { roots: {} }, { sampling: {} }, { roots: {}, sampling: {} }];
+    const asked = [];
+    for (const set of sets)
+      asked.push(await server.call(requestFor({ target: patient, client: clientWith({ elicitation: {}, ...set }) })));
+    assert.ok(
+      asked.every((one) => one instanceof InputRequired),
+      JSON.stringify(asked),
+    );
+    view(await server.call(requestFor({ target: patient, client: clientWith({ roots: {} }) })));
+    const answers = { given: new Map(), state: (asked[0] as InputRequired).state };
+    const lost = await server.call(requestFor({ target: patient, client: clientWith({ elicitation: {} }), answers }));
+    assert.ok(lost instanceof Refusal && lost.code === 'upstream.state_lost', JSON.stringify(lost));
+  });
+
   test('tells log lines to the one call of its own process that asked for them', async () => {
     const server = open(
       `if(m.method==="logging/setLevel")return say({id:m.id,result:{}});if(m.method==="tools/call"){say({method:"notifications/message",params:{level:"error",data:"line"}});${WHO}}`,

@@ -5,7 +5,7 @@ import { dressAnswer, readAnswer } from './answer.ts';
 import { bridged, NOTHING_BRIDGED } from './capabilities.ts';
 import type { Interest } from './following.ts';
 import type { LegacySession } from './legacy-session.ts';
-import { LegacySessions, OWN, type SessionBounds } from './legacy-sessions.ts';
+import { LegacySessions, NO_ROOM, OWN, type SessionBounds } from './legacy-sessions.ts';
 import { levelOf } from './log-level.ts';
 import type { ListName } from './message-kind.ts';
 import { outgoingMessage } from './outgoing.ts';
@@ -36,7 +36,7 @@ export interface LegacyParts {
 const BOUNDS: Readonly<Record<LegacyParts['carrier'], SessionBounds>> = {
   http: { total: 1024, perOwner: 8, idleMs: 600_000 },
   sse: { total: 128, perOwner: 4, idleMs: 300_000 },
-  stdio: { total: 16, perOwner: 2, idleMs: 300_000 },
+  stdio: { total: 32, perOwner: 4, idleMs: 300_000 },
 };
 const PARKED_PER_OWNER = 16;
 
@@ -75,7 +75,8 @@ export class LegacyUpstream {
   async #begin(request: UpstreamRequest, again: boolean): Promise<Result | Refusal | InputRequired | WireFault> {
     const bridge = bridged(request.client, this.#parts.extensions);
     const session = await this.#sessionFor(request);
-    if (session instanceof WireFault) return session;
+    if (session instanceof WireFault)
+      return session.evidence === NO_ROOM ? new Refusal('limits.streams', { evidence: NO_ROOM }) : session;
     const { nextId, carrier } = this.#parts;
     const id = nextId();
     const { headers } = session;
@@ -100,7 +101,7 @@ export class LegacyUpstream {
 
   async #goOn(request: UpstreamRequest, state: string): Promise<Result | Refusal | InputRequired | WireFault> {
     const running = this.#parked.take(state, request.principal.key);
-    if (!running) return stateLost('no such call waits for this principal');
+    if (!running || running.isLost) return stateLost('no such call waits for this principal');
     if (!(await running.answer(request.answers!.given))) {
       running.abandon();
       return stateLost('the answers were not taken');

@@ -113,6 +113,7 @@ export class ModernUpstream {
       maxBytes: request.maxResultBytes,
       signal: request.signal,
       onOther: (message, read) => {
+        if (read.kind === 'request') return;
         const list = changedList(message, read);
         if (list !== null) return this.#parts.onListChanged(list);
         const notice = request.onNotification && noticeFor(request, id, mark, message, read);

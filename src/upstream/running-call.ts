@@ -69,6 +69,11 @@ export class RunningCall {
     return this.#id;
   }
 
+  /** It ended without an answer, whoever was waiting for one. */
+  get isLost(): boolean {
+    return this.#end instanceof WireFault;
+  }
+
   /** Its upstream has asked, and waits for answers. */
   get isWaiting(): boolean {
     return this.#end === null && this.#wake === null && this.#asked.size > 0;

@@ -464,6 +464,24 @@ describe('a process over stdio', () => {
     assert.ok(grown < 12 * 1024 * 1024, `${grown} bytes more`);
   });
 
+  test('log lines reach the only call that runs, if it asked for them, and none when two run', async () => {
+    const server = open(
+      `${LOOP}if(m.method==="server/discover")return say({id:m.id,result:${JSON.stringify(DISCOVERED)}});ids.push(m.id);if(ids.length===2)return;say({method:"notifications/message",params:{level:"error",data:ids.length}});for(const id of ids)say({id,result:{resultType:"complete",content:[]}})});const ids=[]`,
+    );
+    const lines: number[] = [];
+    const call = (level: string | null) =>
+      server.call(
+        requestFor({
+          client: clientWith({}, '2026-07-28', level),
+          onNotification: (bytes) => lines.push(JSON.parse(Buffer.from(bytes).toString()).params.data),
+        }),
+      );
+    await call('info');
+    await Promise.all([call('info'), call('info')]);
+    await call(null);
+    assert.deepEqual(lines, [1]);
+  });
+
   test('a question of the server is answered "not supported", a ping is answered, rubbish is dropped', async () => {
     const server = open(
       `${LOOP}if(m.method==="server/discover")return say({id:m.id,result:${JSON.stringify(DISCOVERED)}});if(m.id==="q"){got=m;return say({id:call,result:{resultType:"complete",answer:m}})}call=m.id;process.stdout.write("not json\\n");say({id:"q",method:"sampling/createMessage",params:{}})});let call,got`,

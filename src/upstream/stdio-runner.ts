@@ -26,6 +26,8 @@ interface Waiting {
   readonly settle: (answer: Incoming | WireFault) => void;
 }
 
+/** Streams say whose their messages are, and carry no log lines. */
+const LISTEN = 'subscriptions/listen';
 const STOP_GRACE_MS = 2_000;
 /** Bytes that may wait for a process that does not read; past this it gets no more calls, so that we hold nothing for it. */
 const MAX_BACKLOG_BYTES = 32 * 1024 * 1024;
@@ -171,9 +173,21 @@ export class StdioProcess implements Wire {
     // Progress names its call by our token, which is the id, an event its stream; nothing else says whose it is.
     const { paramsMembers, metaMembers } = read.spans;
     const token = paramsMembers.get('progressToken') ?? metaMembers.get('io.modelcontextprotocol/subscriptionId');
-    const waiting = token && this.#waiting.get(numberAt(line, token) ?? -1);
+    const waiting = token ? this.#waiting.get(numberAt(line, token) ?? -1) : this.#logged(line, read.spans);
     if (waiting) waiting.request.onOther?.(line, read);
     else if (!token) this.#other(line, read);
+  }
+
+  #logged(line: Uint8Array, { method }: MessageSpans): Waiting | null {
+    const only = textOf(line, method!) === '"notifications/message"' ? this.#only : null;
+    // A legacy session sorts its lines out by itself.
+    return only?.request.takesQuestions ? null : only;
+  }
+
+  /** The call under way, where there is but one: only then is it certain what a line without a name is about. */
+  get #only(): Waiting | null {
+    const [only, ...others] = [...this.#waiting.values()].filter(({ request }) => request.method !== LISTEN);
+    return only && others.length === 0 ? only : null;
   }
 
   /** A ping is answered; what cannot be put to anybody is refused. */
