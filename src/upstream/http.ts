@@ -73,6 +73,8 @@ export class HttpWire implements Wire {
       this.#send(request, authorization, exchange);
       const answer = await promise;
       if (answer instanceof WireFault || (answer.status !== 401 && answer.status !== 403)) return answer;
+      // On a stream something went on before it: whether the call ran is not certain.
+      if (answer.spans !== null) return answer;
       const presented = presentedIn(authorization);
       const remedy = await credential.refused({ ...exchange.refusal, status: answer.status, presented, tried });
       if (remedy === null || tried.has(remedy)) return answer;

@@ -94,6 +94,25 @@ describe('a request to an upstream that wants a credential', () => {
     assert.equal(calls(at).length, 1);
   });
 
+  test('a 401 on a stream that had begun is no proof that nothing ran: it is not repeated', async () => {
+    const at = await world();
+    at.paths.set('/mcp', (res) => {
+      res.writeHead(401, { 'content-type': 'text/event-stream' });
+      res.write('data: {"jsonrpc":"2.0","method":"notifications/progress","params":{}}\n\n');
+      res.end('data: {"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"x"}}\n\n');
+    });
+    const one = rig(at, { person: grantingPerson() });
+    const wire = new HttpWire({
+      url: at.endpoint,
+      maxConnections: 2,
+      connectTimeoutMs: 1_000,
+      credential: one.credential,
+    });
+    closing.push(() => wire.close(), one.close, at.close);
+    assert.equal(status(await wire.exchange(request)), 401);
+    assert.equal(calls(at).length, 1);
+  });
+
   test('a redirect takes no token anywhere', async () => {
     const elsewhere = await world();
     const { wire, rig: one } = await upstream(() => null);
