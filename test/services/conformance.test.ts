@@ -10,10 +10,17 @@ import { skipped } from './install.ts';
 const packages = conformancePackages();
 const missing = packages.missing && skipped('the conformance suite', packages.missing);
 
+const OVER = {
+  modern: 'a modern server',
+  legacy: 'a legacy server',
+  both: 'a server of both eras',
+  tasks: 'a server that answers with tasks',
+} as const;
+
 describe('the official conformance suite', { skip: missing ?? false }, () => {
   for (const topology of TOPOLOGIES) {
     const { name, revision, era, over } = topology;
-    test(`${name}: every required scenario of ${revision} passes over a ${era} server on ${over}, or is known not to`, async () => {
+    test(`${name}: every required scenario of ${revision} passes over ${OVER[era]} on ${over}, or is known not to`, async () => {
       const started = Date.now();
       const judged = judge(await runTopology(topology, { packages }), readExpected(name, revision), true);
       const said = rows(topology, judged, false, Date.now() - started);
