@@ -43,6 +43,25 @@ export const MESSAGES: readonly Message[] = [
   },
 ];
 
+const asked = (method: string, params: string): Message => ({
+  method,
+  name: '',
+  text: `{"jsonrpc":"2.0","id":"b","method":"${method}","params":${params}}`,
+});
+
+/** The same as older revisions say it, and what only they have. */
+export const LEGACY_MESSAGES: readonly Message[] = [
+  ...MESSAGES.map((one) => ({ ...one, text: one.text.replace(`,${META}`, '').replace(META, '') })),
+  asked('initialize', '{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"f","version":"1"}}'),
+  asked('logging/setLevel', '{"level":"info"}'),
+  asked('resources/subscribe', '{"uri":"witness://notes/first"}'),
+  asked(
+    'completion/complete',
+    '{"ref":{"type":"ref/prompt","name":"witness__greet"},"argument":{"name":"who","value":"a"}}',
+  ),
+  { method: '', name: '', text: '{"jsonrpc":"2.0","id":"r1.a.b","result":{"action":"accept","content":{}}}' },
+];
+
 const SCALARS = [
   'null',
   'true',

@@ -31,6 +31,13 @@ export function accountOf(subject: string): Account {
     failures: [],
     take(answer) {
       const { statuses, words, calls, failures } = account;
+      const batch = batchOf(answer);
+      if (batch) {
+        // Its notifications leave records and no answers.
+        account.uncertain += MAX_BATCH;
+        for (const body of batch) account.take({ ...answer, body });
+        return;
+      }
       count(statuses, String(answer.status));
       const said = readAnswer(answer);
       if (said === 'no record') return;
@@ -47,6 +54,14 @@ export function accountOf(subject: string): Account {
     },
   };
   return account;
+}
+
+const MAX_BATCH = 64;
+
+/** The answers in the answer to a batch; null when it is a single one. */
+function batchOf({ headers, body }: RawAnswer): Buffer[] | null {
+  if (body[0] !== 0x5b || !headers['content-type']?.startsWith('application/json')) return null;
+  return (JSON.parse(body.toString()) as unknown[]).map((one) => Buffer.from(JSON.stringify(one)));
 }
 
 const UNKNOWN = REFUSALS['authorization.unknown'].word;
@@ -77,6 +92,8 @@ function readAnswer({ status, headers, body }: RawAnswer): Said | 'bare' | 'no r
   }
   if (json.error) {
     const { data } = json.error;
+    // What the upstream said no to was let through: its record is that of an answer.
+    if (data?.['code'] === 'TOOL_EXECUTION_ERROR') return { word: '', call: data['correlationId'] ?? '' };
     return { word: data?.['code'] ?? UNKNOWN, call: data?.['correlationId'] ?? '' };
   }
   const meta = json.result?._meta;

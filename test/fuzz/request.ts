@@ -1,4 +1,4 @@
-import { MESSAGES, mutatedBody } from './body.ts';
+import { LEGACY_MESSAGES, MESSAGES, type Message, mutatedBody } from './body.ts';
 import type { Dice } from './dice.ts';
 
 /** Credentials of one fuzzer: its own principal's, and what is none. */
@@ -89,7 +89,8 @@ const FRAMING = /^(content-length|transfer-encoding|connection|upgrade|expect|tr
 
 /** One request of a fuzzer: a right one, mutated in body, head, credential, framing or delivery. */
 export function fuzzRequest(dice: Dice, to: { host: string; admin: boolean; credentials: Credentials }): FuzzRequest {
-  const message = dice.pick(MESSAGES);
+  const legacy = !to.admin && dice.chance(0.3);
+  const message = dice.pick(legacy ? LEGACY_MESSAGES : MESSAGES);
   let body: Buffer = mutatedBody(message.text, dice);
   let verb = 'POST';
   let path = dice.chance(0.07) ? dice.pick(PATHS) : '/mcp';
@@ -112,9 +113,7 @@ export function fuzzRequest(dice: Dice, to: { host: string; admin: boolean; cred
     ['Host', to.host],
     ['Content-Type', 'application/json'],
     ['Accept', 'application/json, text/event-stream'],
-    ['MCP-Protocol-Version', '2026-07-28'],
-    ['Mcp-Method', message.method],
-    ...(message.name ? ([['Mcp-Name', message.name]] as Line[]) : []),
+    ...(legacy ? legacyLines(dice) : mirrored(message)),
     ...credentialLine(dice, to.credentials),
   ];
   let certain = !['CONNECT', 'HEAD', 'post', 'P\u00d6ST'].includes(verb) && !/[^\x21-\x7e]/.test(path);
@@ -142,6 +141,22 @@ export function fuzzRequest(dice: Dice, to: { host: string; admin: boolean; cred
         ? 'abandoned'
         : 'stalled';
   return { verb, bytes: Buffer.concat([head, framed.body]), framingIsCertain: certain, delivery };
+}
+
+function mirrored({ method, name }: Message): Line[] {
+  return [
+    ['MCP-Protocol-Version', '2026-07-28'],
+    ['Mcp-Method', method],
+    ...(name ? ([['Mcp-Name', name]] as Line[]) : []),
+  ];
+}
+
+function legacyLines(dice: Dice): Line[] {
+  const version = dice.pick(['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05', '']);
+  return [
+    ...(version ? ([['MCP-Protocol-Version', version]] as Line[]) : []),
+    ...(dice.chance(0.1) ? ([['Mcp-Session-Id', dice.pick(['s1.a.AAAA', '', 'x'.repeat(3_000)])]] as Line[]) : []),
+  ];
 }
 
 function credentialLine(dice: Dice, { good, bad }: Credentials): Line[] {
