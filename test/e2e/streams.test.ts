@@ -323,6 +323,22 @@ describe('a legacy session', () => {
   });
 });
 
+test('the official client listens, hears of both, and closes', async () => {
+  const client = await quickstart.gateway.client(await quickstart.token('frank', READ));
+  const heard: string[] = [];
+  client.setNotificationHandler('notifications/resources/updated', ({ params }) => void heard.push(params.uri));
+  client.setNotificationHandler('notifications/tools/list_changed', () => void heard.push('tools'));
+  const subscription = await client.listen({ toolsListChanged: true, resourceSubscriptions: ['demo://a', 'demo://q'] });
+  assert.deepEqual(subscription.honoredFilter, { toolsListChanged: true, resourceSubscriptions: ['demo://a'] });
+  upstream.updated('demo://a');
+  await listening('toolsListChanged', 1);
+  upstream.toolsChanged();
+  for (const deadline = Date.now() + 5_000; heard.length < 2 && Date.now() < deadline; ) await pause(5);
+  assert.deepEqual(heard.sort(), ['demo://a', 'tools']);
+  await subscription.close();
+  await client.close();
+});
+
 test('the end of the gateway ends every stream in order, and the log tells of each opening and end', async () => {
   const listened = await listen({ toolsListChanged: true }, 'last');
   await acknowledged(listened);
