@@ -320,22 +320,27 @@ describe('questions of a legacy upstream over HTTP', () => {
   });
 
   test('what this client did not declare is answered -32601 at once, a ping is answered, the call goes on', async () => {
-    const { server, seen } = await legacy({
+    const answers: { id: number; result?: object; error?: { code: number } }[] = [];
+    let finish = () => {};
+    const { server } = await legacy({
       call: ({ body }, { say, end }) => {
         say({ id: 1, method: 'ping' });
         say({ id: 2, method: 'sampling/createMessage', params: {} });
         say({ id: 3, method: 'no/such' });
-        setTimeout(() => {
+        finish = () => {
           say({ id: body.id, result: { content: [] } });
           end();
-        }, 30);
+        };
+      },
+      other: ({ verb, body }, res) => {
+        if (verb !== 'POST' || body.method !== undefined) return false;
+        res.writeHead(202).end();
+        if (answers.push(body as never) === 3) finish();
+        return true;
       },
     });
     const result = await server.call(requestFor({ client: clientWith({ elicitation: {} }) }));
     assert.ok(!(result instanceof Refusal || result instanceof InputRequired), shown(result));
-    const answers = seen
-      .filter(({ body, verb }) => verb === 'POST' && body.method === undefined)
-      .map(({ body }) => body as unknown as { id: number; result?: object; error?: { code: number } });
     assert.deepEqual(answers.map(({ id, result: ok, error }) => [id, ok ?? error?.code]).sort(), [
       [1, {}],
       [2, -32601],
