@@ -21,6 +21,7 @@ const TASKS = {
   test: ['test/run.ts', 'test'],
   'test:services': ['test/run.ts', 'services'],
   'test:conformance': ['test/conformance/run.ts'],
+  'test:conformance-client': ['test/conformance-client/run.ts'],
   'test:long': ['test/run.ts', 'long'],
   bench: ['bench/run.ts'],
   check: ['test/run.ts', 'check'],
