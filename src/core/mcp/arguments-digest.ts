@@ -61,10 +61,15 @@ class Reader {
       names.push(key);
       members.push(`${name}:${this.value()}`);
     }
-    if (sorted) return `{${members.join(',')}}`;
     // Sorted by the names themselves: sorting the lexemes would put an escaped character in another place.
-    const order = names.map((_, index) => index).sort((a, b) => (names[a]! < names[b]! ? -1 : 1));
-    return `{${order.map((index) => members[index]).join(',')}}`;
+    const order = sorted ? null : names.map((_, index) => index).sort((a, b) => (names[a]! < names[b]! ? -1 : 1));
+    // Parts are only put beside each other here; they are copied once, when the whole is hashed.
+    let whole = '{';
+    for (let i = 0; i < members.length; i++) {
+      const member = members[order === null ? i : order[i]!]!;
+      whole += i === 0 ? member : `,${member}`;
+    }
+    return `${whole}}`;
   }
 
   #array(): string {
