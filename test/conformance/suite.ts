@@ -21,6 +21,8 @@ export interface Scenario {
   readonly required: boolean;
   readonly checks: number;
   readonly broken: readonly Broken[];
+  /** Checks the suite left out, as what they are about was not offered: passed over, not passed. */
+  readonly skipped?: readonly string[];
 }
 
 interface Check {
@@ -61,7 +63,13 @@ export async function runSuite(of: {
     return (only ?? all).map((name) => {
       const checks = read(out, folders, name);
       if (checks === null) throw new Error(`the suite left ${name} out:\n${said}`);
-      return { name, required: required.has(name), checks: checks.length, broken: brokenOf(checks) };
+      return {
+        name,
+        required: required.has(name),
+        checks: checks.length,
+        broken: brokenOf(checks),
+        skipped: skippedOf(checks),
+      };
     });
   } finally {
     rmSync(out, { recursive: true, force: true });
@@ -87,6 +95,10 @@ function brokenOf(checks: readonly Check[]): readonly Broken[] {
   return checks.flatMap(({ id, status, errorMessage }) =>
     status === 'FAILURE' || status === 'WARNING' ? [{ id, status, why: errorMessage ?? '' }] : [],
   );
+}
+
+function skippedOf(checks: readonly Check[]): readonly string[] {
+  return checks.filter(({ status }) => status === 'SKIPPED').map(({ id }) => id);
 }
 
 function conformance({ folder }: Packages, args: readonly string[]): Promise<string> {

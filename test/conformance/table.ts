@@ -8,6 +8,7 @@ export function rows(topology: Topology, { verdicts, stale }: Judged, passed: bo
   for (const { scenario, unexpected, expected } of verdicts) {
     const kind = scenario.required ? '' : ' (not scored)';
     if (scenario.broken.length === 0 && passed) lines.push(`PASS ${scenario.name}${kind}, ${scenario.checks} checks`);
+    if (scenario.skipped?.length) lines.push(`skipped ${scenario.name}${kind}: ${scenario.skipped.join(', ')}`);
     if (unexpected.length > 0) lines.push(`FAIL ${scenario.name}${kind}`);
     for (const { id, status, why } of unexpected) lines.push(`     ${status} ${id}: ${why.slice(0, 300)}`);
     if (expected.length > 0) lines.push(`known ${scenario.name}${kind}`);
