@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { Session } from 'node:inspector/promises';
 import type { AddressInfo } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
 import { configurationOf } from '../../src/configuration.ts';
 import { nodeBody } from '../../src/controls/transport/index.ts';
 import { openLog } from '../../src/core/log.ts';
@@ -23,6 +24,9 @@ export interface GatewayStart {
   /** Put a stop watch around each stage. */
   readonly timed: boolean;
 }
+
+// As the product's own program does (bin/gatewrit.mjs).
+setFlagsFromString('--no-allocation-site-pretenuring');
 
 const start = JSON.parse(process.argv[2]!) as GatewayStart;
 const clock = () => ({ utc: Date.now(), mono: performance.now() });

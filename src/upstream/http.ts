@@ -55,8 +55,9 @@ export class HttpWire implements Wire {
         method: 'POST',
         headers: [...this.#fixed, ...authorization, ...request.headers],
         body: request.bytes as Buffer,
-        headersTimeout: request.timeoutMs,
-        bodyTimeout: request.timeoutMs,
+        // Exchange has the deadline; undici's own would be two more timers for each call.
+        headersTimeout: 0,
+        bodyTimeout: 0,
       },
       exchange,
     );

@@ -1,5 +1,6 @@
-import type { Arguments, Decision, Now, Obligations, Principal, Target } from '../../core/call.ts';
+import type { Arguments, Decision, Now, Obligations, Principal, Target, TaskRef } from '../../core/call.ts';
 import { InternalError } from '../../core/internal-error.ts';
+import { Recent } from '../../core/recent.ts';
 import { Refusal } from '../../core/stage.ts';
 import { BUILT_IN_PREFIX } from './built-in.ts';
 import type { Bundle } from './bundle.ts';
@@ -7,7 +8,6 @@ import type { CedarValueJson, Engine, Evaluation, PolicySlot } from './engine.ts
 import { type KnownEntity, principalEntity } from './entities.ts';
 import { obligationsOf } from './obligations.ts';
 import { type Profile, Profiles, rulesFor } from './profiles.ts';
-import { Recent } from './recent.ts';
 import type { Rule } from './rules.ts';
 import type { AuthorizationSettings } from './settings.ts';
 import { cedarArguments, Unjudgeable } from './values.ts';
@@ -101,6 +101,22 @@ export class Judge {
     return judged;
   }
 
+  /**
+   * For a task of a call that was allowed: by everything but the arguments, which were judged when it began. What policy
+   * demanded of the answers then holds beside what it demands now.
+   */
+  decideTask(principal: Principal, target: Target, task: TaskRef, now: Now): Decision | Refusal {
+    const profile = this.#profiles.of(target);
+    const key = keyOf(profile.number, 'task', principal);
+    let judged = profile.readsNow ? undefined : this.#decided.get(key);
+    if (judged === undefined) {
+      judged = this.#judge(principal, target, profile, null, now);
+      const mayPass = judged instanceof Refusal && judged.code === 'authorization.unavailable';
+      if (!profile.readsNow && !mayPass) this.#decided.set(key, judged);
+    }
+    return judged instanceof Refusal ? judged : withDuties(judged, task.obligations);
+  }
+
   /** Rules that may speak about a target, for people. */
   rulesFor(target: Target): readonly Rule[] {
     return rulesFor(this.bundle.rules, target);
@@ -118,28 +134,30 @@ export class Judge {
     return own.allow ? 'allowed' : all.allow ? 'reachable' : 'hidden';
   }
 
-  #judge(principal: Principal, target: Target, profile: Profile, args: Arguments, now: Now): Decision | Refusal {
+  /** @param args null for a task: they were judged before */
+  #judge(principal: Principal, target: Target, profile: Profile, args: Arguments | null, now: Now): Decision | Refusal {
     const { clock, settings } = this.#parts;
+    const { deciding, obliging } = args === null ? profile.ofTask : profile;
     const begun = clock().mono;
     const context: Record<string, CedarValueJson> = {};
     if (profile.readsNow) context['now'] = { __extn: { fn: 'datetime', arg: new Date(now.utc).toISOString() } };
-    if (profile.readsArguments) {
+    if (profile.readsArguments && args !== null) {
       const values = cedarArguments(args.view);
       if (values instanceof Unjudgeable) return unjudgeable(values);
       context['arguments'] = values;
     }
-    const own = this.#ask(profile.deciding, principalEntity(principal), profile, context);
+    const own = this.#ask(deciding, principalEntity(principal), profile, context);
     if ('fault' in own) return unavailable(own.fault, own.cause);
     let refused: Refusal | null = null;
     let rules = own.rules;
     if (!own.allow) {
-      const all = this.#ask(profile.deciding, this.#withEveryScope(principal), profile, context);
+      const all = this.#ask(deciding, this.#withEveryScope(principal), profile, context);
       if ('fault' in all) return unavailable(all.fault, all.cause);
       rules = all.allow ? own.rules : all.rules;
       refused = all.allow ? this.#insufficient(target) : this.#denied(all.rules);
       if (!this.#onlyObserved(target, all)) return refused;
     }
-    const duties = this.#obligations(principal, profile, context);
+    const duties = this.#obligations(obliging, principal, profile, context);
     if (duties instanceof Refusal) return duties;
     if (clock().mono - begun > settings.deadlineMs) return unavailable('deadline passed');
     return Object.freeze({
@@ -152,12 +170,13 @@ export class Judge {
 
   /** Obligations are asked even for a call that observe mode lets through: it must still wait for its approval. */
   #obligations(
+    obliging: PolicySlot | null,
     principal: Principal,
     profile: Profile,
     context: Record<string, CedarValueJson>,
   ): { readonly obligations: Obligations; readonly rules: readonly string[] } | Refusal {
-    if (!profile.obliging) return { obligations: obligationsOf([]) as Obligations, rules: [] };
-    const asked = this.#ask(profile.obliging, principalEntity(principal), profile, context);
+    if (!obliging) return { obligations: obligationsOf([]) as Obligations, rules: [] };
+    const asked = this.#ask(obliging, principalEntity(principal), profile, context);
     if ('fault' in asked) return unavailable(asked.fault, asked.cause);
     const rules = asked.allow ? asked.rules : [];
     const obligations = obligationsOf(rules.map((id) => this.#rulesById.get(id)!));
@@ -211,6 +230,21 @@ export class Judge {
   #withEveryScope(principal: Principal): KnownEntity {
     return principalEntity(principal, [...new Set([...principal.scopes, ...this.#everyScope])]);
   }
+}
+
+/** The smaller cap holds. Between two profiles, one of then and one of now, choosing would be a decision in code. */
+function withDuties(decision: Decision, { redaction, maxResultBytes }: TaskRef['obligations']): Decision | Refusal {
+  if (redaction === null && maxResultBytes === null) return decision;
+  const now = decision.obligations;
+  if (redaction !== null && now.redaction !== null && redaction !== now.redaction)
+    return unavailable(`the task began under profile ${redaction}, policy now names ${now.redaction}`);
+  const caps = [now.maxResultBytes, maxResultBytes].filter((cap) => cap !== null);
+  const obligations = {
+    ...now,
+    redaction: redaction ?? now.redaction,
+    maxResultBytes: caps.length === 0 ? null : Math.min(...caps),
+  };
+  return Object.freeze({ ...decision, obligations: Object.freeze(obligations) });
 }
 
 /** One reading only: both digests have a fixed length or none, and the first of two opaque texts is counted. */

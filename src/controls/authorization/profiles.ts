@@ -1,9 +1,9 @@
 import type { Target } from '../../core/call.ts';
+import { Recent } from '../../core/recent.ts';
 import type { Engine, Policy, PolicySlot, TypeAndId } from './engine.ts';
 import { actionOf, type KnownEntity, targetEntity } from './entities.ts';
-import { Recent } from './recent.ts';
 import type { Rule } from './rules.ts';
-import { sketch } from './sketch.ts';
+import { sketch, withoutArguments } from './sketch.ts';
 import { mayApply } from './slice.ts';
 
 /** What is known of a target once and for all: the rules that may speak about it, and its entity. */
@@ -15,6 +15,8 @@ export interface Profile {
   readonly sketched: PolicySlot;
   /** Null when no obligation can apply. */
   readonly obliging: PolicySlot | null;
+  /** The same for a task of a call, whose arguments were judged when it began. */
+  readonly ofTask: { readonly deciding: PolicySlot; readonly obliging: PolicySlot | null };
   readonly readsArguments: boolean;
   readonly readsNow: boolean;
 }
@@ -27,6 +29,8 @@ export class Profiles {
   readonly allSketches: PolicySlot;
   readonly #allDeciding: PolicySlot;
   readonly #allObliging: PolicySlot;
+  readonly #allTaskDeciding: PolicySlot;
+  readonly #allTaskObliging: PolicySlot;
   readonly #engine: Engine;
   readonly #rules: readonly Rule[];
   readonly #slices = new Map<string, PolicySlot>();
@@ -43,13 +47,16 @@ export class Profiles {
     this.allSketches = engine.load(sketches(rules));
     this.#allDeciding = engine.load(policies(rules.filter((rule) => !rule.obligation)));
     this.#allObliging = engine.load(policies(rules.filter((rule) => rule.obligation)));
+    this.#allTaskDeciding = engine.load(taskPolicies(rules.filter((rule) => !rule.obligation)));
+    this.#allTaskObliging = engine.load(taskPolicies(rules.filter((rule) => rule.obligation)));
   }
 
   /** Gives the parsed sets back. What is asked of them afterwards must not be believed. */
   release(): void {
     this.#released = true;
     const whole = [this.allSketches, this.#allDeciding, this.#allObliging];
-    for (const slot of [...this.#slices.values(), ...whole]) this.#engine.release(slot);
+    const ofTasks = [this.#allTaskDeciding, this.#allTaskObliging];
+    for (const slot of [...this.#slices.values(), ...whole, ...ofTasks]) this.#engine.release(slot);
   }
 
   of(target: Target): Profile {
@@ -69,15 +76,28 @@ export class Profiles {
     const rules = rulesFor(this.#rules, target);
     const deciding = rules.filter((rule) => !rule.obligation);
     const obliging = rules.filter((rule) => rule.obligation);
+    const readsArguments = rules.some((rule) => rule.reads.arguments);
+    const slots = {
+      deciding: this.#slice('decide', deciding, policies, this.#allDeciding),
+      obliging: obliging.length > 0 ? this.#slice('oblige', obliging, policies, this.#allObliging) : null,
+    };
     return {
       number: this.#profiled++,
       action: actionOf(target.kind),
       resource: targetEntity(target),
-      deciding: this.#slice('decide', deciding, policies, this.#allDeciding),
+      ...slots,
       sketched: this.#slice('sketch', deciding, sketches, this.allSketches),
-      obliging: obliging.length > 0 ? this.#slice('oblige', obliging, policies, this.#allObliging) : null,
-      readsArguments: rules.some((rule) => rule.reads.arguments),
+      ofTask: readsArguments && target.kind === 'tool' ? this.#ofTask(deciding, obliging) : slots,
+      readsArguments,
       readsNow: rules.some((rule) => rule.reads.now),
+    };
+  }
+
+  #ofTask(deciding: readonly Rule[], obliging: readonly Rule[]): Profile['ofTask'] {
+    const left = obliging.filter((rule) => !rule.reads.arguments);
+    return {
+      deciding: this.#slice('task', deciding, taskPolicies, this.#allTaskDeciding),
+      obliging: left.length > 0 ? this.#slice('task duty', left, taskPolicies, this.#allTaskObliging) : null,
     };
   }
 
@@ -108,10 +128,18 @@ function policies(rules: readonly Rule[]): Record<string, Policy> {
 }
 
 function sketches(rules: readonly Rule[]): Record<string, Policy> {
+  return drawn(rules, sketch);
+}
+
+function taskPolicies(rules: readonly Rule[]): Record<string, Policy> {
+  return drawn(rules, withoutArguments);
+}
+
+function drawn(rules: readonly Rule[], draw: typeof sketch): Record<string, Policy> {
   return Object.fromEntries(
     rules.flatMap((rule) => {
-      const drawn = sketch(rule);
-      return drawn ? [[rule.id, drawn]] : [];
+      const policy = draw(rule);
+      return policy ? [[rule.id, policy]] : [];
     }),
   );
 }

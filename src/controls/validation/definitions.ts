@@ -1,6 +1,7 @@
 import type { Target } from '../../core/call.ts';
 import { InternalError } from '../../core/internal-error.ts';
 import { foldKey } from '../../core/mcp/key-names.ts';
+import { Recent } from '../../core/recent.ts';
 import { type Hint, hintFor } from './hint.ts';
 import type { Compiled, SchemaCompiler } from './schema.ts';
 
@@ -10,28 +11,22 @@ export type ArgumentsJudge = (args: Readonly<Record<string, unknown>>) => Hint |
 /** Judges by definition digest, compiled at first use, the least recently used dropped first. */
 export class Definitions {
   readonly #compiler: SchemaCompiler;
-  readonly #max: number;
-  readonly #judges = new Map<string, ArgumentsJudge>();
+  readonly #judges: Recent<ArgumentsJudge>;
 
   constructor(compiler: SchemaCompiler, max: number) {
     this.#compiler = compiler;
-    this.#max = max;
+    this.#judges = new Recent(max);
   }
 
   /** @throws InternalError when the pinned definition cannot be enforced: it should not have been registered */
   judgeOf(target: Target): ArgumentsJudge {
     const key = `${target.kind} ${target.digest}`;
     const known = this.#judges.get(key);
-    if (known !== undefined) {
-      this.#judges.delete(key);
-      this.#judges.set(key, known);
-      return known;
-    }
+    if (known !== undefined) return known;
     const judge = judgeFor(target, this.#compiler);
     if (typeof judge === 'string') {
       throw new InternalError('validation.schema_unusable', `${target.key}: ${judge}; review the manifest again`);
     }
-    if (this.#judges.size >= this.#max) this.#judges.delete(this.#judges.keys().next().value!);
     this.#judges.set(key, judge);
     return judge;
   }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import { type AddressInfo, createServer as createProbe } from 'node:net';
 import { InternalError } from '../../core/internal-error.ts';
+import { Seats } from '../../core/seats.ts';
 import { affordable, processLimits } from './descriptors.ts';
 
 export interface Listener {
@@ -19,11 +20,11 @@ export async function listen(options: {
   harden: (server: Server) => void;
   handler: (req: IncomingMessage, res: ServerResponse) => void;
 }): Promise<Listener> {
-  const open = new Set<ServerResponse>();
+  const open = new Seats<ServerResponse>();
   let closing = false;
   const server = createServer(options.server, (req, res) => {
-    open.add(res);
-    res.once('close', () => open.delete(res));
+    const seat = open.take(res);
+    res.once('close', () => open.leave(seat, res));
     if (closing) res.shouldKeepAlive = false;
     options.handler(req, res);
   });
@@ -50,7 +51,7 @@ export async function listen(options: {
     close(deadlineMs) {
       closing = true;
       // A busy connection would go on bringing requests until it is cut, whoever's call runs then.
-      for (const res of open) res.shouldKeepAlive = false;
+      for (const res of open.all()) res.shouldKeepAlive = false;
       return closeServer(server, deadlineMs);
     },
   };
