@@ -363,6 +363,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
       new InProcessOperations(new Map(operations.map((operation) => [operation.name, operation]))),
       emit,
       questions,
+      (call, id, ttlMs) => registry.sealTask(call, id, ttlMs, clock()),
     ),
     errors: errors.stage,
     sessions: sessionStages({

@@ -57,6 +57,7 @@ export interface Stages {
     | 'principal'
     | 'message'
     | 'client'
+    | 'candidate'
     | 'target'
     | 'arguments'
     | 'round'
@@ -66,7 +67,7 @@ export interface Stages {
     | 'consumed',
     'result'
   >;
-  readonly errors: Stage<'target' | 'result', 'scrubbed'>;
+  readonly errors: Stage<'message' | 'target' | 'result', 'scrubbed'>;
   /** What a legacy session is told without any server: initialize, ping, logging/setLevel; its notifications; its end. */
   readonly sessions: {
     readonly local: Stage<'endpoint' | 'principal' | 'message' | 'client', 'scrubbed'>;
@@ -114,7 +115,7 @@ export function bodilessFlow(s: Stages) {
   return arrivalFlow(s).stage(s.authentication.session);
 }
 
-/** 1. A call: tools/call, prompts/get, resources/read, completion/complete, and every admin operation. */
+/** 1. A call: tools/call and its task, prompts/get, resources/read, completion/complete, and every admin operation. */
 export function callFlow(s: Stages) {
   return entryFlow(s)
     .stage(s.registry.resolve)
@@ -178,6 +179,9 @@ const CALL_METHODS: readonly string[] = [
   'prompts/get',
   'resources/read',
   'completion/complete',
+  'tasks/get',
+  'tasks/update',
+  'tasks/cancel',
   'admin/call',
 ];
 const LIST_METHODS: readonly string[] = [

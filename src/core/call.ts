@@ -216,6 +216,14 @@ export interface Approval {
   readonly approved: Uint8Array | null;
 }
 
+/** A task of an upstream, as the sealed id says that the client has brought back (controls/registry/task-ids.ts). */
+export interface TaskRef {
+  /** The upstream's own id. */
+  readonly id: string;
+  /** What policy demanded of the answers of the call that began it. */
+  readonly obligations: Pick<Obligations, 'redaction' | 'maxResultBytes'>;
+}
+
 /** The durable record that lets the call run. */
 export interface Intent {
   /** Position in the physical journal. */
@@ -232,6 +240,8 @@ export interface Result {
   view(): unknown;
   /** For audit: the diagnostics that were taken out of `bytes` by control errors, if any; sealed in the record. */
   readonly diagnostics: Uint8Array | null;
+  /** Set on the state of a task: a failure stands in a member of it (core/mcp/tasks.ts). */
+  readonly task?: true;
 }
 
 /** What leaves: the JSON value of `result` or `error`, and what was taken out of it. */
@@ -271,8 +281,11 @@ export interface Slots {
   message: Message;
   /** Left by authentication.session. */
   client: Client;
-  /** Left by registry.resolve: a pinned target, or null. Nobody may act on it before authorization.visible. */
-  candidate: { readonly target: Target | null };
+  /**
+   * Left by registry.resolve: a pinned target, or null. Nobody may act on it before authorization.visible. `task`: what
+   * the request is about, when it is a task of that target.
+   */
+  candidate: { readonly target: Target | null; readonly task?: TaskRef };
   target: Target;
   /** Left by limits.target. */
   lease: { release(): void };

@@ -1,6 +1,7 @@
-import type { Result } from '../core/call.ts';
+import type { Client, Result, Span } from '../core/call.ts';
 import { type Edit, objectEdits, patch } from '../core/mcp/patch.ts';
 import { type DocumentSpans, isObjectAt, scanDocument } from '../core/mcp/scanner.ts';
+import { isTaskMethod } from '../core/mcp/tasks.ts';
 import type { InputRequired } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
 import { lacking, readInputRequired, readUrlElicitations } from './asked.ts';
@@ -8,6 +9,7 @@ import type { Bridged } from './capabilities.ts';
 import { classify, ownId, textOf } from './message-kind.ts';
 import type { UpstreamEra } from './outgoing.ts';
 import type { UpstreamRequest } from './request.ts';
+import { type TaskNames, taskEdits } from './tasks.ts';
 import { type Incoming, WireFault } from './wire.ts';
 
 /** A result or error value as it came, parsed only when somebody looks inside. */
@@ -15,12 +17,14 @@ export class ReceivedResult implements Result {
   readonly kind: 'result' | 'error';
   readonly bytes: Uint8Array;
   readonly diagnostics = null;
+  readonly task?: true;
   #view: unknown;
   #parsed = false;
 
-  constructor(kind: 'result' | 'error', bytes: Uint8Array) {
+  constructor(kind: 'result' | 'error', bytes: Uint8Array, task = false) {
     this.kind = kind;
     this.bytes = bytes;
+    if (task) this.task = true;
   }
 
   view(): unknown {
@@ -83,7 +87,14 @@ export function dressAnswer(
       const own = meta && isObjectAt(bytes, meta) ? bytes.subarray(meta.start, meta.end) : null;
       return readInputRequired(bytes, document, method, bridge, clean ?? own);
     }
+    const { tasks } = request;
+    if (said === '"task"' && method === 'tools/call' && tasks && bridge.tasks)
+      return dressTask(bytes, document, tasks, bridge, true);
     if (said !== '"complete"') return new WireFault('protocol', true, 'a result type this gateway does not relay');
+  }
+  if (isTaskMethod(method)) {
+    if (method !== 'tasks/get') return new ReceivedResult('result', ACKNOWLEDGED);
+    return request.tasks ? dressTask(bytes, document, request.tasks, bridge, false) : NO_TASK;
   }
   const edits = memberEdits(bytes, document, {
     ...(era === 'legacy' || !type ? { resultType: COMPLETE } : {}),
@@ -93,13 +104,43 @@ export function dressAnswer(
   return edits.length === 0 ? answer : new ReceivedResult('result', patch(bytes, edits));
 }
 
+const ACKNOWLEDGED = Buffer.from('{"resultType":"complete"}');
+const NO_TASK = new WireFault('protocol', true, 'a task of a client that takes none');
+
+/** The state of a task, and the result of its call in it where there is one. */
+function dressTask(
+  bytes: Uint8Array,
+  document: DocumentSpans,
+  tasks: TaskNames,
+  bridge: Bridged,
+  begun: boolean,
+): ReceivedResult | Refusal | WireFault {
+  const edits = taskEdits(bytes, document, tasks, bridge, begun);
+  if (!Array.isArray(edits)) return edits;
+  edits.push(...memberEdits(bytes, document, document.members!.has('resultType') ? {} : { resultType: COMPLETE }));
+  for (const marked of metasIn(bytes, document)) {
+    const clean = withoutOurMarks(bytes.subarray(marked.start, marked.end));
+    if (clean) edits.push({ span: marked, replacement: clean });
+  }
+  return new ReceivedResult('result', patch(bytes, edits), true);
+}
+
+/** `_meta` of the state and of the result in it. */
+function metasIn(bytes: Uint8Array, { members }: DocumentSpans): Span[] {
+  const [own, result] = [members!.get('_meta'), members!.get('result')];
+  const inner = result && scanDocument(bytes.subarray(result.start, result.end));
+  const meta = inner && typeof inner !== 'string' ? inner.members?.get('_meta') : undefined;
+  const at = result?.start ?? 0;
+  return [...(own ? [own] : []), ...(meta ? [{ start: meta.start + at, end: meta.end + at }] : [])];
+}
+
 /** Codes by which an upstream says that our request was wrong, not the client's (protocol.md 1.5). */
 const OUR_FAULTS = [-32020, -32021, -32022];
 const CAPABILITY_MISSING = -32021;
 
 function dressError(
   answer: ReceivedResult,
-  { message, target }: UpstreamRequest,
+  { message, target, client }: UpstreamRequest,
   era: UpstreamEra,
   bridge: Bridged,
 ): ReceivedResult | InputRequired | Refusal | WireFault {
@@ -112,7 +153,7 @@ function dressError(
   }
   if (era === 'modern' && code === CAPABILITY_MISSING) {
     const required = (error?.data as { requiredCapabilities?: unknown } | undefined)?.requiredCapabilities;
-    if (isPlainObject(required)) return lacking(required, 'answered -32021');
+    if (isPlainObject(required)) return saysLacking(required, client);
   }
   if (era === 'modern' && OUR_FAULTS.includes(code as number))
     return new Refusal('upstream.protocol', {
@@ -120,6 +161,20 @@ function dressError(
       text: 'The tool server refused the request of this gateway; the call was not made.',
     });
   return answer;
+}
+
+/** An extension that the client has, and we kept from the upstream, is our limit and not the client's. */
+function saysLacking(required: Readonly<Record<string, unknown>>, { capabilities }: Client): Refusal {
+  const { extensions: wanted } = required;
+  const { extensions: has } = capabilities;
+  const kept =
+    isPlainObject(wanted) && isPlainObject(has) && Object.keys(wanted).every((name) => Object.hasOwn(has, name));
+  return kept && Object.keys(required).length === 1
+    ? new Refusal('upstream.protocol', {
+        evidence: 'answered -32021 for an extension that settings do not let through',
+        text: 'The tool server wants an extension that is not let through to it here; the call was not made.',
+      })
+    : lacking(required, 'answered -32021');
 }
 
 /** "Resource not found" in the words of 2026-07-28: `data.uri` says which. */

@@ -77,7 +77,7 @@ export function readInputRequired(
   if ((asked?.members?.size ?? 0) > MAX_QUESTIONS) return fault(`more than ${MAX_QUESTIONS} questions`);
   for (const [key, span] of asked?.members ?? []) {
     const at = requests!.start;
-    const question = oneQuestion(bytes.subarray(at + span.start, at + span.end));
+    const question = questionIn(bytes.subarray(at + span.start, at + span.end));
     if (question === null || key.length > MAX_KEY_LENGTH) return fault('a question no client can be asked');
     const missing = missingFor(question, bridge);
     if (missing) return lacking(missing, `asks ${question.method} of a client that did not declare it`);
@@ -93,7 +93,8 @@ function stateOf(bytes: Uint8Array, span: Span | undefined): string | null | Wir
   return typeof state === 'string' ? state : new WireFault('protocol', true, 'requestState is no string, or too long');
 }
 
-function oneQuestion(bytes: Uint8Array): Question | null {
+/** One of `inputRequests`; null for what no client can be asked. */
+export function questionIn(bytes: Uint8Array): Question | null {
   const document = scanDocument(bytes);
   if (typeof document === 'string') return null;
   const span = document.members?.get('method');

@@ -1,5 +1,6 @@
 import { type Client, REVISIONS } from '../core/call.ts';
 import { parseSpan } from '../core/mcp/scanner.ts';
+import { declaresTasks, TASKS_EXTENSION } from '../core/mcp/tasks.ts';
 import type { Question } from '../core/questions.ts';
 
 /**
@@ -16,6 +17,8 @@ export interface Bridged {
   readonly sampling: boolean;
   readonly samplingTools: boolean;
   readonly roots: boolean;
+  /** May be answered with a task: only a modern client of a modern upstream. */
+  readonly tasks: boolean;
 }
 
 /** A client nothing can be asked of; also how this gateway itself speaks to an upstream. */
@@ -27,6 +30,7 @@ export const NOTHING_BRIDGED: Bridged = Object.freeze({
   sampling: false,
   samplingTools: false,
   roots: false,
+  tasks: false,
 });
 
 type Declared = Readonly<Record<string, unknown>>;
@@ -37,20 +41,21 @@ const part = (of: unknown, name: string): Declared | null => {
   return isObject(value) ? value : null;
 };
 
-/** The tasks extension is not relayed: its handles would have to be sealed first. */
-const NEVER_BRIDGED = 'io.modelcontextprotocol/tasks';
 /** Settings of all allowed extensions together: more is not a declaration but a load. */
 const MAX_EXTENSION_BYTES = 4096;
 
-/** @param allowed extensions the operator lets through to this upstream */
-export function bridged(client: Client, allowed: readonly string[]): Bridged {
+/**
+ * @param allowed extensions the operator lets through to this upstream
+ * @param tasks whether the upstream may hear of the tasks extension; one of an older revision would mean others by it
+ */
+export function bridged(client: Client, allowed: readonly string[], tasks = false): Bridged {
   const { capabilities, revision } = client;
-  for (const _ in capabilities) return read(capabilities, REVISIONS.indexOf(revision), allowed);
+  for (const _ in capabilities) return read(capabilities, REVISIONS.indexOf(revision), allowed, tasks);
   return NOTHING_BRIDGED;
 }
 
 /** What each revision knows of (protocol.md 2.2): no elicitation before 2025-06-18, no url mode or sampling tools before 2025-11-25. */
-function read(capabilities: Declared, age: number, allowed: readonly string[]): Bridged {
+function read(capabilities: Declared, age: number, allowed: readonly string[], ofTasks: boolean): Bridged {
   const elicitation = age <= 2 ? part(capabilities, 'elicitation') : null;
   const url = age <= 1 && part(elicitation, 'url') !== null;
   // An empty declaration means form only.
@@ -58,7 +63,8 @@ function read(capabilities: Declared, age: number, allowed: readonly string[]): 
   const sampling = part(capabilities, 'sampling');
   const samplingTools = age <= 1 && part(sampling, 'tools') !== null;
   const roots = part(capabilities, 'roots') !== null;
-  const extensions = extensionsOf(capabilities, allowed);
+  const tasks = ofTasks && age === 0 && declaresTasks(capabilities);
+  const extensions = extensionsOf(capabilities, allowed, tasks);
   const declared = {
     ...(form || url ? { elicitation: { ...(form ? { form: {} } : {}), ...(url ? { url: {} } : {}) } } : {}),
     ...(sampling
@@ -71,18 +77,19 @@ function read(capabilities: Declared, age: number, allowed: readonly string[]): 
   const json = JSON.stringify(declared);
   return json === '{}'
     ? NOTHING_BRIDGED
-    : { json, silent, form, url, sampling: sampling !== null, samplingTools, roots };
+    : { json, silent, form, url, sampling: sampling !== null, samplingTools, roots, tasks };
 }
 
-function extensionsOf(capabilities: Declared, allowed: readonly string[]): object | null {
-  if (allowed.length === 0) return null;
+function extensionsOf(capabilities: Declared, allowed: readonly string[], tasks: boolean): object | null {
+  const own = tasks ? { [TASKS_EXTENSION]: {} } : null;
+  if (allowed.length === 0) return own;
   const declared = part(capabilities, 'extensions');
   const kept = allowed.flatMap((name) => {
-    const settings = name === NEVER_BRIDGED ? null : part(declared, name);
+    const settings = name === TASKS_EXTENSION ? null : part(declared, name);
     return settings ? [[name, settings] as const] : [];
   });
   const extensions = Object.fromEntries(kept);
-  return kept.length > 0 && JSON.stringify(extensions).length <= MAX_EXTENSION_BYTES ? extensions : null;
+  return kept.length > 0 && JSON.stringify(extensions).length <= MAX_EXTENSION_BYTES ? { ...extensions, ...own } : own;
 }
 
 /** What a client would have to declare for this question to be put to it, as `requiredCapabilities` says it; null: it has. */

@@ -89,7 +89,7 @@ export class ModernUpstream {
   }
 
   call(request: UpstreamRequest): Promise<Result | Refusal | InputRequired | WireFault> {
-    const bridge = bridged(request.client, this.#parts.extensions);
+    const bridge = bridged(request.client, this.#parts.extensions, request.tasks != null);
     if (!request.answers) return this.#send(request, bridge, true);
     const answers = withoutErrors(request.answers, request.asked);
     if (answers instanceof Refusal) return Promise.resolve(answers);

@@ -35,9 +35,12 @@ export function outgoingMessage(request: UpstreamRequest, id: number, era: Upstr
   const insert: NewMember[] = [];
   if (spans.meta) edits.push({ span: spans.meta, replacement: Buffer.from(meta) });
   else if (meta !== '{}') insert.push({ name: '_meta', value: Buffer.from(meta) });
-  if (request.answers && era === 'modern') insert.push(...roundMembers(request.answers));
+  if (request.answers && era === 'modern') insert.push(...roundMembers(request.answers, message.method));
   edits.push(...memberEdits(message, insert));
+  const task = request.tasks?.id ?? null;
   if (message.method === 'completion/complete') edits.push(...refEdits(message, target.name));
+  else if (task !== null && spans.name)
+    edits.push({ span: spans.name, replacement: Buffer.from(JSON.stringify(task)) });
   else if (spans.name && target.kind !== 'resource' && target.kind !== 'template' && message.name !== target.name)
     edits.push({ span: spans.name, replacement: Buffer.from(JSON.stringify(target.name)) });
   if (request.approved && spans.arguments) edits.push({ span: spans.arguments, replacement: request.approved });
@@ -82,8 +85,9 @@ function refEdits({ bytes, spans }: Message, name: string): Edit[] {
 }
 
 /** `inputResponses` and `requestState` of a later round: both byte for byte what was given. */
-function roundMembers({ given, state }: Answers): NewMember[] {
+function roundMembers({ given, state }: Answers, method: string): NewMember[] {
   const members: NewMember[] = [];
+  if (given.size === 0 && method === 'tasks/update') members.push({ name: 'inputResponses', value: NO_ANSWERS });
   if (given.size > 0) {
     const parts = [...given].flatMap(([key, { bytes }], i) => [
       Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(key)}:`),
@@ -94,6 +98,8 @@ function roundMembers({ given, state }: Answers): NewMember[] {
   if (state !== null) members.push({ name: 'requestState', value: Buffer.from(JSON.stringify(state)) });
   return members;
 }
+
+const NO_ANSWERS = Buffer.from('{}');
 
 /** Members the client sent go on verbatim, but for reserved ones (ours now) and those kept back; progress under our own token. */
 function outgoingMeta(request: UpstreamRequest, id: number, era: UpstreamEra, bridge: Bridged): string {

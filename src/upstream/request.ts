@@ -1,5 +1,6 @@
 import type { Client, Message, Principal, Target } from '../core/call.ts';
 import type { Answers, Question } from '../core/questions.ts';
+import type { TaskNames } from './tasks.ts';
 
 /** One judged call, ready to go out. */
 export interface UpstreamRequest {
@@ -14,6 +15,8 @@ export interface UpstreamRequest {
   readonly asked?: ReadonlyMap<string, Question>;
   /** Bytes of the arguments to execute when they are not those of the message (an approved call), else null. */
   readonly approved: Uint8Array | null;
+  /** How tasks are named towards this client; null: it did not declare on this request that it takes any. */
+  readonly tasks?: TaskNames | null;
   readonly maxResultBytes: number;
   readonly signal: AbortSignal;
   /** Takes notifications of the upstream that belong to this call; tokens already mapped back. Null: nobody listens. */

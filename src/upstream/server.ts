@@ -72,6 +72,9 @@ export class UpstreamServer {
     const wait = this.#breaker.waitMs(this.#options.clock().mono);
     if (wait > 0) return new Refusal('upstream.unavailable', { retryAfterMs: wait, evidence: 'the breaker is open' });
     const speaker = this.#speaker ?? (await this.#open());
+    // Another server than the one the task was begun at: that one kept nothing of it.
+    if (request.tasks?.id && !(speaker instanceof WireFault) && speaker.era === 'legacy')
+      return new Refusal('upstream.state_lost', { evidence: `${this.name}: it has no tasks of this extension` });
     const answer = speaker instanceof WireFault ? speaker : await speaker.call(request);
     if (answer instanceof WireFault) return this.#refused(answer);
     this.#breaker.reached();
@@ -259,7 +262,9 @@ export class UpstreamServer {
     const list = (part: string, method: string, member: string) =>
       session.capabilities[part] === undefined ? [] : listAll(session, method, member, this.#nextId);
     return {
-      capabilities: session.capabilities,
+      // By an extension a legacy server would mean another than we relay.
+      capabilities:
+        speaker.era === 'modern' ? session.capabilities : { ...session.capabilities, extensions: undefined },
       tools: await list('tools', 'tools/list', 'tools'),
       prompts: await list('prompts', 'prompts/list', 'prompts'),
       resources: await list('resources', 'resources/list', 'resources'),

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
-import type { Now, Result, SlotName } from '../core/call.ts';
+import { MODERN_REVISION, type Now, type Result, type SlotName } from '../core/call.ts';
 import { InternalError } from '../core/internal-error.ts';
 import type { Log } from '../core/log.ts';
+import { declaresTasks } from '../core/mcp/tasks.ts';
 import { type Answers, InputRequired } from '../core/questions.ts';
 import { Refusal, type Stage } from '../core/stage.ts';
 import type { Store } from '../core/store/store.ts';
@@ -13,6 +14,7 @@ import type { UpstreamRequest } from './request.ts';
 import { UpstreamServer, type WireEvents } from './server.ts';
 import { SseWire } from './sse-wire.ts';
 import { StdioProcess } from './stdio-runner.ts';
+import type { TaskNames } from './tasks.ts';
 import { NO_VERDICTS, storedVerdicts } from './verdict.ts';
 import type { Carrier, Wire } from './wire.ts';
 
@@ -129,6 +131,7 @@ type Needs = Extract<
   | 'principal'
   | 'message'
   | 'client'
+  | 'candidate'
   | 'target'
   | 'arguments'
   | 'round'
@@ -153,13 +156,20 @@ export interface Asking {
 /**
  * Stage `upstream`: the call goes out, once. Admin operations run in this process; everything else at its server.
  * @param emit takes a notification of this call to the client, through the event flow
+ * @param sealTask the id by which the client of this call asks for a task of it
  */
 export function upstreamStage(
   servers: ReadonlyMap<string, UpstreamServer>,
   inProcess: InProcessOperations,
   emit: (call: Called, notification: Uint8Array) => void,
   asking: Asking,
+  sealTask: (call: Called, id: string, ttlMs: number | null) => string,
 ): Stage<Needs, 'result'> {
+  /** The id a client has brought is the one it goes on with. */
+  const tasksOf = (call: Called): TaskNames => {
+    const id = call.candidate.task?.id ?? null;
+    return { id, name: (of, ttlMs) => (id === null ? sealTask(call, of, ttlMs) : call.message.name) };
+  };
   return {
     name: 'upstream',
     leaves: 'result',
@@ -179,6 +189,8 @@ export function upstreamStage(
         client: call.client,
         answers: call.round.answers,
         approved: call.approval.approved,
+        tasks:
+          call.client.revision === MODERN_REVISION && declaresTasks(call.client.capabilities) ? tasksOf(call) : null,
         maxResultBytes: cap === null ? target.limits.maxResultBytes : Math.min(cap, target.limits.maxResultBytes),
         signal: call.signal,
         onNotification: call.events ? (notification) => emit(call, notification) : null,

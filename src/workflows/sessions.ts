@@ -73,7 +73,8 @@ function begin({ sessions, discover }: SessionPorts, call: Local, now: Now): Res
   return resultOf({
     protocolVersion: call.client.revision,
     // Any session may set its level: what servers log is filtered by it on the way.
-    capabilities: { ...offered.capabilities, logging: {} },
+    // Extensions are of the modern revision alone; undefined is no member.
+    capabilities: { ...offered.capabilities, extensions: undefined, logging: {} },
     serverInfo: offered._meta['io.modelcontextprotocol/serverInfo'],
     ...(offered.instructions === undefined ? {} : { instructions: offered.instructions }),
   });

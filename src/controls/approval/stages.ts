@@ -1,5 +1,6 @@
 import type { Approval, CallWith, Consumed, Now, Reply } from '../../core/call.ts';
 import { InternalError } from '../../core/internal-error.ts';
+import { isTaskMethod } from '../../core/mcp/tasks.ts';
 import { Answer, type Outcome, Refusal, type Stage } from '../../core/stage.ts';
 import { ask, askerOf, type NamedRule, required, termsOf } from './asking.ts';
 import { type AskedCall, placeOf, subjectDigest } from './binding.ts';
@@ -32,7 +33,8 @@ export function approvalStages(rows: ApprovalRows, settings: ApprovalSettings, t
       leaves: 'approval',
       run(call, now) {
         const name = call.decision.obligations.approval;
-        if (name === null) return NOT_NEEDED;
+        // A task was approved when it was made, and is only asked after, answered and cancelled here.
+        if (name === null || isTaskMethod(call.message.method)) return NOT_NEEDED;
         const { grant } = call.round;
         return shut(() =>
           grant === null ? checker.check(call, name, now) : checker.continued(call, name, grant, now),

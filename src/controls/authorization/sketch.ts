@@ -1,4 +1,4 @@
-import type { PolicyJson } from './expression.ts';
+import type { PolicyJson, Reads } from './expression.ts';
 import { readsOf } from './expression.ts';
 import type { Rule } from './rules.ts';
 
@@ -8,14 +8,25 @@ import type { Rule } from './rules.ts';
  * is left out (it might not hold). So what the sketches deny is denied for every argument at every time: hidden.
  */
 export function sketch(rule: Rule): PolicyJson | null {
+  return without(rule, ({ arguments: ofArguments, now }) => ofArguments || now);
+}
+
+/**
+ * The same where only the arguments are not known, but were judged before: a task of a call. Time still counts, and an
+ * obligation is kept when it does not hang on arguments.
+ */
+export function withoutArguments(rule: Rule): PolicyJson | null {
+  const ofArguments = (reads: Reads) => reads.arguments;
+  if (rule.obligation) return rule.reads.arguments ? null : rule.policy;
+  return without(rule, ofArguments);
+}
+
+function without(rule: Rule, unknown: (reads: Reads) => boolean): PolicyJson | null {
   if (rule.obligation) return null;
-  if (!rule.reads.arguments && !rule.reads.now) return rule.policy;
+  if (!unknown(rule.reads)) return rule.policy;
   if (rule.effect === 'forbid') return null;
   const conditions = rule.conjuncts
-    .filter(({ expr }) => {
-      const reads = readsOf(expr);
-      return !reads.arguments && !reads.now;
-    })
+    .filter(({ expr }) => !unknown(readsOf(expr)))
     .map(({ expr, holds }) => ({ kind: holds ? ('when' as const) : ('unless' as const), body: expr }));
   return { ...rule.policy, conditions };
 }

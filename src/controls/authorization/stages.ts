@@ -25,8 +25,11 @@ export function stagesOf(current: () => Judge): AuthorizationStages {
     decide: {
       name: 'authorization.decide',
       leaves: 'decision',
-      run({ principal, target, arguments: args }, now) {
-        return current().decide(principal, target, args, now);
+      run({ principal, target, candidate, arguments: args }, now) {
+        const task = candidate?.task;
+        return task
+          ? current().decideTask(principal, target, task, now)
+          : current().decide(principal, target, args, now);
       },
     },
   };

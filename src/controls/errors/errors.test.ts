@@ -29,7 +29,7 @@ function resultOf(kind: Result['kind'], value: unknown): Result {
 function run(result: Result, options: { kind?: TargetKind; mode?: ErrorMode; settings?: object } = {}): Result {
   const { stage } = openErrors({ settings: readSection('errors', errorsSettings, options.settings) });
   const target = { kind: options.kind ?? 'tool', errors: options.mode ?? 'scrub' };
-  return stage.run({ id: ID, target, result } as unknown as CallWith<'target' | 'result'>, {
+  return stage.run({ id: ID, target, result } as unknown as CallWith<'message' | 'target' | 'result'>, {
     utc: 0,
     mono: 0,
   }) as Slots['scrubbed'];

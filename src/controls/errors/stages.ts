@@ -1,4 +1,5 @@
 import type { ErrorMode, Result, Target } from '../../core/call.ts';
+import { isTaskMethod } from '../../core/mcp/tasks.ts';
 import type { Stage } from '../../core/stage.ts';
 import { diagnosticsIn } from './diagnostics.ts';
 import { maySayIsError } from './is-error.ts';
@@ -14,44 +15,85 @@ import {
 import type { ErrorsSettings } from './settings.ts';
 
 /** What did not fail goes on as the same object, unread. A failure is told as far as the target's mode allows. */
-export function errorsStage(settings: ErrorsSettings): Stage<'target' | 'result', 'scrubbed'> {
+export function errorsStage(settings: ErrorsSettings): Stage<'message' | 'target' | 'result', 'scrubbed'> {
   return {
     name: 'errors',
     leaves: 'scrubbed',
     run(call) {
       const { result, target } = call;
-      const mode: ErrorMode = target.errors === 'verbatim' && !settings.allowVerbatim ? 'scrub' : target.errors;
-      if (result.kind === 'error')
-        return fromProtocolError(result, target, mode, call.id, settings.maxMessageCharacters);
+      const mode = modeOf(target, settings);
+      if (result.kind === 'error') {
+        const inBand = target.kind === 'tool' && !isTaskMethod(call.message?.method ?? '');
+        return fromProtocolError(result, inBand, mode, call.id, settings.maxMessageCharacters);
+      }
+      if (result.task) return fromTask(result, mode, call.id, settings.maxMessageCharacters);
       if (target.kind !== 'tool' || mode === 'verbatim' || !maySayIsError(result.bytes)) return result;
       return fromToolError(result, mode, call.id);
     },
   };
 }
 
+function modeOf(target: Target, settings: ErrorsSettings): ErrorMode {
+  return target.errors === 'verbatim' && !settings.allowVerbatim ? 'scrub' : target.errors;
+}
+
+/** The state of a task as it is told in a notification: what the stage does to the one that was asked for. */
+export function errorsInTask(settings: ErrorsSettings): (state: Result, target: Target, callId: string) => Result {
+  return (state, target, callId) => fromTask(state, modeOf(target, settings), callId, settings.maxMessageCharacters);
+}
+
+/**
+ * A task that failed bears the error of its call, one that ended the result, which may say `isError`; and each state a
+ * sentence of the server's own. All of them are told as they would be without a task.
+ */
+function fromTask(state: Result, mode: ErrorMode, callId: string, longest: number): Result {
+  if (mode === 'verbatim') return state;
+  const view = asRecord(state.view());
+  const told: Record<string, unknown> = {};
+  const { result, error, statusMessage } = view;
+  if (error !== undefined) told['error'] = toldError(asRecord(error), mode, callId, longest);
+  if (result !== undefined) {
+    const failure = failureOf(asRecord(result), mode, callId);
+    if (failure !== null) told['result'] = failure;
+  }
+  if (statusMessage !== undefined && !isTold(statusMessage, mode, longest)) told['statusMessage'] = undefined;
+  return Object.keys(told).length === 0 ? state : { ...replaced(state, 'result', { ...view, ...told }), task: true };
+}
+
+/** A sentence of a server is kept back where nothing of a failure may be told, since it may tell of one. */
+function isTold(message: unknown, mode: ErrorMode, longest: number): boolean {
+  return typeof message === 'string' && toldMessage(message, mode, longest) === message;
+}
+
 /** `isError: true`, in the tool's own words. */
 function fromToolError(result: Result, mode: ErrorMode, callId: string): Result {
-  const view = asRecord(result.view());
+  const failure = failureOf(asRecord(result.view()), mode, callId);
+  return failure === null ? result : replaced(result, 'result', failure);
+}
+
+/** What is told instead of the result of a tool; null: it is told as it is. */
+function failureOf(view: Readonly<Record<string, unknown>>, mode: ErrorMode, callId: string): object | null {
   // Clients differ in what they take for true: whatever is not plainly false is treated as a failure.
-  if (view['isError'] === undefined || view['isError'] === false) return result;
-  if (mode === 'generic') return replaced(result, 'result', toolFailure(genericText(callId), callId));
-  return diagnosticsInTree(view) === null ? result : replaced(result, 'result', scrubbedToolResult(view, callId));
+  if (view['isError'] === undefined || view['isError'] === false) return null;
+  if (mode === 'generic') return toolFailure(genericText(callId), callId);
+  return diagnosticsInTree(view) === null ? null : scrubbedToolResult(view, callId);
 }
 
 /** A JSON-RPC error: for a tool a result the model can read, for everything else an error with a code that is the caller's. */
-function fromProtocolError(result: Result, target: Target, mode: ErrorMode, callId: string, longest: number): Result {
+function fromProtocolError(result: Result, inBand: boolean, mode: ErrorMode, callId: string, longest: number): Result {
   const error = asRecord(result.view());
+  if (!inBand) return replaced(result, 'error', toldError(error, mode, callId, longest));
   const message = toldMessage(error['message'], mode, longest);
-  if (target.kind === 'tool') {
-    return replaced(
-      result,
-      'result',
-      toolFailure(message === null ? genericText(callId) : toldText(message, callId), callId),
-    );
-  }
+  const text = message === null ? genericText(callId) : toldText(message, callId);
+  return replaced(result, 'result', toolFailure(text, callId));
+}
+
+/** A JSON-RPC error with a code that is the caller's. */
+function toldError(error: Readonly<Record<string, unknown>>, mode: ErrorMode, callId: string, longest: number): object {
+  const message = toldMessage(error['message'], mode, longest);
   const uri = asRecord(error['data'])['uri'];
   const code = publicCode(error['code']);
-  return replaced(result, 'error', {
+  return {
     code,
     message: message ?? `The server could not answer. Its operator has the details; quote correlation id ${callId}.`,
     data: {
@@ -62,7 +104,7 @@ function fromProtocolError(result: Result, target: Target, mode: ErrorMode, call
         ? { uri }
         : {}),
     },
-  });
+  };
 }
 
 function toldMessage(message: unknown, mode: ErrorMode, longest: number): string | null {

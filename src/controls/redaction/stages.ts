@@ -1,5 +1,6 @@
 import type { Call, CallWith, Finding, Reply, Target } from '../../core/call.ts';
 import type { KeyPairOf, SymmetricKey } from '../../core/crypto/keys.ts';
+import { isTaskMethod } from '../../core/mcp/tasks.ts';
 import { Refusal, type Stage, type Verdict } from '../../core/stage.ts';
 import { declaresSecret } from './declared.ts';
 import { type Depth, detect, featuresOf, isSecret, type Rules } from './detect.ts';
@@ -89,7 +90,12 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
     const profile = profileOf(call.decision.obligations.redaction, settings);
     if (profile === null) return new Refusal('redaction.unavailable', { evidence: UNKNOWN_PROFILE });
     if (profile === 'none') return NOTHING_FOUND;
-    const { findings, blocked } = scanDocument(call.arguments.bytes(), incoming(call.target));
+    const treatment = incoming(call.target);
+    const ofTask = isTaskMethod(call.message?.method ?? '');
+    const { findings, blocked } = scanDocument(
+      call.arguments.bytes(),
+      ofTask ? { ...treatment, depth: withoutTaskId } : treatment,
+    );
     if (blocked !== null) return block(blocked);
     const answers = call.round?.answers ?? null;
     if (answers !== null) {
@@ -237,7 +243,12 @@ function guarded<T>(check: () => T | Refusal): T | Refusal {
 }
 
 /** Handles the client must send back byte for byte, at the top of a result. */
-const HANDLES = new Set<string | number>(['nextCursor', 'requestState', 'elicitationId']);
+const HANDLES = new Set<string | number>(['nextCursor', 'requestState', 'elicitationId', 'taskId']);
+
+/** Sealed by us. */
+function withoutTaskId([first]: readonly (string | number)[]): Depth | null {
+  return first === 'taskId' ? null : 'whole';
+}
 
 function resultDepth(segments: readonly (string | number)[]): Depth {
   const [first, second] = segments;

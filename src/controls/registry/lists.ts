@@ -1,6 +1,7 @@
 import { type Endpoint, MODERN_REVISION, type Now, type Principal, type Target } from '../../core/call.ts';
 import { sha256Base64Url } from '../../core/crypto/digest.ts';
 import type { RefusalCode } from '../../core/mcp/refusals.ts';
+import { TASKS_EXTENSION } from '../../core/mcp/tasks.ts';
 import { Refusal } from '../../core/stage.ts';
 import type { Cursors } from './cursor.ts';
 import { ITEM_KINDS, type ItemKind } from './manifest.ts';
@@ -74,6 +75,7 @@ export interface Offers {
   readonly completions: boolean;
   readonly subscribe: boolean;
   readonly logging: boolean;
+  readonly tasks: boolean;
 }
 
 /**
@@ -103,6 +105,7 @@ export function discovery(
     ...(has('resource') || has('template') ? { resources: { ...changes, ...subscribe } } : {}),
     ...(offers(['prompt', 'template', 'resource'], 'completions') ? { completions: {} } : {}),
     ...(offers(ITEM_KINDS, 'logging') ? { logging: {} } : {}),
+    ...(offers(['tool'], 'tasks') ? { extensions: { [TASKS_EXTENSION]: {} } } : {}),
   };
   const instructions =
     options.instructions === undefined ? '' : `,"instructions":${JSON.stringify(options.instructions)}`;

@@ -14,6 +14,7 @@ export const PROBLEM_CODES = [
   'schema',
   'scopes',
   'template',
+  'task',
 ] as const;
 export type ProblemCode = (typeof PROBLEM_CODES)[number];
 
@@ -157,6 +158,12 @@ function* faultsOf(
     const fault = schema === undefined ? null : ports.schemas.accept(schema);
     if (fault !== null) yield ['schema', `${member}: ${fault}`];
   }
+  // Tasks of 2025-11-25 are not relayed: a call of such a tool could only fail.
+  if (
+    pin.kind === 'tool' &&
+    (pin.definition['execution'] as { taskSupport?: unknown } | undefined)?.taskSupport === 'required'
+  )
+    yield ['task', 'it answers only as a task of revision 2025-11-25, which is not relayed'];
   const unknown = ports.scopes.accepts(pin.scopes);
   if (unknown !== null) yield ['scopes', unknown];
   if (pin.kind === 'template' && pin.template === null) {

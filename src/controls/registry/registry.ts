@@ -1,5 +1,6 @@
 import type { Endpoint, Now, Principal, Target } from '../../core/call.ts';
 import type { KeyPairOf, SymmetricKey } from '../../core/crypto/keys.ts';
+import { declaresTasks } from '../../core/mcp/tasks.ts';
 import type { Refusal, Stage } from '../../core/stage.ts';
 import { type AdminOperation, type AdminPin, pinAdmin } from './admin.ts';
 import { Cursors } from './cursor.ts';
@@ -20,7 +21,8 @@ import type { Problem, ProblemCode, ServerPins } from './pins.ts';
 import { inert } from './scan.ts';
 import type { RegistrySettings } from './settings.ts';
 import { buildSnapshot, type Snapshot } from './snapshot.ts';
-import { listStage, resolveStage, resourceAt, type VisibleTo, viewAt } from './stages.ts';
+import { type FoundTask, listStage, resolveStage, resourceAt, taskAt, type VisibleTo, viewAt } from './stages.ts';
+import { type BeganTask, TaskIds } from './task-ids.ts';
 
 /** What the operator's log learns. `record` MUST NOT throw; the registry does not wait for it. */
 export interface Records {
@@ -38,7 +40,7 @@ export interface RegistryEvent {
 
 export interface RegistryOptions extends LoadOptions {
   readonly settings: RegistrySettings;
-  /** Keys of class `state-seal`, for cursors. */
+  /** Keys of class `state-seal`, for cursors and ids of tasks. */
   readonly seal: KeyPairOf<SymmetricKey>;
   readonly admin?: readonly AdminOperation[];
   readonly records?: Records;
@@ -81,6 +83,10 @@ export interface Registry {
   serves(target: Target, now: Now): boolean;
   /** The pinned resource or template that serves a URI at this endpoint, or null. The caller judges whether it is visible. */
   resourceAt(endpoint: Endpoint, principal: Principal, uri: string, now: Now): Target | null;
+  /** The id by which the client of this call asks for a task of it. @param ttlMs how long the upstream keeps it */
+  sealTask(call: BeganTask, id: string, ttlMs: number | null, now: Now): string;
+  /** The task that an id of ours names for this caller here, with its pinned tool, or null. As `resourceAt`. */
+  taskAt(endpoint: Endpoint, principal: Principal, id: string, now: Now): FoundTask | null;
   /** What this caller's lists say of one server, as a digest by list (lists.ts). */
   outline(request: ListRequest, server: string): ReadonlyMap<ChangingList, string>;
   /** Servers of which something is, or could be, listed. */
@@ -112,6 +118,7 @@ class PinnedRegistry implements Registry {
   readonly #options: RegistryOptions;
   readonly #admin: readonly AdminPin[];
   readonly #cursors: Cursors;
+  readonly #tasks: TaskIds;
   readonly #lists: ListOptions;
   /** By server: the differences of the last observation. No entry: not observed. */
   readonly #observed = new Map<
@@ -125,6 +132,7 @@ class PinnedRegistry implements Registry {
     this.#options = options;
     this.#admin = admin;
     this.#cursors = new Cursors(options.seal);
+    this.#tasks = new TaskIds(options.seal);
     this.#lists = {
       pageSize: options.settings.pageSize,
       ttlMs: options.settings.listTtlSeconds * 1000,
@@ -133,7 +141,7 @@ class PinnedRegistry implements Registry {
     };
     this.#loaded = loaded;
     this.#snapshot = this.#build();
-    this.resolve = resolveStage(() => this.#snapshot);
+    this.resolve = resolveStage(() => this.#snapshot, this.#tasks);
     this.#recordProblems(loaded.problems);
   }
 
@@ -170,6 +178,14 @@ class PinnedRegistry implements Registry {
     const view = viewAt(this.#snapshot, endpoint, principal);
     const served = view && resourceAt(view, uri);
     return served && served.expiresAt > now.utc ? served.candidate.target : null;
+  }
+
+  sealTask(call: BeganTask, id: string, ttlMs: number | null, now: Now): string {
+    return this.#tasks.seal(call, id, ttlMs, now.utc);
+  }
+
+  taskAt(endpoint: Endpoint, principal: Principal, id: string, now: Now): FoundTask | null {
+    return taskAt(this.#snapshot, this.#tasks, { endpoint, principal }, id, now);
   }
 
   outline(request: ListRequest, server: string): ReadonlyMap<ChangingList, string> {
@@ -346,6 +362,7 @@ function offersOf({ capabilities = {} }: LiveDefinitions): Offers {
     completions: capabilities['completions'] !== undefined,
     subscribe: typeof resources === 'object' && (resources as { subscribe?: unknown } | null)?.subscribe === true,
     logging: capabilities['logging'] !== undefined,
+    tasks: declaresTasks(capabilities),
   };
 }
 

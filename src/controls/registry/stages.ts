@@ -1,23 +1,53 @@
-import type { CallWith, Endpoint, Message, Now, Principal, Result, Slots, Target } from '../../core/call.ts';
+import type { CallWith, Endpoint, Message, Now, Principal, Result, Slots, Target, TaskRef } from '../../core/call.ts';
 import { InternalError } from '../../core/internal-error.ts';
+import { isTaskMethod } from '../../core/mcp/tasks.ts';
 import { Refusal, type Stage } from '../../core/stage.ts';
 import type { ListMethod, ListRequest } from './lists.ts';
 import { LIST_METHODS } from './lists.ts';
 import type { Served, Snapshot, View } from './snapshot.ts';
+import type { TaskIds } from './task-ids.ts';
 
 /** Nothing there: quarantined, expired, another tenant's, nonexistent, or a method without a target. One answer for all. */
 export const NO_TARGET: Slots['candidate'] = Object.freeze({ target: null });
 
 /** Finds the pinned target in the current snapshot; the live server is never asked. */
-export function resolveStage(current: () => Snapshot): Stage<'endpoint' | 'message' | 'principal', 'candidate'> {
+export function resolveStage(
+  current: () => Snapshot,
+  tasks: TaskIds,
+): Stage<'endpoint' | 'message' | 'principal', 'candidate'> {
   return {
     name: 'registry.resolve',
     leaves: 'candidate',
     run: (call, now) => {
+      if (isTaskMethod(call.message.method)) return taskAt(current(), tasks, call, call.message.name, now) ?? NO_TARGET;
       const found = find(current(), call);
       return found !== null && found.expiresAt > now.utc ? found.candidate : NO_TARGET;
     },
   };
+}
+
+/**
+ * The pinned tool a task belongs to, as far as it still is what it was when the task began; null for anything else. An
+ * id that is sealed and one that was made up are not told apart.
+ */
+export function taskAt(
+  snapshot: Snapshot,
+  tasks: TaskIds,
+  { endpoint, principal }: Pick<CallWith<'endpoint' | 'principal'>, 'endpoint' | 'principal'>,
+  id: string,
+  now: Now,
+): FoundTask | null {
+  const opened = endpoint.admin ? null : tasks.open({ endpoint, principal }, id, now.utc);
+  const found = opened && viewAt(snapshot, endpoint, principal)?.tool.get(opened.name);
+  if (!found || found.expiresAt <= now.utc) return null;
+  const { target } = found.candidate;
+  return target.key === opened.key && target.digest === opened.digest ? { target, task: opened.task } : null;
+}
+
+/** A task, and the tool it is one of. */
+export interface FoundTask {
+  readonly target: Target;
+  readonly task: TaskRef;
 }
 
 /** The method decides the kind; the name is looked up whole, never taken apart. */

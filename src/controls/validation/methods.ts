@@ -9,6 +9,7 @@ type Shape = (params: Params) => string | null;
 const MAX_NAME = 256;
 const MAX_URI = 8_192;
 const MAX_CURSOR = 8_192;
+const MAX_TASK_ID = 4_096;
 
 const named: Shape = (params) =>
   text(params, 'name', MAX_NAME) ?? optional(params, 'arguments', isObject, 'an object') ?? retry(params);
@@ -16,6 +17,8 @@ const read: Shape = (params) => text(params, 'uri', MAX_URI) ?? retry(params);
 const list: Shape = (params) =>
   optional(params, 'cursor', (value) => typeof value === 'string' && value.length <= MAX_CURSOR, 'a string');
 const nothing: Shape = () => null;
+const task: Shape = (params) => text(params, 'taskId', MAX_TASK_ID);
+const update: Shape = (params) => task(params) ?? needed(params, 'inputResponses', isObject, 'an object');
 
 const complete: Shape = (params) =>
   needed(params, 'ref', isReference, `a ref/prompt with a name or a ref/resource with a uri`) ??
@@ -40,6 +43,9 @@ const MODERN: Requests = new Map([
   ...BOTH,
   ['server/discover', nothing],
   ['subscriptions/listen', (params) => needed(params, 'notifications', isObject, 'an object')],
+  ['tasks/get', task],
+  ['tasks/update', update],
+  ['tasks/cancel', task],
 ]);
 const LEGACY: Requests = new Map([
   ...BOTH,
@@ -68,7 +74,7 @@ export function requestShape(method: string, way: WayIn, revision: Revision): Sh
 }
 
 /** Which member of `params` says what a method acts on. */
-const NAMES: ReadonlyMap<string, 'name' | 'uri' | 'ref'> = new Map([
+const NAMES: ReadonlyMap<string, 'name' | 'uri' | 'ref' | 'taskId'> = new Map([
   ['tools/call', 'name'],
   ['prompts/get', 'name'],
   ['admin/call', 'name'],
@@ -76,9 +82,12 @@ const NAMES: ReadonlyMap<string, 'name' | 'uri' | 'ref'> = new Map([
   ['resources/subscribe', 'uri'],
   ['resources/unsubscribe', 'uri'],
   ['completion/complete', 'ref'],
+  ['tasks/get', 'taskId'],
+  ['tasks/update', 'taskId'],
+  ['tasks/cancel', 'taskId'],
 ]);
 
-/** What a request acts on: name or URI, '' for nothing. Only after its shape was judged. */
+/** What a request acts on: name, URI or id of a task, '' for nothing. Only after its shape was judged. */
 export function nameOf(method: string, params: Params): string {
   const member = NAMES.get(method);
   if (member === undefined) return '';

@@ -14,6 +14,8 @@ export const VALIDATION_REFUSALS = [
   'validation.envelope',
   /** params._meta lacks what every request must carry. */
   'validation.meta',
+  /** A method of an extension that this client did not declare on the request. */
+  'validation.capability',
   'validation.revision',
   /** A mirrored header is missing, malformed or says something else than the body. */
   'validation.header_mismatch',

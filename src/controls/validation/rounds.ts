@@ -54,6 +54,9 @@ interface Payload {
   readonly i: number;
 }
 
+/** Answers to the questions of a task. */
+const UPDATE = 'tasks/update';
+
 const FIRST: Round = Object.freeze({ answers: null, grant: null });
 
 export function openRounds(options: RoundsOptions): Rounds {
@@ -66,10 +69,15 @@ export function openRounds(options: RoundsOptions): Rounds {
         const { params } = call.message;
         const state = params['requestState'];
         if (state === undefined && params['inputResponses'] === undefined) return FIRST;
+        if (call.message.method === UPDATE) {
+          const given = givenAnswers(call, options.limits);
+          // The task itself is what these belong to: its id is sealed, and there is no state besides.
+          return typeof given === 'string' ? new Refusal('validation.params', { text: given }) : answering(given);
+        }
         if (call.client.revision !== MODERN_REVISION || !ROUND_METHODS.includes(call.message.method)) return FIRST;
         const given = givenAnswers(call, options.limits);
         if (typeof given === 'string') return refuse(given);
-        if (state === undefined) return { answers: { given, state: null }, grant: null };
+        if (state === undefined) return answering(given);
         const opened = open(keys, String(state), call);
         if (opened === null) return refuse('state: not ours, or not for this caller and call');
         if (opened.i < options.since) return refuse('state: sealed before this process began to remember');
@@ -88,6 +96,10 @@ export function openRounds(options: RoundsOptions): Rounds {
       return sealed.length > MAX_SEALED ? tooLarge(state ?? '') : sealed;
     },
   };
+}
+
+function answering(given: Answers['given']): Round {
+  return { answers: { given, state: null }, grant: null };
 }
 
 /** What cannot be remembered could come twice: refused. */

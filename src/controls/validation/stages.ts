@@ -8,7 +8,8 @@ import {
 } from '../../core/call.ts';
 import { argumentsDigest, EMPTY_ARGUMENTS_DIGEST } from '../../core/mcp/arguments-digest.ts';
 import { readRevision } from '../../core/mcp/era.ts';
-import { type MessageSpans, type ScanLimits, scanMessage } from '../../core/mcp/scanner.ts';
+import { type MessageSpans, type ScanLimits, scanDocument, scanMessage } from '../../core/mcp/scanner.ts';
+import { declaresTasks, isTaskMethod, TASKS_EXTENSION } from '../../core/mcp/tasks.ts';
 import { Refusal, type Stage } from '../../core/stage.ts';
 import { completionArguments, judgeCompletion } from './completion.ts';
 import type { Definitions } from './definitions.ts';
@@ -47,8 +48,17 @@ function judge(envelope: Envelope, revision: Revision, { way, head }: Pick<Call,
   if (envelope.kind !== 'request') return null;
   const shape = requestShape(envelope.method, way, revision);
   if (shape === null) return new Refusal('validation.method', withId(envelope));
+  if (isTaskMethod(envelope.method) && !declaresTasks(capabilitiesIn(envelope.params)))
+    return new Refusal('validation.capability', { ...NEEDS_TASKS, ...withId(envelope) });
   const fault = shape(envelope.params);
   return fault === null ? null : refuse('validation.params', fault, envelope.idBytes);
+}
+
+/** What a method of the tasks extension needs of a client, on this very request (protocol.md 1.11). */
+const NEEDS_TASKS = Object.freeze({ data: { requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } } });
+
+function capabilitiesIn({ _meta }: Readonly<Record<string, unknown>>): unknown {
+  return (_meta as Readonly<Record<string, unknown>> | undefined)?.['io.modelcontextprotocol/clientCapabilities'];
 }
 
 function inLegacyWords({ code, facts }: Refusal): Refusal {
@@ -97,6 +107,7 @@ export function argumentsStage(definitions: Definitions, limits: ScanLimits): St
     leaves: 'arguments',
     run(call) {
       const { target } = call;
+      if (isTaskMethod(call.message.method)) return taskArguments(call, limits);
       const found = readArguments(call, limits);
       const length = found.bytes.length;
       if (length > target.limits.maxArgumentBytes) {
@@ -126,6 +137,30 @@ export function argumentsStage(definitions: Definitions, limits: ScanLimits): St
   };
 }
 
+/**
+ * The arguments of the tool were judged when the task began and are not here: which task, and the answers to its
+ * questions, of which only the upstream knows what they must look like.
+ */
+function taskArguments({ message, target }: CallWith<'message' | 'target'>, limits: ScanLimits): Arguments | Refusal {
+  const { method, name: taskId, params } = message;
+  const answers = method === 'tasks/update' ? answersOf(message, limits) : null;
+  const id = Buffer.from(`{"taskId":${JSON.stringify(taskId)}`);
+  const bytes = answers === null ? Buffer.concat([id, URI_TAIL]) : Buffer.concat([id, ANSWERS, answers, URI_TAIL]);
+  if (bytes.length > target.limits.maxArgumentBytes)
+    return new Refusal('validation.too_large', { text: 'The answers are larger than this tool accepts.' });
+  const view = answers === null ? { taskId } : { taskId, inputResponses: params['inputResponses'] };
+  return { view, digest: argumentsDigest(bytes), bytes: () => bytes };
+}
+
+function answersOf({ bytes, spans: { params } }: Message, limits: ScanLimits): Uint8Array | null {
+  if (params === null) return null;
+  const inside = bytes.subarray(params.start, params.end);
+  const document = scanDocument(inside, limits);
+  const span = typeof document === 'string' ? undefined : document.members?.get('inputResponses');
+  return span ? inside.subarray(span.start, span.end) : null;
+}
+
+const ANSWERS = Buffer.from(',"inputResponses":');
 const COMPLETE = 'completion/complete';
 const NO_ARGUMENTS = Buffer.from('{}');
 

@@ -19,10 +19,14 @@ const NAME_SOURCE = {
   'tools/call': 'name',
   'prompts/get': 'name',
   'resources/read': 'uri',
-} as const satisfies Record<string, 'name' | 'uri'>;
+  'tasks/get': 'taskId',
+  'tasks/update': 'taskId',
+  'tasks/cancel': 'taskId',
+} as const satisfies Record<string, NameMember>;
+export type NameMember = 'name' | 'uri' | 'taskId';
 
-/** `name`, `uri`, or null when this method has no Mcp-Name. */
-export function mcpNameSource(method: string): 'name' | 'uri' | null {
+/** `name`, `uri`, `taskId`, or null when this method has no Mcp-Name. */
+export function mcpNameSource(method: string): NameMember | null {
   return Object.hasOwn(NAME_SOURCE, method) ? NAME_SOURCE[method as keyof typeof NAME_SOURCE] : null;
 }
 
@@ -183,17 +187,23 @@ export function paramHeadersOf(target: Target): readonly ParamHeader[] | string 
 /**
  * Mcp-Method, Mcp-Name and Mcp-Param-* for a message on its way to an upstream: from the names and arguments that
  * are sent, never from headers that came.
- * @param sent `approved`: bytes of the arguments that go out in place of the message's own, or null
+ * @param sent `approved`: bytes of the arguments that go out in place of the message's own, or null; `tasks.id`:
+ * the upstream's id of the task the message is about
  * @returns names and values alternating
  */
 export function mirroredHeaders(sent: {
   readonly message: Message;
   readonly target: Target;
   readonly approved: Uint8Array | null;
+  readonly tasks?: { readonly id: string | null } | null;
 }): string[] {
   const { message, target, approved } = sent;
   const headers = ['mcp-method', message.method];
   const source = mcpNameSource(message.method);
+  if (source === 'taskId') {
+    if (sent.tasks?.id) headers.push('mcp-name', encodeHeaderValue(sent.tasks.id));
+    return headers;
+  }
   if (source !== null) headers.push('mcp-name', encodeHeaderValue(source === 'name' ? target.name : message.name));
   const declared = paramHeadersOf(target);
   if (typeof declared === 'string' || declared.length === 0) return headers;

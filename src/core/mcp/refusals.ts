@@ -116,6 +116,13 @@ export const REFUSALS = {
     'INVALID_REQUEST',
     'params._meta must name io.modelcontextprotocol/protocolVersion and io.modelcontextprotocol/clientCapabilities.',
   ),
+  'validation.capability': row(
+    400,
+    'http',
+    -32021,
+    'CLIENT_CAPABILITY_MISSING',
+    'This method is only for clients that declare the capability named in data.requiredCapabilities.',
+  ),
   'validation.revision': row(
     400,
     'http',
@@ -291,6 +298,7 @@ export type RefusalCode = keyof typeof REFUSALS;
  */
 const LEGACY: Partial<Record<RefusalCode, Partial<WireRow>>> = {
   'validation.revision': { rpc: -32600 },
+  'validation.capability': { rpc: -32600 },
   'validation.header_mismatch': { rpc: -32600 },
   'validation.method': { status: 200, form: 'rpc' },
   'upstream.capability': { status: 200, form: 'tool', rpc: -32603 },

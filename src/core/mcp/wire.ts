@@ -2,6 +2,7 @@ import { type Call, MODERN_REVISION, type Reply, type Revision } from '../call.t
 import type { Refusal } from '../stage.ts';
 import { downLevel, RESOURCE_NOT_FOUND } from './down-level.ts';
 import { rowOf, type WireRow } from './refusals.ts';
+import { isTaskMethod } from './tasks.ts';
 
 /** What goes out over any way in: an HTTP status, the seconds a caller should wait (0: none), and one JSON-RPC message. */
 export interface WireAnswer {
@@ -68,7 +69,7 @@ export function encodeRefusal(call: Call, refusal: Refusal): WireAnswer {
   const hasId = idLexeme !== NO_ID;
   const error = {
     code: modern ? row.rpc : legacyCode(call, refusal, row),
-    message: facts.text ?? row.text,
+    message: facts.text ?? textFor(call, refusal) ?? row.text,
     ...(Object.keys(data).length > 0 ? { data } : {}),
   };
   return {
@@ -83,6 +84,11 @@ const COMPLETE = { resultType: 'complete' };
 /** The specification wants the URI of a resource that was not found repeated, as it was asked for. */
 function asked({ message }: Call): object {
   return message?.method.startsWith('resources/') ? { uri: message.name } : {};
+}
+
+/** A task that is not there, or not this caller's. */
+function textFor({ message }: Call, { code }: Refusal): string | null {
+  return code === 'authorization.unknown' && message && isTaskMethod(message.method) ? 'Unknown task.' : null;
 }
 
 /** A resource that is not there has a code of its own in older revisions. */
