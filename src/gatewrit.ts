@@ -38,6 +38,7 @@ import { readSections, weaknessesOf } from './sections.ts';
 import { InProcessOperations } from './upstream/in-process.ts';
 import type { UpstreamServer } from './upstream/server.ts';
 import { openServer, upstreamStage } from './upstream/servers.ts';
+import { stateFor } from './upstream/told-tasks.ts';
 import { type BatchPorts, runBatch } from './workflows/batch.ts';
 import { endCall } from './workflows/ending.ts';
 import { credentialAlive, eventEmitter, judged, targetVisible } from './workflows/events.ts';
@@ -339,6 +340,20 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
         ? null
         : new Refusal('authorization.insufficient_scope', { scopes: target.scopes }),
     hold: (call) => limits.hold('streams', call.principal),
+    tasks: {
+      taskAt({ endpoint, principal }, id, now) {
+        const found = registry.taskAt(endpoint, principal, id, now);
+        return found && visible(principal, found.target) ? found : null;
+      },
+      decide: ({ principal }, target, task, now) => authorization.decideTask(principal, target, task, now),
+      follow: async (server, interest, onTask) => (await servers.get(server)?.followTasks(interest, onTask)) ?? null,
+      stateFor(call, { target, id, own }, state) {
+        const found = stateFor(call.client, { id: own, name: () => id }, state);
+        return found && errors.task(found, target, call.id);
+      },
+      record: ({ principal: { tenant, key } }, meta, state) =>
+        audit.record({ kind: 'operation', tenant, subject: key, meta, payload: state }),
+    },
     record: ({ principal: { tenant, key } }, meta) => audit.record({ kind: 'operation', tenant, subject: key, meta }),
     clock,
     log,

@@ -89,12 +89,12 @@ export function dressAnswer(
     }
     const { tasks } = request;
     if (said === '"task"' && method === 'tools/call' && tasks && bridge.tasks)
-      return dressTask(bytes, document, tasks, bridge, true);
+      return dressTask(bytes, document, tasks, bridge, 'begun');
     if (said !== '"complete"') return new WireFault('protocol', true, 'a result type this gateway does not relay');
   }
   if (isTaskMethod(method)) {
     if (method !== 'tasks/get') return new ReceivedResult('result', ACKNOWLEDGED);
-    return request.tasks ? dressTask(bytes, document, request.tasks, bridge, false) : NO_TASK;
+    return request.tasks ? dressTask(bytes, document, request.tasks, bridge, 'asked') : NO_TASK;
   }
   const edits = memberEdits(bytes, document, {
     ...(era === 'legacy' || !type ? { resultType: COMPLETE } : {}),
@@ -108,16 +108,17 @@ const ACKNOWLEDGED = Buffer.from('{"resultType":"complete"}');
 const NO_TASK = new WireFault('protocol', true, 'a task of a client that takes none');
 
 /** The state of a task, and the result of its call in it where there is one. */
-function dressTask(
+export function dressTask(
   bytes: Uint8Array,
   document: DocumentSpans,
   tasks: TaskNames,
   bridge: Bridged,
-  begun: boolean,
+  where: 'begun' | 'asked' | 'told',
 ): ReceivedResult | Refusal | WireFault {
-  const edits = taskEdits(bytes, document, tasks, bridge, begun);
+  const edits = taskEdits(bytes, document, tasks, bridge, where === 'begun');
   if (!Array.isArray(edits)) return edits;
-  edits.push(...memberEdits(bytes, document, document.members!.has('resultType') ? {} : { resultType: COMPLETE }));
+  if (where !== 'told' && !document.members!.has('resultType'))
+    edits.push(...memberEdits(bytes, document, { resultType: COMPLETE }));
   for (const marked of metasIn(bytes, document)) {
     const clean = withoutOurMarks(bytes.subarray(marked.start, marked.end));
     if (clean) edits.push({ span: marked, replacement: clean });

@@ -1,4 +1,4 @@
-import type { Principal } from '../core/call.ts';
+import type { Client, Principal } from '../core/call.ts';
 import { keepOpen } from './keep-open.ts';
 import { WireFault } from './wire.ts';
 
@@ -8,42 +8,40 @@ export interface Interest {
   readonly resources: readonly string[];
 }
 
+/** What one client wants to hear of a server: what becomes of these tasks, by the server's own ids. */
+export interface TaskInterest {
+  /** Decides which questions a state may hold. */
+  readonly client: Client;
+  readonly tasks: readonly string[];
+}
+
 export interface Followed {
-  /** Those of the resources whose updates the server said it will tell. */
+  /** Those of the resources, or tasks, of which the server said it will tell. */
   readonly honoured: readonly string[];
   end(): void;
 }
 
 /** One stretch of listening: until the stream ends. Resolves with whether it may be tried again. */
-export interface Listener {
-  follow(
-    interest: Interest,
-    signal: AbortSignal,
-    onHonoured: (resources: readonly string[]) => void,
-    onEvent: (notification: Uint8Array) => void,
-  ): Promise<boolean>;
-}
+export type Listening = (signal: AbortSignal, onHonoured: (those: readonly string[]) => void) => Promise<boolean>;
 
 /** How long a server may think about what it honours. */
 const HONOUR_MS = 5_000;
 const NOTHING: readonly string[] = [];
 
-/** Follows resources for as long as somebody wants to, over restarts of the server. Resolves when the server said what it honours. */
-export function follow(
-  open: () => Promise<Listener | WireFault>,
-  interest: Interest,
-  onEvent: (notification: Uint8Array) => void,
-  mono: () => number,
-): Promise<Followed> {
+/**
+ * Follows for as long as somebody wants to, over restarts of the server. Resolves when the server said what it honours.
+ * @param open reaches the server, and says how to listen to it
+ */
+export function follow(open: () => Promise<Listening | WireFault>, mono: () => number): Promise<Followed> {
   const { promise, resolve } = Promise.withResolvers<Followed>();
   const over = new AbortController();
   const end = () => over.abort();
-  const honoured = (resources: readonly string[]) => resolve({ honoured: resources, end });
+  const honoured = (those: readonly string[]) => resolve({ honoured: those, end });
   const timer = setTimeout(honoured, HONOUR_MS, NOTHING);
   const once = async () => {
-    const listener = await open();
+    const listening = await open();
     if (over.signal.aborted) return false;
-    return listener instanceof WireFault || listener.follow(interest, over.signal, honoured, onEvent);
+    return listening instanceof WireFault || listening(over.signal, honoured);
   };
   void keepOpen(once, over.signal, mono).finally(() => honoured(NOTHING));
   return promise.finally(() => clearTimeout(timer));

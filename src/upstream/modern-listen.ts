@@ -10,6 +10,8 @@ export interface ListenFilter {
   readonly promptsListChanged?: true;
   readonly resourcesListChanged?: true;
   readonly resourceSubscriptions?: readonly string[];
+  /** Of the tasks extension: only where `capabilities` name it. */
+  readonly taskIds?: readonly string[];
 }
 
 const ACKNOWLEDGED = '"notifications/subscriptions/acknowledged"';
@@ -28,7 +30,8 @@ export function changingLists({ capabilities }: Pick<Session, 'capabilities'>): 
 /**
  * One `subscriptions/listen`, until its stream ends (protocol.md 1.9). What comes before the acknowledgement, or bears
  * another subscription's id, is not heard.
- * @param heard `onHonoured`: URIs the server acknowledged; `onEvent`: each notification after that
+ * @param heard `onHonoured`: URIs and tasks the server acknowledged; `onEvent`: each notification after that
+ * @param capabilities of the client for which is listened; ours, which are none, when it is for all of them
  */
 export function listen(
   { wire }: Session,
@@ -36,12 +39,13 @@ export function listen(
   filter: ListenFilter,
   signal: AbortSignal,
   heard: {
-    onHonoured(resources: readonly string[]): void;
+    onHonoured(resources: readonly string[], tasks: readonly string[]): void;
     onEvent(message: Uint8Array, read: Classified): void;
   },
+  capabilities: object = {},
 ): Promise<Incoming | WireFault> {
-  let honoured: readonly string[] | null = null;
-  const params = { notifications: filter, _meta: modernMeta() };
+  let acknowledged = false;
+  const params = { notifications: filter, _meta: modernMeta(capabilities) };
   const request: Outgoing = {
     id,
     method: 'subscriptions/listen',
@@ -54,18 +58,27 @@ export function listen(
       const { kind, spans } = read;
       const own = spans?.metaMembers.get(SUBSCRIPTION_ID);
       if (kind !== 'notification' || !own || numberAt(message, own) !== id) return;
-      if (honoured !== null) return heard.onEvent(message, read);
+      if (acknowledged) return heard.onEvent(message, read);
       if (textOf(message, spans!.method!) !== ACKNOWLEDGED) return;
-      honoured = honouredOf(message, filter);
-      heard.onHonoured(honoured);
+      acknowledged = true;
+      const said = saidIn(message);
+      heard.onHonoured(
+        amongst(filter.resourceSubscriptions, said?.resourceSubscriptions),
+        amongst(filter.taskIds, said?.taskIds),
+      );
     },
   };
   return wire.exchange(request);
 }
 
+function saidIn(message: Uint8Array): Readonly<Record<keyof ListenFilter, unknown>> | undefined {
+  const { params } = JSON.parse(Buffer.from(message).toString()) as {
+    params?: { notifications?: Readonly<Record<keyof ListenFilter, unknown>> };
+  };
+  return params?.notifications ?? undefined;
+}
+
 /** A server honours what was asked for or less. */
-function honouredOf(message: Uint8Array, { resourceSubscriptions = [] }: ListenFilter): readonly string[] {
-  const { params } = JSON.parse(Buffer.from(message).toString()) as { params?: { notifications?: ListenFilter } };
-  const said: unknown = params?.notifications?.resourceSubscriptions;
-  return Array.isArray(said) ? resourceSubscriptions.filter((uri) => said.includes(uri)) : [];
+function amongst(asked: readonly string[] = [], said: unknown): readonly string[] {
+  return Array.isArray(said) ? asked.filter((one) => said.includes(one)) : [];
 }

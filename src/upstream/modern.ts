@@ -1,11 +1,12 @@
 import type { Result } from '../core/call.ts';
 import { mirroredHeaders } from '../core/mcp/mcp-headers.ts';
+import { declaresTasks } from '../core/mcp/tasks.ts';
 import type { Answers, InputRequired, Question, QuestionAnswer } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
 import { dressAnswer, readAnswer } from './answer.ts';
 import { lacking } from './asked.ts';
 import { type Bridged, bridged } from './capabilities.ts';
-import type { Interest } from './following.ts';
+import type { Interest, TaskInterest } from './following.ts';
 import { keepOpen } from './keep-open.ts';
 import { type Classified, changedList, type ListName } from './message-kind.ts';
 import { changingLists, listen } from './modern-listen.ts';
@@ -13,6 +14,7 @@ import { noticeFor } from './notices.ts';
 import { MODERN, outgoingMessage } from './outgoing.ts';
 import type { UpstreamRequest } from './request.ts';
 import type { Session } from './session.ts';
+import { taskToldOf } from './told-tasks.ts';
 import { updatedResource, updateOf } from './updates.ts';
 import { type Incoming, WireFault } from './wire.ts';
 
@@ -84,6 +86,35 @@ export class ModernUpstream {
         if (uri !== null && honoured.includes(uri)) onEvent(updateOf(uri));
       },
     });
+    this.#following--;
+    return isWorthAgain(end, id);
+  }
+
+  /** What becomes of tasks: a stream of this client alone. @returns whether it makes sense to try again */
+  async followTasks(
+    { client, tasks }: TaskInterest,
+    signal: AbortSignal,
+    onHonoured: (tasks: readonly string[]) => void,
+    onTask: (id: string, state: Uint8Array) => void,
+  ): Promise<boolean> {
+    const { session, nextId, extensions } = this.#parts;
+    const bridge = bridged(client, extensions, true);
+    if (!bridge.tasks || !declaresTasks(session.capabilities) || this.#following >= MAX_FOLLOWING) return false;
+    let honoured: readonly string[] = [];
+    this.#following++;
+    const id = nextId();
+    const heard = {
+      onHonoured: (_: readonly string[], ids: readonly string[]) => {
+        honoured = ids;
+        onHonoured(ids);
+      },
+      onEvent: (message: Uint8Array, read: Classified) => {
+        const told = taskToldOf(message, read);
+        if (told && honoured.includes(told.id)) onTask(told.id, told.state);
+      },
+    };
+    const ends = AbortSignal.any([signal, this.#over.signal]);
+    const end = await listen(session, id, { taskIds: tasks }, ends, heard, JSON.parse(bridge.json));
     this.#following--;
     return isWorthAgain(end, id);
   }

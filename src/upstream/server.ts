@@ -4,7 +4,7 @@ import type { Log } from '../core/log.ts';
 import type { InputRequired } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
 import { Breaker } from './breaker.ts';
-import { type Followed, follow, type Interest } from './following.ts';
+import { type Followed, follow, type Interest, type Listening, type TaskInterest } from './following.ts';
 import { LegacyUpstream } from './legacy.ts';
 import { type Classified, changedList, type ListName } from './message-kind.ts';
 import { ModernUpstream } from './modern.ts';
@@ -245,8 +245,28 @@ export class UpstreamServer {
    */
   subscribe(interest: Interest, onEvent: (notification: Uint8Array) => void): Promise<Followed> {
     if (interest.resources.length === 0) return Promise.resolve({ honoured: [], end: () => {} });
-    const open = async () => this.#speaker ?? (await this.#open());
-    return follow(open, interest, onEvent, () => this.#options.clock().mono);
+    const open = async (): Promise<Listening | WireFault> => {
+      const speaker = this.#speaker ?? (await this.#open());
+      return speaker instanceof WireFault
+        ? speaker
+        : (signal, onHonoured) => speaker.follow(interest, signal, onHonoured, onEvent);
+    };
+    return follow(open, () => this.#options.clock().mono);
+  }
+
+  /**
+   * The same for tasks, which only a modern server has.
+   * @param onTask takes the state of a task that was asked for: the params of `notifications/tasks`, as they came
+   */
+  followTasks(interest: TaskInterest, onTask: (id: string, state: Uint8Array) => void): Promise<Followed> {
+    const open = async (): Promise<Listening | WireFault> => {
+      const speaker = this.#speaker ?? (await this.#open());
+      if (speaker instanceof WireFault) return speaker;
+      return speaker.era === 'legacy'
+        ? async () => false
+        : (signal, onHonoured) => speaker.followTasks(interest, signal, onHonoured, onTask);
+    };
+    return follow(open, () => this.#options.clock().mono);
   }
 
   /**

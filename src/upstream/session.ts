@@ -41,10 +41,11 @@ function handshake(
   };
 }
 
-export function modernMeta(): object {
+/** @param capabilities as they are declared: ours, or those of the client that is served */
+export function modernMeta(capabilities: object = {}): object {
   return {
     'io.modelcontextprotocol/protocolVersion': MODERN,
-    'io.modelcontextprotocol/clientCapabilities': {},
+    'io.modelcontextprotocol/clientCapabilities': capabilities,
     'io.modelcontextprotocol/clientInfo': { name: 'gatewrit', version: '0.1.0' },
   };
 }

@@ -1,6 +1,6 @@
-import { type Edit, objectEdits, patch } from '../core/mcp/patch.ts';
+import { type Edit, objectEdits } from '../core/mcp/patch.ts';
 import { type DocumentSpans, isObjectAt, parseSpan, scanDocument } from '../core/mcp/scanner.ts';
-import { Refusal } from '../core/stage.ts';
+import type { Refusal } from '../core/stage.ts';
 import { lacking, MAX_QUESTIONS, questionIn } from './asked.ts';
 import { type Bridged, missingFor } from './capabilities.ts';
 import { WireFault } from './wire.ts';
@@ -74,16 +74,6 @@ export function taskEdits(
     else edits.push(...objectEdits(bytes, document.value, { insert: [{ name: 'ttlMs', value: json(DAY_MS) }] }));
   }
   return edits;
-}
-
-/** The state in a `notifications/tasks`, without the server's own `_meta`; null when this client cannot be told of it. */
-export function toldTask(params: Uint8Array, names: TaskNames, bridge: Bridged): Uint8Array | null {
-  const document = scanDocument(params);
-  if (typeof document === 'string' || !document.members) return null;
-  const edits = taskEdits(params, document, names, bridge, false);
-  if (edits instanceof Refusal || edits instanceof WireFault) return null;
-  const meta = document.members.get('_meta');
-  return patch(params, meta ? [...edits, ...objectEdits(params, document.value, { remove: [meta] })] : edits);
 }
 
 function judgeQuestions(requests: Uint8Array, bridge: Bridged): Refusal | WireFault | null {

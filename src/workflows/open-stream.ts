@@ -96,6 +96,10 @@ export class OpenStream {
     else this.#ending.push(act);
   }
 
+  get over(): boolean {
+    return this.#over;
+  }
+
   end(): void {
     if (this.#over) return;
     this.#over = true;
@@ -168,7 +172,7 @@ export class OpenStream {
       if (!this.#lists.has(list)) continue;
       // A server this caller finds nothing of changes as if it were not there.
       if (before.get(list) === found.get(list) && !(noticed.has(list) && found.has(list))) continue;
-      this.#later(() => this.#send(this.#call, 'judgeList', `notifications/${list}/list_changed`, ''));
+      this.later(() => this.#send(this.#call, 'judgeList', `notifications/${list}/list_changed`, ''));
     }
   }
 
@@ -176,7 +180,7 @@ export class OpenStream {
   #heard(server: string, notification: Uint8Array): void {
     const uri = updatedUri(notification);
     if (uri === null || this.#over) return;
-    this.#later(() => {
+    this.later(() => {
       if (!this.#covers(uri)) return;
       const target = this.#ports.targetOf(this.#call, uri, this.#ports.clock());
       if (target?.server !== server) return;
@@ -191,7 +195,8 @@ export class OpenStream {
     return this.#subscriptions.keys().some((one) => uri.startsWith(one.endsWith('/') ? one : `${one}/`));
   }
 
-  #later(act: () => void): void {
+  /** Now, or as soon as the opening is over. */
+  later(act: () => void): void {
     if (this.#early === null) act();
     else if (this.#early.length < MAX_EARLY) this.#early.push(act);
   }

@@ -6,8 +6,8 @@ import type { Call, Principal, Revision, Target } from '../core/call.ts';
 import { silentLog } from '../core/log.ts';
 import { Refusal } from '../core/stage.ts';
 import { ListChanges } from './list-changes.ts';
-import type { StreamPorts, Subscription } from './open-stream.ts';
-import { openStreams } from './streams.ts';
+import type { Subscription } from './open-stream.ts';
+import { openStreams, type StreamsPorts } from './streams.ts';
 
 const START = 1_790_000_000_000;
 const settled = () => pause(2);
@@ -52,7 +52,7 @@ function called({ revision = '2026-07-28', session = null, params = {}, id = '"L
 }
 
 /** Two servers; what is visible on them can be changed. */
-function streams(more: Partial<StreamPorts> = {}) {
+function streams(more: Partial<StreamsPorts> = {}) {
   const changes = new ListChanges(5);
   const lists = new Map<string, Map<ChangingList, string>>([
     [
@@ -92,6 +92,13 @@ function streams(more: Partial<StreamPorts> = {}) {
       return { release: () => held.now-- };
     },
     record: async (_call, meta) => void records.push(meta),
+    tasks: {
+      taskAt: () => null,
+      decide: () => new Refusal('authorization.denied'),
+      follow: async () => null,
+      stateFor: () => null,
+      record: async () => {},
+    },
     clock: () => ({ utc: START, mono: 0 }),
     log: silentLog,
     ...more,

@@ -1,10 +1,17 @@
 import { CHANGING_LISTS, type ChangingList } from '../controls/registry/index.ts';
 import { MODERN_REVISION, type Now, type Reply } from '../core/call.ts';
+import { declaresTasks } from '../core/mcp/tasks.ts';
 import { Refusal } from '../core/stage.ts';
 import type { Stages } from '../pipeline.ts';
 import { OpenStream, type StreamCall, type StreamPorts } from './open-stream.ts';
 import { SubscriptionBook } from './session-subscriptions.ts';
 import { TAKEN } from './sessions.ts';
+import { followTasks, type TaskPorts } from './stream-tasks.ts';
+
+/** Everything a stream asks of others. */
+export interface StreamsPorts extends StreamPorts {
+  readonly tasks: TaskPorts;
+}
 
 export interface Streams {
   readonly stages: Stages['streams'];
@@ -21,7 +28,7 @@ const MAX_URIS = 64;
 const DONE: Reply['bytes'] = Buffer.from('{"resultType":"complete"}');
 
 /** Streams that outlive a request (flow 3): what may be heard on them is judged event by event (flow 4). */
-export function openStreams(ports: StreamPorts): Streams {
+export function openStreams(ports: StreamsPorts): Streams {
   const open = new Set<OpenStream>();
   const book = new SubscriptionBook();
   let draining = false;
@@ -54,7 +61,7 @@ export function openStreams(ports: StreamPorts): Streams {
   const listen = (call: ListenCall): Refusal | Promise<Reply | Refusal> => {
     if (call.client.revision !== MODERN_REVISION) return new Refusal('validation.method');
     if (!call.events) return new Refusal('transport.not_acceptable');
-    const asked = filterOf(call.message.params);
+    const asked = filterOf(call.message.params, call.client.capabilities);
     if (asked instanceof Refusal) return asked;
     const meta = `"_meta":{"${SUBSCRIPTION_ID}":${idOf(call)}}`;
     const stream = begin(call, { lists: asked.lists, meta });
@@ -66,12 +73,17 @@ export function openStreams(ports: StreamPorts): Streams {
       method: call.message.method,
       lists: asked.lists,
       resources: asked.resources.length,
+      ...(asked.tasks.length > 0 ? { tasks: asked.tasks.length } : {}),
     });
     if (refused) return refused;
-    const resources = await stream.subscribe(asked.resources);
+    const [resources, tasks] = await Promise.all([
+      stream.subscribe(asked.resources),
+      followTasks(asked.tasks, stream, { call, meta, ports }),
+    ]);
     const honoured = Object.fromEntries([
       ...asked.lists.map((list) => [`${list}ListChanged`, true]),
       ...(resources.length > 0 ? [['resourceSubscriptions', resources]] : []),
+      ...(tasks.length > 0 ? [['taskIds', tasks]] : []),
     ]);
     if (!call.signal.aborted) call.events?.(acknowledgement(meta, honoured));
     stream.acknowledged();
@@ -148,10 +160,12 @@ export function openStreams(ports: StreamPorts): Streams {
 interface Filter {
   readonly lists: readonly ChangingList[];
   readonly resources: readonly string[];
+  /** Ids of tasks. */
+  readonly tasks: readonly string[];
 }
 
 /** What a client asks to hear of. Kinds we do not know are not honoured, which the acknowledgement shows. */
-function filterOf(params: Readonly<Record<string, unknown>>): Filter | Refusal {
+function filterOf(params: Readonly<Record<string, unknown>>, capabilities: unknown): Filter | Refusal {
   const wanted = params['notifications'];
   if (typeof wanted !== 'object' || wanted === null || Array.isArray(wanted))
     return new Refusal('validation.params', { text: 'params.notifications must be an object.' });
@@ -161,7 +175,12 @@ function filterOf(params: Readonly<Record<string, unknown>>): Filter | Refusal {
     return new Refusal('validation.params', { text: 'resourceSubscriptions must be a list of URIs.' });
   if (resources.length > MAX_URIS)
     return new Refusal('validation.params', { text: `resourceSubscriptions may name ${MAX_URIS} URIs.` });
-  return { lists: CHANGING_LISTS.filter((list) => filter[`${list}ListChanged`] === true), resources };
+  const { taskIds = [] } = filter;
+  if (!Array.isArray(taskIds) || taskIds.some((id) => typeof id !== 'string') || taskIds.length > MAX_URIS)
+    return new Refusal('validation.params', { text: `taskIds must be a list of at most ${MAX_URIS} ids.` });
+  // Nobody is told of tasks who did not say that he knows what they are.
+  const tasks = declaresTasks(capabilities) ? [...new Set<string>(taskIds)] : [];
+  return { tasks, lists: CHANGING_LISTS.filter((list) => filter[`${list}ListChanged`] === true), resources };
 }
 
 /** The id of the listen request as the client wrote it. */

@@ -1,4 +1,5 @@
-import type { Now, Principal, Target } from '../../core/call.ts';
+import type { Decision, Now, Principal, Target, TaskRef } from '../../core/call.ts';
+import type { Refusal } from '../../core/stage.ts';
 import { compileBundle } from './bundle.ts';
 import type { Catalogue } from './catalogue.ts';
 import { Engine } from './engine.ts';
@@ -18,6 +19,8 @@ export interface Authorization {
   readonly rules: readonly Rule[];
   /** Synchronous and remembered: lists are filtered by it, events are let through by it. */
   visible(principal: Principal, target: Target): Visibility;
+  /** For a state of a task that is told on a stream: as the stage decides when it is asked for. Visibility is not judged. */
+  decideTask(principal: Principal, target: Target, task: TaskRef, now: Now): Decision | Refusal;
   /** Rules that may speak about a target, for people. */
   rulesFor(target: Target): readonly Rule[];
   /**
@@ -73,6 +76,7 @@ export async function openAuthorization(options: AuthorizationOptions): Promise<
       return judge.bundle.rules;
     },
     visible: (principal, target) => judge.visibility(principal, target),
+    decideTask: (principal, target, task, now) => judge.decideTask(principal, target, task, now),
     rulesFor: (target) => judge.rulesFor(target),
     // One after the other, so that the folder read last is the one that holds.
     reload() {
