@@ -2,6 +2,7 @@ import type { Client, Result, Span } from '../core/call.ts';
 import { type Edit, objectEdits, patch } from '../core/mcp/patch.ts';
 import { type DocumentSpans, isObjectAt, scanDocument } from '../core/mcp/scanner.ts';
 import { isTaskMethod } from '../core/mcp/tasks.ts';
+import { treeOf } from '../core/mcp/tree.ts';
 import type { InputRequired } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
 import { lacking, readInputRequired, readUrlElicitations } from './asked.ts';
@@ -29,9 +30,7 @@ export class ReceivedResult implements Result {
 
   view(): unknown {
     if (!this.#parsed) {
-      this.#view = JSON.parse(
-        Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length).toString('utf8'),
-      );
+      this.#view = treeOf(Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length).toString('utf8'));
       this.#parsed = true;
     }
     return this.#view;

@@ -1,5 +1,6 @@
 import type { Result } from '../core/call.ts';
 import { scanDocument } from '../core/mcp/scanner.ts';
+import { treeOf } from '../core/mcp/tree.ts';
 import { type InputRequired, QUESTION_METHODS, type Question } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
 import { wordedFor } from './question-words.ts';
@@ -47,6 +48,6 @@ function resultOf(bytes: Uint8Array): Result {
     kind: 'result',
     bytes,
     diagnostics: null,
-    view: () => (view ??= JSON.parse(Buffer.from(bytes).toString('utf8'))),
+    view: () => (view ??= treeOf(Buffer.from(bytes).toString('utf8'))),
   };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { treeOf } from '../../core/mcp/tree.ts';
 import { replyOf } from './approval-kit.test.ts';
 import { outcomeOf, REPLAYED } from './replayed.ts';
 
@@ -19,20 +20,19 @@ test('the mark is put in and every other byte stays', () => {
 });
 
 test('marking is the same as setting one member of the tree', () => {
-  // No key ends in a backslash: after such a key, JSON.parse of V8 14.6 misreads `"` in its place (strict-scanner.md).
-  const text = fc.string().filter((name) => !name.includes('\\'));
+  const text = fc.string();
   const key = fc.oneof(fc.constantFrom('_meta', 'a', 'content', '"', '{'), text);
   const object = fc.dictionary(key, fc.oneof(fc.jsonValue(), fc.dictionary(key, fc.jsonValue())));
   fc.assert(
     fc.property(object, fc.nat(3), (tree, indent) => {
       // What the text says, not the tree: it has no -0, and no member that is undefined.
-      const expected = JSON.parse(JSON.stringify(tree)) as Record<string, unknown>;
+      const expected = treeOf(JSON.stringify(tree)) as Record<string, unknown>;
       const meta = expected['_meta'];
       const plain = typeof meta === 'object' && meta !== null && !Array.isArray(meta);
       const marked = textOf(JSON.stringify(tree, null, indent));
       if (meta !== undefined && !plain) return marked === null;
       expected['_meta'] = { ...(plain ? meta : {}), [REPLAYED]: true };
-      assert.deepEqual(JSON.parse(marked!), expected);
+      assert.deepEqual(treeOf(marked!), expected);
       return true;
     }),
     { numRuns: 300 * scale },

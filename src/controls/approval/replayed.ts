@@ -1,4 +1,5 @@
 import type { Reply } from '../../core/call.ts';
+import { treeOf } from '../../core/mcp/tree.ts';
 
 /** Stands in `_meta` of an outcome that was given before: the call did not run again. */
 export const REPLAYED = 'gatewrit/replayed';
@@ -13,7 +14,7 @@ export interface StoredOutcome {
 /** What an identical repeat will get. The reply's own bytes are kept; only the mark is put in. */
 export function outcomeOf(reply: Reply): StoredOutcome {
   const text = Buffer.from(reply.bytes).toString('utf8');
-  const tree = JSON.parse(text) as unknown;
+  const tree = treeOf(text);
   if (!isObject(tree)) return { state: reply.kind === 'error' ? 'failed' : 'returned', bytes: null };
   if (reply.kind === 'error') return { state: 'failed', bytes: Buffer.from(JSON.stringify(errorAsResult(tree))) };
   if (tree['resultType'] === 'input_required') return { state: 'asking', bytes: null };

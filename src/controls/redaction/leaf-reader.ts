@@ -1,5 +1,6 @@
 import type { Span } from '../../core/call.ts';
 import { type LeafKind, LeafWalk } from '../../core/mcp/leaves.ts';
+import { treeOf } from '../../core/mcp/tree.ts';
 import { isBinaryContent } from './binary.ts';
 import { type Depth, detect, detectNumber, featuresOf } from './detect.ts';
 import { OPEN_RULE } from './detectors/private-key.ts';
@@ -165,7 +166,7 @@ class LeafReader {
   }
 
   #tree(): unknown {
-    this.#root ??= { tree: JSON.parse(this.#walk.bytes.toString('utf8')) };
+    this.#root ??= { tree: treeOf(this.#walk.bytes.toString('utf8')) };
     return this.#root.tree;
   }
 }

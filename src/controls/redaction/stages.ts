@@ -1,6 +1,7 @@
 import type { Call, CallWith, Finding, Reply, Target } from '../../core/call.ts';
 import type { KeyPairOf, SymmetricKey } from '../../core/crypto/keys.ts';
 import { isTaskMethod } from '../../core/mcp/tasks.ts';
+import { treeOf } from '../../core/mcp/tree.ts';
 import { Refusal, type Stage, type Verdict } from '../../core/stage.ts';
 import { declaresSecret } from './declared.ts';
 import { type Depth, detect, featuresOf, isSecret, type Rules } from './detect.ts';
@@ -137,7 +138,7 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
     if (scanned.bytes === before || outputSchema === undefined || target?.definition['outputSchema'] === undefined)
       return null;
     if (!scanned.findings.some((finding) => finding.path.startsWith('/structuredContent'))) return null;
-    const result = JSON.parse(Buffer.from(scanned.bytes).toString('utf8')) as {
+    const result = treeOf(Buffer.from(scanned.bytes).toString('utf8')) as {
       structuredContent?: unknown;
       isError?: unknown;
     };

@@ -1,4 +1,5 @@
 import { scanDocument } from '../../core/mcp/scanner.ts';
+import { treeOf } from '../../core/mcp/tree.ts';
 
 /**
  * Parses one JSON text and refuses what two readers could understand differently: not UTF-8, a member named twice in
@@ -9,7 +10,7 @@ export function parseStrict(bytes: Uint8Array): { readonly value: unknown } | 'd
   const scanned = scanDocument(bytes);
   if (typeof scanned === 'string')
     return scanned === 'duplicate_key' || scanned === 'folded_key' ? 'duplicate_member' : 'malformed';
-  const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+  const value: unknown = treeOf(new TextDecoder().decode(bytes));
   return namesPrototype(value) ? 'malformed' : { value };
 }
 

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { splitBatch } from './batch.ts';
 import { DEFAULT_SCAN_LIMITS } from './scanner.ts';
+import { treeOf } from './tree.ts';
 
 const scale = Number(process.env['GATEWRIT_TEST_SCALE'] ?? 1);
 
@@ -32,7 +33,7 @@ test('splitting finds the elements a parser finds (property)', () => {
         const found = split(JSON.stringify(list, null, indent));
         assert.ok(typeof found !== 'string', String(found));
         assert.deepEqual(
-          found.map((text) => JSON.stringify(JSON.parse(text))),
+          found.map((text) => JSON.stringify(treeOf(text))),
           list.map((one) => JSON.stringify(one)),
         );
       },

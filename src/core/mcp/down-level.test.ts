@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Revision } from '../call.ts';
 import { downLevel } from './down-level.ts';
+import { treeOf } from './tree.ts';
 
 const scale = Number(process.env['GATEWRIT_TEST_SCALE'] ?? 1);
 
@@ -38,7 +39,7 @@ test('cutting leaves the object JSON would leave, whatever stands around it (pro
       fc.pre(!Object.hasOwn(value, '__proto__'));
       const kept = Object.fromEntries(Object.entries(value).filter(([name]) => !words.includes(name)));
       const text = JSON.stringify(value, null, indent);
-      assert.deepEqual(JSON.parse(lowered(text, 'resources/read')), JSON.parse(JSON.stringify(kept)));
+      assert.deepEqual(treeOf(lowered(text, 'resources/read')), treeOf(JSON.stringify(kept)));
     }),
     { numRuns: 500 * scale },
   );
@@ -47,7 +48,7 @@ test('cutting leaves the object JSON would leave, whatever stands around it (pro
 test('a missing resource has the code older clients know, any other error its own', () => {
   const error = (code: number, data?: unknown) => ({ code, message: 'm', ...(data === undefined ? {} : { data }) });
   const codeOf = (value: unknown, method: string) =>
-    (JSON.parse(lowered(value, method, '2025-06-18', 'error')) as { code: number }).code;
+    (treeOf(lowered(value, method, '2025-06-18', 'error')) as { code: number }).code;
   assert.equal(codeOf(error(-32602, { uri: 'file:///a' }), 'resources/read'), -32002);
   assert.equal(codeOf(error(-32602), 'resources/read'), -32602);
   assert.equal(codeOf(error(-32602, { uri: 'file:///a' }), 'tools/call'), -32602);
@@ -63,11 +64,11 @@ test('the oldest revision is promised no structured output, and its links to res
   const text = { type: 'text', text: 'T\nfile:///a\nd"' };
   const image = { type: 'image', data: 'AA==', mimeType: 'image/png' };
   const content = [image, link, { type: 'resource_link', name: 'n', uri: 'u' }];
-  assert.deepEqual(JSON.parse(lowered({ content, structuredContent: {} }, 'tools/call', '2025-03-26')), {
+  assert.deepEqual(treeOf(lowered({ content, structuredContent: {} }, 'tools/call', '2025-03-26')), {
     content: [image, text, { type: 'text', text: 'n\nu' }],
     structuredContent: {},
   });
-  assert.deepEqual(JSON.parse(lowered({ messages: [{ role: 'user', content: link }] }, 'prompts/get', '2025-03-26')), {
+  assert.deepEqual(treeOf(lowered({ messages: [{ role: 'user', content: link }] }, 'prompts/get', '2025-03-26')), {
     messages: [{ role: 'user', content: text }],
   });
   assert.equal(lowered({ content }, 'tools/call', '2025-06-18'), JSON.stringify({ content }));

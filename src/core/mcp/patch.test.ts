@@ -5,6 +5,7 @@ import { json, jsonObject, plainText, SCALE, SEED } from '../../../test/vectors/
 import type { Span } from '../call.ts';
 import { type Edit, objectEdits, patch } from './patch.ts';
 import { scanDocument } from './scanner.ts';
+import { treeOf } from './tree.ts';
 
 const runs = { numRuns: 300 * SCALE, seed: SEED };
 
@@ -23,8 +24,8 @@ test('parse(patched) = edit(parse(original)) for replaced, removed and inserted 
       fc.uniqueArray(plainText, { maxLength: 2 }),
       (document, acts, replacement, names) => {
         const bytes = Buffer.from(` ${document.text}\n`);
-        const value = JSON.parse(replacement.text);
-        const expected = new Map(Object.entries(JSON.parse(document.text)));
+        const value = treeOf(replacement.text);
+        const expected = new Map(Object.entries(treeOf(document.text) as object));
         const edits: Edit[] = [];
         const remove: Span[] = [];
         [...membersOf(bytes)].forEach(([name, span], index) => {
@@ -43,7 +44,7 @@ test('parse(patched) = edit(parse(original)) for replaced, removed and inserted 
         const scanned = scanDocument(bytes);
         assert.ok(typeof scanned === 'object');
         const patched = patch(bytes, [...edits, ...objectEdits(bytes, scanned.value, { remove, insert })]);
-        assert.deepEqual(new Map(Object.entries(JSON.parse(Buffer.from(patched).toString()))), expected);
+        assert.deepEqual(new Map(Object.entries(treeOf(Buffer.from(patched).toString()) as object)), expected);
         assert.equal(typeof scanDocument(patched), 'object');
       },
     ),

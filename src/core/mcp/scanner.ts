@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Span } from '../call.ts';
 import { disguised, HASH_PRIME, HASH_SEED, internedName } from './key-names.ts';
+import { treeOf } from './tree.ts';
 
 /**
  * The one strict reader of JSON: RFC 8259 to the letter, and then no text that two readers could take for two
@@ -456,7 +457,7 @@ export function textOf(bytes: Uint8Array, start: number, end: number): string {
 
 /** The parsed tree of a scanned span. Only for bytes a scan has passed: this reader alone would take duplicates. */
 export function parseSpan(bytes: Uint8Array, span: Span): unknown {
-  return JSON.parse(textOf(bytes, span.start, span.end));
+  return treeOf(textOf(bytes, span.start, span.end));
 }
 
 /** True when the scanned span holds an object. */
