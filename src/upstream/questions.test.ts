@@ -222,6 +222,19 @@ describe('questions of a modern upstream', () => {
     assert.match(shown(await other.call(requestFor())), /^upstream.protocol .*the call was not made/);
   });
 
+  test('-32021 about an extension that we kept from the server is not told as a lack of the client', async () => {
+    const required = { extensions: { 'com.example/x': {} } };
+    const { server } = await modern(({ body }, res) =>
+      json(res, 400, {
+        jsonrpc: '2.0',
+        id: body.id,
+        error: { code: -32021, message: 'x', data: { requiredCapabilities: required } },
+      }),
+    );
+    assert.match(shown(await server.call(requestFor({ client: clientWith(required) }))), /^upstream.protocol /);
+    assert.match(shown(await server.call(requestFor())), /^upstream.capability /);
+  });
+
   test('-32020 is tried once more when the live definition is the pinned one, and not when it changed', async () => {
     const { target } = requestFor();
     const schema = { type: 'object' };

@@ -357,3 +357,50 @@ test('default files are written where no policy is, open and load, and never com
     rmSync(home, { recursive: true });
   }
 });
+
+/** Decides about a task of a call, as the stage does. */
+function decideTask(
+  authorization: Awaited<ReturnType<typeof authorizationOf>>,
+  duties: { redaction?: string | null; maxResultBytes?: number | null } = {},
+  now = frozen(),
+) {
+  const task = { id: 't', obligations: { redaction: null, maxResultBytes: null, ...duties } };
+  const who = principal({ scopes: ['files:read'] });
+  const call = {
+    ...{ principal: who, message: { method: 'tasks/get' }, target: target() },
+    ...{ candidate: { target: target(), task }, arguments: { view: { taskId: 't' }, digest: 'd' } },
+  };
+  return authorization.stages.decide.run(call as never, now) as Decision | Refusal;
+}
+
+test('a task is judged by everything but the arguments of its call, which were judged when it began', async () => {
+  const narrow = `@id("narrow") permit (principal, action, resource) when {
+    principal.scopes.containsAll(resource.scopes) && context.arguments has sql && context.arguments.sql like "select *" };`;
+  const cap = `@id("cap-drops") @obligation("cap") @bytes("10") permit (principal, action, resource)
+    when { context.arguments has sql };
+    @id("cap-all") @obligation("cap") @bytes("500") permit (principal, action, resource);`;
+  const authorization = await authorizationOf({ 'a.cedar': narrow + NO_DROP + cap });
+  const who = principal({ scopes: ['files:read'] });
+  assert.equal(codeOf(decide(authorization, who, target(), '{}')), 'authorization.denied');
+  assert.equal(codeOf(decide(authorization, who, target(), '{"sql":"select drop"}')), 'authorization.denied');
+  const left = decideTask(authorization) as Decision;
+  assert.equal(left.obligations.maxResultBytes, 500, codeOf(left));
+  assert.equal((decideTask(authorization, { maxResultBytes: 10 }) as Decision).obligations.maxResultBytes, 10);
+  assert.equal((decideTask(authorization, { maxResultBytes: 900 }) as Decision).obligations.maxResultBytes, 500);
+  assert.equal((decideTask(authorization) as Decision).obligations.maxResultBytes, 500, 'remembered without duties');
+  assert.equal(
+    codeOf(authorization.decideTask(principal(), target(), { id: 't', obligations: left.obligations }, frozen())),
+    'authorization.insufficient_scope',
+  );
+});
+
+test('time and revoked rules hold for a task; a profile of then and another of now cannot both be met', async () => {
+  const hours = '@id("late") forbid (principal, action, resource) when { context.now > datetime("2026-06-01") };';
+  const profile = '@id("strict") @obligation("redaction") @profile("strict") permit (principal, action, resource);';
+  const authorization = await authorizationOf({ 'a.cedar': USE + NO_DROP + hours + profile });
+  assert.equal(codeOf(decideTask(authorization)), 'allowed');
+  const late = { utc: Date.UTC(2026, 7, 1), mono: 1 };
+  assert.equal(codeOf(decideTask(authorization, {}, late)), 'authorization.denied');
+  assert.equal((decideTask(authorization, { redaction: 'strict' }) as Decision).obligations.redaction, 'strict');
+  assert.equal(codeOf(decideTask(authorization, { redaction: 'none' })), 'authorization.unavailable');
+});

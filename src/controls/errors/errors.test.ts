@@ -288,3 +288,40 @@ test('no text makes the judgement slow', () => {
     assert.ok(ms < 150, `${JSON.stringify(seed)}: ${ms} ms`);
   }
 });
+
+const SENT = { taskId: 't', status: 'failed', ttlMs: 1 };
+const dirty = 'connect ECONNREFUSED 10.0.0.7:5432';
+function runTask(state: object, mode: ErrorMode = 'scrub'): Record<string, Record<string, unknown>> {
+  const told = run({ ...resultOf('result', { ...SENT, ...state }), task: true }, { mode });
+  assert.equal(told.task, true);
+  return outside(told);
+}
+
+test('a task that failed, or whose result did, is told as the call would be without a task', () => {
+  const failed = runTask({ error: { code: -32001, message: dirty, data: { stack: dirty } }, statusMessage: dirty });
+  assert.deepEqual(Object.keys(failed), ['taskId', 'status', 'ttlMs', 'error']);
+  assert.equal(failed['error']?.['code'], -32603);
+  assert.match(String(failed['error']?.['message']), /quote correlation id/);
+  const content = [
+    { type: 'text', text: dirty },
+    { type: 'text', text: 'order 17 not found' },
+  ];
+  const ended = runTask({ status: 'completed', result: { content, isError: true } });
+  assert.equal(ended['result']?.['isError'], true);
+  assert.ok(!JSON.stringify(ended).includes('ECONN') && JSON.stringify(ended).includes('order 17'));
+  const generic = runTask(
+    { status: 'completed', statusMessage: 'broken', result: { content, isError: 'yes' } },
+    'generic',
+  );
+  assert.ok(!JSON.stringify(generic).includes('order 17') && generic['statusMessage'] === undefined);
+});
+
+test('a task that did not fail goes on as it is, and so does every one where all may be told', () => {
+  const fine = {
+    ...resultOf('result', { ...SENT, status: 'completed', result: { content: [dirty] } }),
+    task: true,
+  } as const;
+  assert.equal(run(fine), fine);
+  const failed = { ...resultOf('result', { ...SENT, error: { code: 1, message: dirty } }), task: true } as const;
+  assert.equal(run(failed, { mode: 'verbatim' }), failed);
+});

@@ -214,3 +214,14 @@ test('to a legacy client, and where no question can be asked, the members mean n
     });
   }
 });
+
+test('answers to the questions of a task bear no state and no grant, and each of them is an object', () => {
+  const rounds = roundsWith();
+  const said = { method: 'tasks/update' };
+  const round = opened(rounds, callWith({ inputResponses: { q: { a: 1 } }, requestState: 'anything' }, said)) as Round;
+  assert.equal(round.grant, null);
+  assert.equal(round.answers?.state, null);
+  assert.equal(Buffer.from(round.answers!.given.get('q')!.bytes).toString(), '{"a":1}');
+  const left = opened(rounds, callWith({ inputResponses: { q: 1 } }, said));
+  assert.ok(left instanceof Refusal && left.code === 'validation.params');
+});

@@ -517,3 +517,46 @@ test('a relaxed setting shows as weak, the default does not', () => {
   assert.deepEqual(weakValidation(settings), []);
   assert.equal(weakValidation(validationSettings.parse({ formats: 'annotate' })).length, 1);
 });
+
+const TASK_META =
+  '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"extensions":{"io.modelcontextprotocol/tasks":{}}}}';
+const ofTask = (method: string) => ({ ...FULL, 'mcp-method': method, 'mcp-name': 't1' });
+
+test('methods of tasks are for clients that declare the extension on the request, and name the task', () => {
+  for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel']) {
+    const more = method === 'tasks/update' ? '"inputResponses":{},' : '';
+    const body = (meta: string, id = '"taskId":"t1",') => request(`${id}${more}${meta}`, method);
+    const message = judge(body(TASK_META), ofTask(method));
+    assert.ok(!(message instanceof Refusal), JSON.stringify(message));
+    assert.deepEqual([message.name, message.spans.arguments], ['t1', null]);
+    const undeclared = refusedAs('validation.capability', body(META), ofTask(method));
+    assert.equal(errorOf(undeclared).code, -32021);
+    assert.deepEqual(undeclared.facts.data, {
+      requiredCapabilities: { extensions: { 'io.modelcontextprotocol/tasks': {} } },
+    });
+    refusedAs('validation.header_mismatch', body(TASK_META), { ...ofTask(method), 'mcp-name': 't2' });
+    refusedAs('validation.header_mismatch', body(TASK_META), { ...FULL, 'mcp-method': method, 'mcp-name': [] });
+    refusedAs('validation.params', body(TASK_META, '"taskId":"",'), { ...ofTask(method), 'mcp-name': '' });
+    refusedAs('validation.method', request(`"taskId":"t1"`, method), { 'mcp-protocol-version': '2025-11-25' });
+  }
+  refusedAs('validation.params', request(`"taskId":"t1",${TASK_META}`, 'tasks/update'), ofTask('tasks/update'));
+  for (const gone of ['tasks/list', 'tasks/result'])
+    refusedAs('validation.method', request(`"taskId":"t1",${TASK_META}`, gone), { ...FULL, 'mcp-method': gone });
+});
+
+test('what is said to a task is which one and the answers to its questions, in bounds; no schema of the tool is asked', () => {
+  const body = request(`"taskId":"t1","inputResponses":{"q":{"action":"accept"}},${TASK_META}`, 'tasks/update');
+  const message = judge(body, ofTask('tasks/update')) as Message;
+  const argumentsFor = (maxArgumentBytes: number) => {
+    const definition = { inputSchema: { type: 'object', required: ['sql'] } };
+    const target = { kind: 'tool', key: 'pg/query', digest: 'd', limits: { maxArgumentBytes }, definition };
+    const call = { ...callWith(body, {}), message, target: target as unknown as Target };
+    return validation.stages.arguments.run(call as never, now) as Arguments | Refusal;
+  };
+  const left = argumentsFor(1_000);
+  assert.ok(!(left instanceof Refusal), JSON.stringify(left));
+  assert.equal(Buffer.from(left.bytes()).toString(), '{"taskId":"t1","inputResponses":{"q":{"action":"accept"}}}');
+  assert.deepEqual(left.view, JSON.parse(Buffer.from(left.bytes()).toString()));
+  assert.equal(left.digest, argumentsDigest(left.bytes()));
+  assert.equal((argumentsFor(20) as Refusal).code, 'validation.too_large');
+});

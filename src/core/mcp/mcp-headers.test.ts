@@ -117,3 +117,10 @@ test('headers for an upstream are computed from its own name and from the argume
     'tools/list',
   ]);
 });
+
+test('a request about a task is named by the id the upstream knows, and repeats no arguments', () => {
+  const message = { method: 'tasks/update', name: 'sealed', params: { taskId: 'sealed' } } as unknown as Message;
+  const target = { kind: 'tool', name: 'query', definition: { inputSchema: schema({ region }) } } as unknown as Target;
+  const sent = { message, target, approved: Buffer.from('{"region":"eu"}'), tasks: { id: 'ö' } };
+  assert.deepEqual(mirroredHeaders(sent), ['mcp-method', 'tasks/update', 'mcp-name', encodeHeaderValue('ö')]);
+});
