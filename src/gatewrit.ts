@@ -298,6 +298,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
       const judged = redaction.event(bytes, {
         tenant: call.principal?.tenant ?? 'system',
         profile: call.decision?.obligations.redaction ?? null,
+        task: call.scrubbed?.task === true,
       });
       return 'pass' in judged ? judged.pass : judged.drop;
     },
@@ -311,6 +312,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
       const left = judged([judging.credentialAlive, judging.targetVisible], call, NO_MESSAGE, now);
       return typeof left === 'string' ? left : null;
     },
+    over: ({ client: { session } }, now) => session === null || sessions.isOver(session, now.utc),
     allows: (call, answer) => redaction.answer(call, answer),
     hold: (call) => limits.hold('waiting', call.principal),
     record: ({ principal: { tenant, key } }, { meta, payload }) =>
@@ -384,6 +386,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     sessions: sessionStages({
       sessions,
       inFlight,
+      onEnded: (session) => questions.sessionEnded(session),
       discover: ({ endpoint, principal }, now) =>
         registry.discover({ endpoint, principal, now, visible: (target) => visible(principal, target) }),
     }),

@@ -12,8 +12,8 @@ import { WireFault } from './wire.ts';
 const STATUSES = ['working', 'input_required', 'completed', 'failed', 'cancelled'] as const;
 type Status = (typeof STATUSES)[number];
 
-/** Longest id of an upstream, in UTF-16 units: sealed, it has to fit into a header. */
-const MAX_ID = 512;
+/** Longest id of an upstream, in bytes as JSON: sealed, it has to fit into a header. */
+const MAX_ID = 1_024;
 /** What holds the outcome, or the questions, and in which status. */
 const OF_STATUS: Readonly<Record<string, Status>> = {
   inputRequests: 'input_required',
@@ -51,7 +51,7 @@ export function taskEdits(
   const id = at('taskId');
   const status = at('status');
   const ttlMs = members.has('ttlMs') ? at('ttlMs') : null;
-  if (typeof id !== 'string' || id === '' || id.length > MAX_ID) return fault('taskId is no id');
+  if (typeof id !== 'string' || id === '' || json(id).length > MAX_ID) return fault('taskId is no id');
   if (names.id !== null && names.id !== id) return fault('it is about another task');
   if (!isStatus(status)) return fault('an unknown status');
   if (ttlMs !== null && !isWhole(ttlMs)) return fault('ttlMs is no time');

@@ -1,5 +1,6 @@
 import type { Call, Now, Reply } from '../core/call.ts';
 import { type AnyStage, type Clock, runStages } from '../core/flow.ts';
+import { treeOf } from '../core/mcp/tree.ts';
 import { Answer, type FinalStage, Refusal, type Stage } from '../core/stage.ts';
 
 /** What every call ends with, whichever flow it took: its reply or refusal recorded, then released. */
@@ -35,6 +36,8 @@ export async function endCall(
   }
   refusal = (await settle(call, refusal, clock())) ?? refusal;
   call.lease?.release();
+  // Nobody learned the question, or what to bring back with the answers.
+  if (refusal || call.signal.aborted) call.unwanted?.();
   if (refusal) {
     call.refusal = refusal;
     return { refusal };
@@ -49,9 +52,18 @@ async function redactAnswer(call: Call, answer: Answer, stages: EndingStages, cl
     bytes: result,
     view: () => JSON.parse(Buffer.from(result).toString('utf8')),
     diagnostics: null,
+    ...(isTask(result) ? { task: true as const } : {}),
   };
   const left = await runStages([stages.reply as unknown as AnyStage], call, clock);
   return left instanceof Refusal ? left : null;
+}
+
+/** The stored outcome of a call that ended in a task: its id is ours, and must come out as it was. */
+function isTask(result: Uint8Array): boolean {
+  const bytes = Buffer.from(result.buffer, result.byteOffset, result.length);
+  return (
+    bytes.includes('"taskId"') && (treeOf(bytes.toString('utf8')) as { resultType?: unknown }).resultType === 'task'
+  );
 }
 
 /** An approval that was used up learns how its call ended; when that cannot be stored, it stays "unknown": never run again. */

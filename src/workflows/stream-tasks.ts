@@ -99,7 +99,7 @@ async function tell({ server, own, id, state }: Told, stream: OpenStream, of: Of
   if (told === null || told.bytes.length > cap) return;
   const members = Buffer.from(told.bytes).toString('utf8').trim().slice(1, -1);
   const message = Buffer.from(`{"jsonrpc":"2.0","method":"notifications/tasks","params":{${meta},${members}}}`);
-  const left = judge({ ...call, target, decision }, message, clock());
+  const left = judge({ ...call, target, decision, scrubbed: told }, message, clock());
   if (typeof left === 'string') return left === 'authentication.expired' ? stream.end() : undefined;
   try {
     await ports.tasks.record(call, { event: 'task.told', call: call.id, target: target.key }, left);

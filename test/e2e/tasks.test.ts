@@ -142,7 +142,7 @@ describe('a task', () => {
       [task, {}],
       [{ ...task, result: { content: [] } }, DECLARES],
       [{ ...task, taskId: '' }, DECLARES],
-      [{ ...task, taskId: 'x'.repeat(600) }, DECLARES],
+      [{ ...task, taskId: 'x'.repeat(1_100) }, DECLARES],
       [{ ...task, status: 'thinking' }, DECLARES],
       [{ ...task, ttlMs: -1 }, DECLARES],
       [{ ...task, createdAt: '<b>' }, DECLARES],

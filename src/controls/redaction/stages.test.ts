@@ -340,3 +340,27 @@ test('words of a question are redacted; its handles are not', () => {
   assert.equal(asked.requestState, cursor);
   assert.match(asked.inputRequests.q.params.message, /^\[EMAIL:/);
 });
+
+test('the id of a task is ours and left as it is; in anything but the state of a task it is a word like others', () => {
+  const id = `x.${CANARY}`;
+  const state = { taskId: id, statusMessage: CANARY, result: { taskId: CANARY } };
+  const of = (task: object) => ({ ...replying(state), scrubbed: { ...result(state), ...task } });
+  const told = parse(reply(open(), of({ task: true })).bytes);
+  assert.equal(told.taskId, id);
+  assert.ok(!JSON.stringify({ ...told, taskId: '' }).includes(CANARY));
+  assert.ok(!Buffer.from(reply(open(), of({})).bytes).includes(CANARY));
+  const event = (task: boolean) => {
+    const message = { jsonrpc: '2.0', method: 'notifications/tasks', params: state };
+    const verdict = open().event(Buffer.from(JSON.stringify(message)), { tenant: 'acme', profile: null, task });
+    return 'pass' in verdict ? Buffer.from(verdict.pass).toString() : verdict.drop;
+  };
+  assert.ok(event(true).includes(id) && !event(true).includes(`"${CANARY}`));
+  assert.ok(!event(false).includes(CANARY));
+});
+
+test('a secret in an answer to a task blocks it; the id of the task is not looked at', () => {
+  const message = { method: 'tasks/update', spans: { meta: null } };
+  const asked = (args: object) => open().stages.request.run({ ...requesting(args), message } as never, NOW);
+  assert.ok(!(asked({ taskId: SECRET, inputResponses: { q: 1 } }) instanceof Refusal));
+  assert.ok(asked({ taskId: 't', inputResponses: { q: SECRET } }) instanceof Refusal);
+});

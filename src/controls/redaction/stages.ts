@@ -29,6 +29,8 @@ export interface EventContext {
   readonly tenant: string;
   /** Profile forced by policy, or null. */
   readonly profile: string | null;
+  /** It tells the state of a task, by the id that we gave it. */
+  readonly task?: boolean;
 }
 
 export interface Redaction {
@@ -95,7 +97,7 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
     const ofTask = isTaskMethod(call.message?.method ?? '');
     const { findings, blocked } = scanDocument(
       call.arguments.bytes(),
-      ofTask ? { ...treatment, depth: withoutTaskId } : treatment,
+      ofTask ? { ...treatment, depth: argumentDepth } : treatment,
     );
     if (blocked !== null) return block(blocked);
     const answers = call.round?.answers ?? null;
@@ -127,7 +129,7 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
     // No target: a list from pins. An operator reviewed and signed those words, and the registry has scanned them; changing
     // an example or a pattern in a schema would only make clients call wrongly.
     if (call.target === undefined && call.message !== undefined) return pass(bytes, NO_FINDINGS);
-    const treatment = outgoing(call.principal.tenant, resultDepth);
+    const treatment = outgoing(call.principal.tenant, call.scrubbed.task ? taskDepth : resultDepth);
     const scanned = scanDocument(bytes, treatment);
     const refused = judge(scanned, bytes, treatment) ?? brokenSchema(call, scanned, bytes);
     return refused ?? pass(scanned.bytes, scanned.findings);
@@ -156,12 +158,12 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
       request: { name: 'redaction.request', leaves: 'findings', run: (call) => guarded(() => checkArguments(call)) },
       reply: { name: 'redaction.reply', leaves: 'reply', run: (call) => guarded(() => checkReply(call)) },
     },
-    event(bytes, { tenant, profile: forced }) {
+    event(bytes, { tenant, profile: forced, task }) {
       const verdict = guarded(() => {
         const profile = profileOf(forced, settings);
         if (profile === null) return new Refusal('redaction.unavailable', { evidence: UNKNOWN_PROFILE });
         if (profile === 'none') return bytes;
-        const treatment = outgoing(tenant, messageDepth);
+        const treatment = outgoing(tenant, task ? taskMessageDepth : messageDepth);
         const scanned = scanDocument(bytes, treatment);
         return judge(scanned, bytes, treatment) ?? scanned.bytes;
       });
@@ -244,11 +246,23 @@ function guarded<T>(check: () => T | Refusal): T | Refusal {
 }
 
 /** Handles the client must send back byte for byte, at the top of a result. */
-const HANDLES = new Set<string | number>(['nextCursor', 'requestState', 'elicitationId', 'taskId']);
+const HANDLES = new Set<string | number>(['nextCursor', 'requestState', 'elicitationId']);
 
-/** Sealed by us. */
-function withoutTaskId([first]: readonly (string | number)[]): Depth | null {
-  return first === 'taskId' ? null : 'whole';
+/** The id of a task is sealed by us: what looks like something in it is chance, and changed it would name nothing. */
+function isTaskId(segments: readonly (string | number)[]): boolean {
+  return segments.length === 1 && segments[0] === 'taskId';
+}
+
+function argumentDepth(segments: readonly (string | number)[]): Depth | null {
+  return isTaskId(segments) ? null : 'whole';
+}
+
+function taskDepth(segments: readonly (string | number)[]): Depth | null {
+  return isTaskId(segments) ? null : resultDepth(segments);
+}
+
+function taskMessageDepth(segments: readonly (string | number)[]): Depth | null {
+  return segments[0] === 'params' && isTaskId(segments.slice(1)) ? null : messageDepth(segments);
 }
 
 function resultDepth(segments: readonly (string | number)[]): Depth {

@@ -73,7 +73,7 @@ function notesOn(kind: ItemKind, name: string, definition: Readonly<Record<strin
   const shown = inert(name, 80);
   const execution = definition['execution'] as { taskSupport?: unknown } | undefined;
   if (execution?.taskSupport === 'required')
-    notes.push(`${shown}: answers only as a task; leave it out, tasks are not relayed`);
+    notes.push(`${shown}: answers only as a task of revision 2025-11-25, which is not relayed; leave it out`);
   const hints = (definition['annotations'] ?? {}) as { openWorldHint?: unknown };
   if (hints.openWorldHint === true)
     notes.push(`${shown}: says it reaches other systems; what it may reach is not limited by the gateway`);
