@@ -62,7 +62,7 @@ async function followAt(
 ): Promise<string[]> {
   const { call, ports } = of;
   const heard = (own: string, state: Uint8Array) => {
-    for (const id of tasks.get(own) ?? []) stream.later(() => void tell({ server, own, id, state }, stream, of));
+    for (const id of tasks.get(own) ?? []) stream.later(() => void tell({ own, id, state }, stream, of));
   };
   const interest = { client: call.client, tasks: [...tasks.keys()] };
   const subscription = await ports.tasks.follow(server, interest, heard).catch((cause) => {
@@ -79,7 +79,6 @@ async function followAt(
 }
 
 interface Told {
-  readonly server: string;
   /** Id of the upstream, and of the client. */
   readonly own: string;
   readonly id: string;
@@ -87,12 +86,12 @@ interface Told {
 }
 
 /** What is told is in the log first, as the answer to `tasks/get` would be. */
-async function tell({ server, own, id, state }: Told, stream: OpenStream, of: Of): Promise<void> {
+async function tell({ own, id, state }: Told, stream: OpenStream, of: Of): Promise<void> {
   const { call, meta, ports } = of;
   const { judge, clock, log } = ports;
   if (stream.over) return;
   const found = allowed(of, id, clock());
-  if (found === null || found.target.server !== server || found.task.id !== own) return;
+  if (found === null) return;
   const { target, decision } = found;
   const told = ports.tasks.stateFor(call, { target, id, own }, state);
   const cap = Math.min(target.limits.maxResultBytes, decision.obligations.maxResultBytes ?? Number.POSITIVE_INFINITY);
