@@ -333,6 +333,8 @@ export interface Call extends Partial<{ -readonly [K in SlotName]: Slots[K] }> {
   refusal?: Refusal;
   /** Sealed id of the session this call has begun: goes out as `Mcp-Session-Id`. */
   opened?: string;
+  /** Set where a call waits at its upstream for a next round: tells it that none will come. */
+  unwanted?: () => void;
   /** Set by the front on a GET, for the stream of a legacy session. */
   stream?: StreamOpening;
 }

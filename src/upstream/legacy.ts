@@ -109,6 +109,11 @@ export class LegacyUpstream {
     return this.#judge(await running.next(request), running, request);
   }
 
+  /** Ends a call that waits for answers: none will come. */
+  drop(state: string, owner: string): void {
+    this.#parked.take(state, owner)?.abandon();
+  }
+
   #judge(
     next: Awaited<ReturnType<RunningCall['next']>>,
     running: RunningCall,

@@ -81,6 +81,11 @@ export class UpstreamServer {
     return answer;
   }
 
+  /** No answers will come for the call of this state. One that goes on meanwhile, or is somebody else's, is not touched. */
+  drop(state: string | null, owner: string): void {
+    if (state !== null && this.#speaker?.era === 'legacy') this.#speaker.drop(state, owner);
+  }
+
   #refused(fault: WireFault): Refusal {
     if (fault.code === 'unavailable') this.#breaker.unreached(this.#options.clock().mono);
     const text =

@@ -197,12 +197,15 @@ export function upstreamStage(
       };
       return server.call(request).then((answered) => {
         if (!(answered instanceof InputRequired)) return answered;
-        let asked = answered.questions;
-        return asking.ask(call, answered, async (answers) => {
-          const next = await server.call({ ...request, answers, asked });
-          if (next instanceof InputRequired) asked = next.questions;
+        let asked = answered;
+        const left = asking.ask(call, answered, async (answers) => {
+          const next = await server.call({ ...request, answers, asked: asked.questions });
+          if (next instanceof InputRequired) asked = next;
           return next;
         });
+        // What waits at a legacy server for answers that will not come is ended at once.
+        call.unwanted = () => server.drop(asked.state, call.principal.key);
+        return left;
       });
     },
   };

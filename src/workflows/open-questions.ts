@@ -12,7 +12,8 @@ export interface Asked {
 }
 
 interface Open extends Asked {
-  readonly answered: (answer: QuestionAnswer) => void;
+  /** null: its session has ended, nobody can answer any more. */
+  readonly answered: (answer: QuestionAnswer | null) => void;
 }
 
 export const TAKINGS = ['taken', 'unknown', 'foreign'] as const;
@@ -41,7 +42,7 @@ export class OpenQuestions {
   }
 
   /** @param n place of the question among those of this call. @returns its id, or null when too many wait already */
-  put(whom: Asked, call: string, n: number, answered: (answer: QuestionAnswer) => void): string | null {
+  put(whom: Asked, call: string, n: number, answered: Open['answered']): string | null {
     if (this.#open.size >= this.#max) return null;
     const name = `r1.${this.#node}.${call}.${n}`;
     const mac = createHmac('sha256', this.#key).update(JSON.stringify([name, whom.session, whom.principal]));
@@ -58,6 +59,15 @@ export class OpenQuestions {
     this.#open.delete(id);
     open.answered(answer);
     return 'taken';
+  }
+
+  /** The session was ended by its client: what it was asked will not be answered. */
+  endSession(session: string): void {
+    for (const [id, open] of this.#open) {
+      if (open.session !== session) continue;
+      this.#open.delete(id);
+      open.answered(null);
+    }
   }
 
   /** Nobody waits for it any more. */

@@ -61,6 +61,7 @@ function questions(more: Partial<QuestionsParts> = {}) {
     seal: (_call, state, grant) => `sealed(${state},${grant})`,
     judge: (_call, message) => message,
     standing: () => null,
+    over: () => false,
     allows: () => null,
     hold: () => {
       held.now++;
@@ -318,6 +319,24 @@ test('cancellation and a deadline end the wait, take the question back and give 
     answered.run(response({ id: sent[0]!['id'], result: {} }), NOW);
     await settled();
   }
+});
+
+test('the end of a session ends the waits in it at once, and nothing more is asked in it', async () => {
+  let over = false;
+  const { ask: put, sessionEnded, held } = questions({ over: () => over });
+  const [mine, other] = [called(), called({ session: 's2' })];
+  const left = put(mine.call, ask(FORM, FORM), never);
+  const waits = put(other.call, ask(FORM), never);
+  sessionEnded('s1');
+  assert.equal(codeOf(await left), 'upstream.cancelled');
+  assert.equal(held.now, 1, 'the other session waits on');
+  over = true;
+  const late = called();
+  assert.equal(codeOf(await put(late.call, ask(FORM), never)), 'upstream.cancelled');
+  assert.deepEqual(late.sent, []);
+  other.abort.abort();
+  await waits;
+  assert.equal(held.now, 0);
 });
 
 test('each revision finds a question in its own words, and everything else byte for byte', () => {

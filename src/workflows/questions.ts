@@ -35,11 +35,17 @@ const MAX_OPEN = 4_096;
 /** Longer than any id of ours. */
 const MAX_ID_CHARS = 256;
 
+export interface Questions extends Asking {
+  readonly answered: Stages['answered'];
+  /** Ends the calls that wait for answers in a session: none can come. */
+  sessionEnded(session: string): void;
+}
+
 /**
  * Questions of upstreams on their way to clients (flow 5), and the responses of legacy clients on their way back
  * (flow 6). Nobody is asked for what he did not declare, and nobody else's word is taken for his answer.
  */
-export function openQuestions(parts: QuestionsParts): Asking & { readonly answered: Stages['answered'] } {
+export function openQuestions(parts: QuestionsParts): Questions {
   const open = new OpenQuestions({ key: parts.key, node: parts.node, max: MAX_OPEN });
   const session = new SessionQuestions({ ...parts, open });
   return {
@@ -50,6 +56,7 @@ export function openQuestions(parts: QuestionsParts): Asking & { readonly answer
         ? nextRound(call, asked, parts)
         : session.ask(call, asked, resume);
     },
+    sessionEnded: (ended) => open.endSession(ended),
     answered: { name: 'questions.answered', leaves: 'reply', run: (call) => taken(call, open, parts.log) },
   };
 }

@@ -19,6 +19,8 @@ export interface SessionQuestionsParts {
    * hidden meanwhile. Null: it may.
    */
   readonly standing: (call: AskedCall, now: Now) => RefusalCode | null;
+  /** Whether the session has ended or expired: whoever was asked in it could not answer any more. */
+  readonly over: (call: AskedCall, now: Now) => boolean;
   /** What a client answered goes to a server as its arguments do: a secret in it is refused. */
   readonly allows: (call: AskedCall, answer: Uint8Array) => Refusal | null;
   /** Takes the place of one waiting call of this principal; refuses when he has too many. */
@@ -50,7 +52,8 @@ export interface Exchange {
 
 interface Waiting {
   readonly id: string;
-  readonly answer: Promise<QuestionAnswer>;
+  /** null: nobody is there any more to answer. */
+  readonly answer: Promise<QuestionAnswer | null>;
 }
 
 /**
@@ -103,6 +106,7 @@ export class SessionQuestions {
     asked: InputRequired,
     before: number,
   ): Promise<ReadonlyMap<string, QuestionAnswer> | Refusal> {
+    if (this.#parts.over(call, this.#parts.clock())) return sessionOver();
     if (asked.questions.size === 0) return this.#pause(call);
     if (asked.questions.size > this.#bounds.questions)
       return new Refusal('upstream.protocol', { evidence: `${asked.questions.size} questions at once` });
@@ -130,7 +134,7 @@ export class SessionQuestions {
     const { open, judge, clock } = this.#parts;
     const params = wordedFor(call.client.revision, question);
     if (params === null) return new Refusal('upstream.protocol', { evidence: 'a question without readable params' });
-    const { promise, resolve } = Promise.withResolvers<QuestionAnswer>();
+    const { promise, resolve } = Promise.withResolvers<QuestionAnswer | null>();
     const id = open.put(whoIs(call), call.id, n, resolve);
     if (id === null) return new Refusal('limits.overloaded', { evidence: 'too many questions wait in this process' });
     const message = Buffer.concat([
@@ -168,7 +172,7 @@ export class SessionQuestions {
     try {
       const all = Promise.all([...waiting].map(async ([key, one]) => [key, await one.answer] as const));
       const given = await Promise.race([all, ended.promise]);
-      if (!(given instanceof Refusal)) return new Map(given);
+      if (!(given instanceof Refusal)) return complete(given) ?? sessionOver();
       for (const { id } of waiting.values()) this.#takeBack(call, id);
       return given;
     } finally {
@@ -205,6 +209,22 @@ export class SessionQuestions {
       return new Refusal('audit.outcome_unknown', { evidence: 'an answer could not be recorded', cause });
     }
   }
+}
+
+/** Null when one of them will never come. */
+function complete(
+  given: readonly (readonly [string, QuestionAnswer | null])[],
+): ReadonlyMap<string, QuestionAnswer> | null {
+  const answers = new Map<string, QuestionAnswer>();
+  for (const [key, answer] of given) {
+    if (answer === null) return null;
+    answers.set(key, answer);
+  }
+  return answers;
+}
+
+function sessionOver(): Refusal {
+  return new Refusal('upstream.cancelled', { evidence: 'the session ended at a question' });
 }
 
 export function whoIs(call: AskedCall): { session: string; principal: string } {

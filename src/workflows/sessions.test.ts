@@ -29,8 +29,14 @@ function bench() {
     ended: 10,
   });
   const inFlight = new InFlight();
-  const stages = sessionStages({ sessions, inFlight, discover: () => JSON.stringify(OFFERED) });
-  return { sessions, inFlight, stages };
+  const ended: string[] = [];
+  const stages = sessionStages({
+    sessions,
+    inFlight,
+    onEnded: (session) => ended.push(session),
+    discover: () => JSON.stringify(OFFERED),
+  });
+  return { sessions, inFlight, stages, ended };
 }
 
 const client = (session: string | null): Client => ({
@@ -137,8 +143,8 @@ test('a cancellation ends the request it names, and only in its own session of i
   assert.equal(stages.notified.run(callOf('{"jsonrpc":"2.0","method":"notifications/initialized"}', 'a'), NOW), TAKEN);
 });
 
-test('DELETE ends the session and its streams, not its calls; without room to remember it, it ends nothing', () => {
-  const { inFlight, sessions, stages } = bench();
+test('DELETE ends the session, its streams and what waits for its client, not its calls; without room to remember it, it ends nothing', () => {
+  const { inFlight, sessions, stages, ended } = bench();
   const stream = callOf(null, 'a', { method: 'GET' });
   const other = callOf(null, 'b', { method: 'GET' });
   const running = callOf('{"jsonrpc":"2.0","id":1,"method":"tools/call"}', 'a');
@@ -154,6 +160,10 @@ test('DELETE ends the session and its streams, not its calls; without room to re
     assert.equal(refusal.code, 'transport.method');
   }
   assert.equal(other.signal.aborted, false);
+  assert.deepEqual(ended, ['a']);
+  assert.equal(sessions.isOver({ id: 'a', expiresAt: NOW.utc + 1000 }, NOW.utc), true);
+  assert.equal(sessions.isOver({ id: 'b', expiresAt: NOW.utc + 1000 }, NOW.utc), false);
+  assert.equal(sessions.isOver({ id: 'b', expiresAt: NOW.utc }, NOW.utc), true);
 });
 
 test('a GET without a session has no stream; one that names an earlier event gets the rest of that stream alone', async () => {

@@ -20,6 +20,8 @@ export interface SessionPorts {
   /** The result of `server/discover` for this caller, JSON text: what initialize offers is what discovery offers. */
   readonly discover: (call: CallWith<'endpoint' | 'principal'>, now: Now) => string;
   readonly inFlight: Pick<InFlight, 'calls'>;
+  /** Told of the end of a session. */
+  readonly onEnded: (session: string) => void;
 }
 
 type Local = CallWith<'endpoint' | 'principal' | 'message' | 'client'>;
@@ -53,9 +55,11 @@ export function sessionStages(ports: SessionPorts): Stages['sessions'] {
         const { session } = call.client;
         if (!session || !ports.sessions.end(session.id, session.expiresAt, now.utc))
           return new Refusal('transport.method');
-        // Its streams end with it; calls that run go on to their records, their answers find nobody.
+        // Its streams end with it, and what waits for an answer of its client; calls that run go on to their records,
+        // their answers find nobody.
         for (const other of ports.inFlight.calls())
           if (other.head.method === 'GET' && other.client?.session?.id === session.id) other.cancel();
+        ports.onEnded(session.id);
         return ENDED;
       },
     },

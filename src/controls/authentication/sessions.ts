@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { type Client, LEGACY_REVISIONS, type Principal, type Revision } from '../../core/call.ts';
+import { type Client, LEGACY_REVISIONS, type Principal, type Revision, type Session } from '../../core/call.ts';
 import { sha256Base64Url } from '../../core/crypto/digest.ts';
 import { deriveKey, type SealKey, seal, sealKey, unseal } from '../../core/crypto/envelope.ts';
 import type { KeyPairOf, SymmetricKey } from '../../core/crypto/keys.ts';
@@ -17,6 +17,8 @@ export interface Sessions {
   open(sealed: string, at: Place, utc: number): Client | SessionFault;
   /** Ends a session for this process until it would have expired; false when no more can be remembered. */
   end(id: string, expiresAt: number, utc: number): boolean;
+  /** Whether requests that name it are refused now. */
+  isOver(session: Session, utc: number): boolean;
   /** What `logging/setLevel` asked for. Forgotten with the oldest sessions, or with this process. */
   setLevel(id: string, level: string): void;
 }
@@ -120,8 +122,7 @@ class SealedSessions implements Sessions {
     // Judged for this request, whatever was remembered: the id is no credential.
     if (found.owner !== owner) return 'another principal';
     const session = found.client.session!;
-    if (session.expiresAt <= utc) return 'expired';
-    if (this.#ended.has(session.id)) return 'ended';
+    if (this.isOver(session, utc)) return session.expiresAt <= utc ? 'expired' : 'ended';
     const level = this.#levels.get(session.id) ?? null;
     if (found.client.logLevel !== level) found.client = { ...found.client, logLevel: level };
     remember(this.#opened, sealed, found, this.#options.remembered);
@@ -135,6 +136,10 @@ class SealedSessions implements Sessions {
     ended.set(id, expiresAt);
     this.#levels.delete(id);
     return true;
+  }
+
+  isOver({ id, expiresAt }: Session, utc: number): boolean {
+    return expiresAt <= utc || this.#ended.has(id);
   }
 
   setLevel(id: string, level: string): void {
