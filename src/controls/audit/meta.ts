@@ -1,6 +1,7 @@
 import type { Call, CallWith, Finding, Now, Principal } from '../../core/call.ts';
 import { sha256Base64Url } from '../../core/crypto/digest.ts';
 import { REFUSALS } from '../../core/mcp/refusals.ts';
+import type { Answers } from '../../core/questions.ts';
 import type { Payload } from './payload.ts';
 
 /**
@@ -48,9 +49,24 @@ export function intentMeta(call: CallWith<CalledNeeds>, context: MetaContext): s
   });
 }
 
-/** The arguments that run: those that were approved, where an approval is used. */
+/**
+ * The arguments that run: those that were approved, where an approval is used. With them what the client answers to
+ * questions of the round before; the answers to a task's questions are its arguments already.
+ */
 export function intentPayload(call: CallWith<CalledNeeds>): Payload {
-  return [['arguments', call.approval.approved ?? call.arguments.bytes()]];
+  const args = ['arguments', call.approval.approved ?? call.arguments.bytes()] as const;
+  const given = call.round?.answers?.given;
+  if (!given || given.size === 0 || call.message.method === 'tasks/update') return [args];
+  return [args, ['answers', answersText(given)]];
+}
+
+/** `inputResponses` as it came, blanks between the members aside. */
+function answersText(given: Answers['given']): Uint8Array {
+  const parts = [...given].flatMap(([key, { bytes }], i) => [
+    Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(key)}:`),
+    bytes,
+  ]);
+  return Buffer.concat([...parts, Buffer.from('}')]);
 }
 
 /** The end of a call with a principal. What the intent has said already is not said again. */

@@ -1,7 +1,7 @@
 import type { Plaintext } from './plaintext.ts';
 
 /** What a payload part may hold, each as the bytes that were received or sent. */
-export const PAYLOAD_ITEMS = ['arguments', 'reply', 'diagnostics', 'event'] as const;
+export const PAYLOAD_ITEMS = ['arguments', 'answers', 'reply', 'diagnostics', 'event'] as const;
 export type PayloadItem = (typeof PAYLOAD_ITEMS)[number];
 export type Payload = readonly (readonly [PayloadItem, Uint8Array])[];
 
