@@ -32,6 +32,8 @@ export function runBatch(call: Call, refusal: Refusal, ports: BatchPorts): Refus
   const client = ports.session.run(call as CallWith<'endpoint' | 'principal'>, ports.clock()) as Client | Refusal;
   if (client instanceof Refusal) return client;
   if (client.revision !== REVISION) return refusal;
+  // Who sent it: a lost connection cancels nothing of it.
+  call.client = client;
   const elements = splitBatch(body, ports.limits, MAX_MESSAGES);
   if (typeof elements === 'string')
     return new Refusal('validation.batch', {

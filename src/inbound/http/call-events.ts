@@ -115,9 +115,13 @@ function ownerOf({ client, principal }: Call): StreamOwner | null {
   return { session: client.session.id, principal: principal.key };
 }
 
+const MODERN = { revision: MODERN_REVISION };
+
 /** In the legacy revisions a lost connection is no cancellation (protocol.md 1.6); a stream of its own ends with it. */
-export function runsOn({ head, message }: Call): boolean {
-  return head.method === 'POST' && message !== undefined && message.revision !== MODERN_REVISION;
+export function runsOn({ head, message, client }: Call): boolean {
+  // A batch is no message, but has a client.
+  const { revision } = message ?? client ?? MODERN;
+  return head.method === 'POST' && revision !== MODERN_REVISION;
 }
 
 /** The owner of the streams a session had, when this call has ended it. */
