@@ -216,8 +216,8 @@ function messageOf({ message, arguments: args, revision }: Sent): Record<string,
 function mirrored(one: Sent): Record<string, string> {
   if (one.listener === 'admin' || one.revision === 'none') return {};
   if (one.revision !== undefined) return { 'mcp-protocol-version': one.revision };
-  const { method, params } = messageOf(one) as { method?: unknown; params?: { name?: unknown; uri?: unknown } };
-  const name = params?.name ?? params?.uri;
+  const { method, params } = messageOf(one) as { method?: unknown; params?: Record<string, unknown> };
+  const name = params?.['name'] ?? params?.['uri'] ?? params?.['taskId'];
   return {
     'mcp-protocol-version': VERSION,
     ...(typeof method === 'string' ? { 'mcp-method': method } : {}),
