@@ -54,3 +54,54 @@ test('a newer format, a scope written twice and an alias are refused', () => {
   assert.throws(() => readCatalogue(`format: 1\nscopes:\n  a:b: &x ${ENTRY}\n  c:d: *x\n`), /alias/i);
   assert.throws(() => readCatalogue(''), /scopes\.yaml/);
 });
+
+const A = 'https://a.example/';
+const B = 'https://b.example';
+const someone = (issuer: string, groups: string[], scopes: string[] = []) => ({ issuer, groups, scopes });
+const withGroups = (groups: string) => readCatalogue(`${file('jira:read', 'jira:write')}groups:\n${groups}`);
+
+test('a group brings the scopes listed for it, beside those of the token', () => {
+  const { scopesOf } = withGroups(`  ${A}: { ops: ["jira:write", "jira:read"], all: ["jira:read"], nobody: [] }\n`);
+  assert.deepEqual(scopesOf(someone(A, ['ops', 'all'])), ['jira:write', 'jira:read']);
+  assert.deepEqual(scopesOf(someone(A, ['all'], ['x:y'])), ['x:y', 'jira:read']);
+  assert.deepEqual(scopesOf(someone(A, ['nobody', 'unlisted'])), []);
+});
+
+test('a group counts only from the issuer it is listed under, and by its whole name', () => {
+  const { scopesOf } = withGroups(`  ${A}: { ops: ["jira:write"] }\n`);
+  for (const issuer of [B, 'https://a.example', 'https://A.example/', '', 'constructor', '__proto__'])
+    assert.deepEqual(scopesOf(someone(issuer, ['ops'])), [], issuer);
+  for (const group of ['Ops', 'op', 'ops ', 'ops\0', '/ops', 'o', '', 'constructor', '__proto__', 'toString'])
+    assert.deepEqual(scopesOf(someone(A, [group])), [], JSON.stringify(group));
+});
+
+test('without a mapping, an empty one or an empty list groups bring nothing', () => {
+  const own = someone(A, ['ops'], ['jira:read']);
+  for (const catalogue of [readCatalogue(file('jira:read')), withGroups('  {}\n'), withGroups(`  ${A}: { ops: [] }\n`)])
+    assert.equal(catalogue.scopesOf(own), own.scopes);
+});
+
+test('a group named by digits is that text, not the number it could be read as', () => {
+  const { scopesOf } = withGroups(`  ${A}: { 012: ["jira:write"], 1e3: ["jira:read"] }\n`);
+  assert.deepEqual(scopesOf(someone(A, ['012'])), ['jira:write']);
+  assert.deepEqual(scopesOf(someone(A, ['1e3'])), ['jira:read']);
+  assert.deepEqual(scopesOf(someone(A, ['10', '12', '1000'])), []);
+});
+
+test('a mapping that is wrong anywhere is refused: unknown scopes, groups without issuer, repeats, reserved names', () => {
+  assert.throws(() => withGroups(`  ${A}: { ops: ["jira:wirte"] }\n`), /groups\..*ops.*did you mean "jira:write"/);
+  for (const groups of [
+    '  ops: ["jira:write"]\n',
+    '  ops: { x: ["jira:write"] }\n',
+    `  ${A}: { ops: "jira:write" }\n`,
+    `  ${A}: { ops: [12] }\n`,
+    `  ${A}: { ops: ["jira:*"] }\n`,
+    `  ${A}: { "": ["jira:read"] }\n`,
+    `  ${A}: { a: [], a: ["jira:read"] }\n`,
+    `  ${A}: {}\n  ${A}: {}\n`,
+    `  ${A}: { __proto__: ["jira:read"] }\n`,
+    `  __proto__: { a: ["jira:read"] }\n`,
+    `  ${A}: { [a]: ["jira:read"] }\n`,
+  ])
+    assert.throws(() => withGroups(groups), /scopes\.yaml/, groups);
+});

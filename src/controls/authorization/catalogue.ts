@@ -1,5 +1,6 @@
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
+import type { Principal } from '../../core/call.ts';
 import { SettingsError } from '../../core/internal-error.ts';
 import { nearest, readSection } from '../../core/settings.ts';
 
@@ -24,18 +25,39 @@ const scopesFile = z.strictObject({
     z.string().regex(SCOPE_PATTERN, 'a scope is domain:resource or domain:resource:action in a-z, 0-9 and -'),
     scopeEntry,
   ),
+  groups: z
+    .record(
+      z.string().regex(/^https?:\/\//, 'groups are listed below their issuer, byte for byte as tokens name it'),
+      z.record(z.string().min(1).max(512), z.array(z.string()).max(1000)),
+    )
+    .default({})
+    .describe('Scopes that members of a group or holders of a role have, by issuer and by the whole name.'),
 });
+
+/** Issuer → group → scopes. */
+export type GroupScopes = ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
 
 /** The one list of scopes. Scopes are compared whole, byte by byte; nothing is a prefix of anything. */
 export interface Catalogue {
   readonly scopes: ReadonlyMap<string, ScopeEntry>;
+  /**
+   * Every scope a principal has: those of the token, and those its groups bring. A group counts only from the issuer it
+   * is listed under; names are compared whole. The token's own list when groups add nothing.
+   */
+  scopesOf(principal: Pick<Principal, 'issuer' | 'groups' | 'scopes'>): readonly string[];
   /** Null when an operation may name these scopes, otherwise why not. Registry refuses such a manifest. */
   accepts(scopes: readonly string[]): string | null;
 }
 
-export function catalogueOf(scopes: ReadonlyMap<string, ScopeEntry>): Catalogue {
+export function catalogueOf(scopes: ReadonlyMap<string, ScopeEntry>, groups: GroupScopes = new Map()): Catalogue {
   return {
     scopes,
+    scopesOf(principal) {
+      const listed = groups.get(principal.issuer);
+      if (listed === undefined) return principal.scopes;
+      const brought = principal.groups.flatMap((group) => listed.get(group) ?? []);
+      return brought.length === 0 ? principal.scopes : [...new Set([...principal.scopes, ...brought])];
+    },
     accepts(wanted) {
       // An operation without scopes would be open to everybody: containsAll of nothing is true.
       if (wanted.length === 0) return 'an operation names at least one scope';
@@ -56,13 +78,37 @@ export function unknownScope(scope: string, scopes: ReadonlyMap<string, ScopeEnt
  * @throws SettingsError with everything that is wrong with it
  */
 export function readCatalogue(text: string): Catalogue {
-  const document = parseDocument(text, { uniqueKeys: true, strict: true, merge: false });
+  // A group named 012 is not the group 10, as YAML alone would have it.
+  const document = parseDocument(text, { uniqueKeys: true, strict: true, merge: false, stringKeys: true });
   const fault = document.errors[0] ?? document.warnings[0];
   if (fault) throw new SettingsError(`${SCOPES_FILE}: ${fault.message}`, fault);
   const raw: unknown = document.toJS({ maxAliasCount: 0 });
   const file = readSection(SCOPES_FILE, scopesFile, raw);
-  // zod leaves a member "__proto__" out in silence; here nothing is.
-  if (Object.hasOwn((raw as z.input<typeof scopesFile>).scopes, '__proto__'))
+  nothingLeftOut(raw as z.input<typeof scopesFile>);
+  const scopes = new Map(Object.entries(file.scopes));
+  const groups = new Map(
+    Object.entries(file.groups).map(([issuer, listed]) => [issuer, new Map(Object.entries(listed))] as const),
+  );
+  const faults = strangeGrants(groups, scopes);
+  if (faults.length > 0) throw new SettingsError(faults.join('\n'));
+  return catalogueOf(scopes, groups);
+}
+
+/** zod leaves a member "__proto__" out in silence; here nothing is. */
+function nothingLeftOut({ scopes, groups = {} }: z.input<typeof scopesFile>): void {
+  if (Object.hasOwn(scopes, '__proto__'))
     throw new SettingsError(`${SCOPES_FILE}: scopes.__proto__: this is not a scope`);
-  return catalogueOf(new Map(Object.entries(file.scopes)));
+  for (const listed of [groups, ...Object.values(groups)])
+    if (Object.hasOwn(listed, '__proto__'))
+      throw new SettingsError(`${SCOPES_FILE}: groups: "__proto__" is neither an issuer nor a group here`);
+}
+
+function strangeGrants(groups: GroupScopes, scopes: ReadonlyMap<string, ScopeEntry>): string[] {
+  return [...groups].flatMap(([issuer, listed]) =>
+    [...listed].flatMap(([group, brought]) =>
+      brought
+        .filter((scope) => !scopes.has(scope))
+        .map((scope) => `${SCOPES_FILE}: groups.${issuer}.${group}: ${unknownScope(scope, scopes)}`),
+    ),
+  );
 }

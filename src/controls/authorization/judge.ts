@@ -123,7 +123,7 @@ export class Judge {
   }
 
   #look(principal: Principal, profile: Profile, slot: PolicySlot): Visibility {
-    const own = this.#ask(slot, principalEntity(principal), profile, NO_CONTEXT);
+    const own = this.#ask(slot, this.#entityOf(principal), profile, NO_CONTEXT);
     const all = this.#ask(slot, this.#withEveryScope(principal), profile, NO_CONTEXT);
     if ('fault' in own || 'fault' in all) {
       const found = 'fault' in own ? own : (all as { fault: string; cause?: unknown });
@@ -146,7 +146,7 @@ export class Judge {
       if (values instanceof Unjudgeable) return unjudgeable(values);
       context['arguments'] = values;
     }
-    const own = this.#ask(deciding, principalEntity(principal), profile, context);
+    const own = this.#ask(deciding, this.#entityOf(principal), profile, context);
     if ('fault' in own) return unavailable(own.fault, own.cause);
     let refused: Refusal | null = null;
     let rules = own.rules;
@@ -176,7 +176,7 @@ export class Judge {
     context: Record<string, CedarValueJson>,
   ): { readonly obligations: Obligations; readonly rules: readonly string[] } | Refusal {
     if (!obliging) return { obligations: obligationsOf([]) as Obligations, rules: [] };
-    const asked = this.#ask(obliging, principalEntity(principal), profile, context);
+    const asked = this.#ask(obliging, this.#entityOf(principal), profile, context);
     if ('fault' in asked) return unavailable(asked.fault, asked.cause);
     const rules = asked.allow ? asked.rules : [];
     const obligations = obligationsOf(rules.map((id) => this.#rulesById.get(id)!));
@@ -225,6 +225,11 @@ export class Judge {
       resource: profile.resource,
       context,
     });
+  }
+
+  /** With the scopes its groups bring; `authority`, under which answers are remembered, covers issuer and groups. */
+  #entityOf(principal: Principal): KnownEntity {
+    return principalEntity(principal, this.bundle.catalogue.scopesOf(principal));
   }
 
   #withEveryScope(principal: Principal): KnownEntity {
