@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLog } from '../core/log.ts';
 import type { LiveDefinitions } from '../upstream/request.ts';
 import { ServerWatch, type WatchParts } from './watch.ts';
@@ -63,4 +64,39 @@ test('a server that changes at every look is looked at three times, then after a
   await watch.look('shop');
   assert.equal(looks, 3);
   assert.ok(!told.includes('observe'));
+});
+
+test('a server that adds tools often is compared at once each time; one that cries for ever at growing intervals', async () => {
+  const { registry, told } = noting();
+  const watch = watching(async () => nothing, registry);
+  const compared = async (n: number, withinMs: number) => {
+    for (const until = Date.now() + withinMs; Date.now() < until; await sleep(2))
+      if (told.filter((one) => one === 'observe').length >= n) return true;
+    return false;
+  };
+  await watch.look('shop');
+  for (let change = 1; change <= 20; change++) {
+    watch.lost('shop');
+    assert.equal(told.at(-1), 'forget', 'nothing is served meanwhile');
+    assert.ok(await compared(change + 1, 300), `change ${change}`);
+  }
+  for (let change = 21; change <= 22; change++) {
+    watch.lost('shop');
+    await compared(change + 1, 300);
+  }
+  assert.ok(!(await compared(23, 100)), 'it waits now');
+});
+
+test('a server that cannot be asked is asked at growing intervals, whatever it says', async () => {
+  const { registry } = noting();
+  let looks = 0;
+  const watch = watching(async () => {
+    looks++;
+    throw new Error('gone');
+  }, registry);
+  for (let i = 0; i < 40; i++) {
+    watch.lost('shop');
+    await sleep(5);
+  }
+  assert.equal(looks, 1);
 });

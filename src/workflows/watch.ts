@@ -8,6 +8,8 @@ import { WireFault } from '../upstream/wire.ts';
 const RETRY_MS = [0, 500, 2_000, 10_000, 30_000];
 /** A server that says it changed whenever it is looked at is looked at this often in a row, then only after a wait. */
 const LOOKS_IN_A_ROW = 3;
+/** A server that can be compared is, at once, as often as this within CALM_MS: who adds tools often is not held back. */
+const PROMPT_LOOKS = 20;
 /** After this long without a loss the next one counts as the first. */
 const CALM_MS = 60_000;
 
@@ -36,6 +38,10 @@ export class ServerWatch {
   /** How often in a row a server was lost, and when last (ms monotonic). */
   readonly #losses = new Map<string, number>();
   readonly #calmSince = new Map<string, number>();
+  /** Servers whose last look was believed: what was said since is all that has to be compared. */
+  readonly #compared = new Set<string>();
+  /** Prompt looks of each server since `from` (ms monotonic). */
+  readonly #prompt = new Map<string, { readonly from: number; count: number }>();
   /** One per server at most: a server that cries for ever must not fill our memory with alarms. */
   readonly #retries = new Map<string, NodeJS.Timeout>();
   #timer: NodeJS.Timeout | null = null;
@@ -62,7 +68,8 @@ export class ServerWatch {
 
   /**
    * A server says it changed, or its session ended: nothing of it is served until it has been compared again. The first
-   * look comes at once; a server that keeps going away is asked at growing intervals.
+   * look comes at once, and so do the next ones at a server that can be asked; one that keeps going away, or changes
+   * without end, is asked at growing intervals.
    */
   lost(name: string): void {
     if (this.#stopped) return;
@@ -73,18 +80,29 @@ export class ServerWatch {
 
   #lookLater(name: string): void {
     if (this.#stopped || this.#retries.has(name)) return;
+    const waitMs = this.#mayPromptly(name) ? 0 : this.#growingWaitMs(name);
+    const retry = setTimeout(() => {
+      this.#retries.delete(name);
+      void this.look(name);
+    }, waitMs);
+    retry.unref();
+    this.#retries.set(name, retry);
+  }
+
+  #mayPromptly(name: string): boolean {
+    if (!this.#compared.has(name)) return false;
+    const { mono } = this.#clock();
+    const known = this.#prompt.get(name);
+    const looks = known && mono - known.from <= CALM_MS ? known : { from: mono, count: 0 };
+    this.#prompt.set(name, looks);
+    return looks.count++ < PROMPT_LOOKS;
+  }
+
+  #growingWaitMs(name: string): number {
     const losses = this.#losses.get(name) ?? 0;
     this.#losses.set(name, losses + 1);
     this.#calmSince.set(name, this.#clock().mono);
-    const retry = setTimeout(
-      () => {
-        this.#retries.delete(name);
-        void this.look(name);
-      },
-      RETRY_MS[Math.min(losses, RETRY_MS.length - 1)],
-    );
-    retry.unref();
-    this.#retries.set(name, retry);
+    return RETRY_MS[Math.min(losses, RETRY_MS.length - 1)]!;
   }
 
   /** One look at a time per server. Who asks meanwhile gets a look that began after he asked. */
@@ -111,6 +129,7 @@ export class ServerWatch {
   async #look(name: string): Promise<void> {
     const server = this.#servers.get(name);
     if (!server) return;
+    this.#compared.delete(name);
     try {
       const live = await server.introspect();
       // It changed meanwhile: what was seen may be what was before.
@@ -118,6 +137,7 @@ export class ServerWatch {
       if (live instanceof WireFault)
         return this.#log.warn('upstream cannot be looked at', { server: name, reason: live.evidence });
       this.#registry.observe(name, live, this.#clock());
+      this.#compared.add(name);
       const age = this.#clock().mono - (this.#calmSince.get(name) ?? 0);
       if (age > CALM_MS) this.#losses.delete(name);
     } catch (cause) {
