@@ -27,7 +27,14 @@ function ports(client: Partial<Client> | Refusal = { revision: '2025-03-26' }) {
     session: { name: 'authentication.session', leaves: 'client', run: () => client as Client },
     one: (call) => {
       const { id = null, method } = JSON.parse(text(call.body!)) as { id?: number; method?: string };
-      call.message = { kind: method === undefined ? 'response' : id === null ? 'notification' : 'request' } as Message;
+      const kind = method === undefined ? 'response' : id === null ? 'notification' : 'request';
+      call.message = {
+        kind,
+        revision: '2025-03-26',
+        method,
+        bytes: call.body,
+        spans: { id: null },
+      } as unknown as Message;
       seen.push(call);
       return Promise.resolve({ status: 200, retryAfter: 0, body: Buffer.from(`{"id":${id}}`) });
     },
@@ -55,6 +62,19 @@ test('each message of a batch is a call of its own; requests are answered in one
     body: Uint8Array;
   }>);
   assert.deepEqual([quiet.status, quiet.body.length], [202, 0]);
+});
+
+test('the answers of a batch are bounded together: what has no room is said to have run', async () => {
+  const { made } = ports();
+  const body = Buffer.alloc(1024 * 1024, 0x20);
+  const one: BatchPorts['one'] = async (call) => {
+    await made.one(call);
+    return { status: 200, retryAfter: 0, body };
+  };
+  const many = `[${Array.from({ length: 20 }, (_, id) => `{"id":${id},"method":"ping"}`)}]`;
+  const answer = await (runBatch(batch(many), refusal, { ...made, one }) as Promise<{ body: Uint8Array }>);
+  assert.ok(answer.body.length < 9 * 1024 * 1024, `${answer.body.length}`);
+  assert.equal(text(answer.body).match(/the call has run/g)?.length, 12);
 });
 
 test('a batch is refused in every revision but the one that has them, by header or by session, and above its bound', () => {

@@ -2,13 +2,15 @@ import type { Call, CallWith, Client, Now, Span } from '../core/call.ts';
 import { uuidv7 } from '../core/ids.ts';
 import { splitBatch } from '../core/mcp/batch.ts';
 import type { ScanLimits } from '../core/mcp/scanner.ts';
-import type { WireAnswer } from '../core/mcp/wire.ts';
+import { encodeRefusal, type WireAnswer } from '../core/mcp/wire.ts';
 import { Refusal } from '../core/stage.ts';
 import type { Stages } from '../pipeline.ts';
 
 /** The only revision that has batches (protocol.md 1.6). */
 const REVISION = '2025-03-26';
 const MAX_MESSAGES = 50;
+/** Of all answers together: those that are there are kept until the last one is. */
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
 export interface BatchPorts {
   readonly session: Stages['authentication']['session'];
@@ -44,18 +46,29 @@ export function runBatch(call: Call, refusal: Refusal, ports: BatchPorts): Refus
 }
 
 async function run(batch: Call, elements: readonly Span[], { one, clock }: BatchPorts): Promise<WireAnswer> {
+  let size = 0;
   const answers = await Promise.all(
     elements.map(async ({ start, end }) => {
       const call = elementOf(batch, batch.body!.subarray(start, end), clock());
       const { body } = await one(call);
       // Nothing answers a notification or a response, not even a no.
-      return call.message && call.message.kind !== 'request' ? NOTHING : body;
+      if (call.message && call.message.kind !== 'request') return NOTHING;
+      if (size + body.length > MAX_ANSWER_BYTES) return encodeRefusal(call, tooLarge()).body;
+      size += body.length;
+      return body;
     }),
   );
   const said = answers.filter((body) => body.length > 0);
   if (said.length === 0) return { status: 202, retryAfter: 0, body: NOTHING };
   const parts = said.flatMap((body, i) => [i === 0 ? OPEN : COMMA, body]);
   return { status: 200, retryAfter: 0, body: Buffer.concat([...parts, CLOSE]) };
+}
+
+/** It has run and is recorded so; only its answer has no room here. */
+function tooLarge(): Refusal {
+  return new Refusal('upstream.too_large', {
+    text: `The answers of this batch are larger than ${MAX_ANSWER_BYTES} bytes together; the call has run.`,
+  });
 }
 
 const NOTHING: Uint8Array = new Uint8Array(0);

@@ -301,6 +301,7 @@ test('what is no filter is refused, and so is whoever cannot read a stream or ho
     [{ params: { notifications: { resourceSubscriptions: 'shop://a' } } }, 'validation.params'],
     [{ params: { notifications: { resourceSubscriptions: [1] } } }, 'validation.params'],
     [{ params: { notifications: { resourceSubscriptions: Array(65).fill('shop://a') } } }, 'validation.params'],
+    [{ params: { notifications: { resourceSubscriptions: ['x'.repeat(8_193)] } } }, 'validation.params'],
     [{ params: { notifications: {} }, stream: false }, 'transport.not_acceptable'],
     [{ params: { notifications: {} }, revision: '2025-11-25', session: 's1' }, 'validation.method'],
   ];

@@ -25,6 +25,8 @@ type SubscribedCall = Parameters<Stages['streams']['subscribed']['run']>[0];
 const SUBSCRIPTION_ID = 'io.modelcontextprotocol/subscriptionId';
 /** URIs one subscriptions/listen may name. */
 const MAX_URIS = 64;
+/** Characters of one of them, as anywhere else; a stream keeps them for as long as it lasts. */
+const MAX_URI = 8_192;
 const DONE: Reply['bytes'] = Buffer.from('{"resultType":"complete"}');
 
 /** Streams that outlive a request (flow 3): what may be heard on them is judged event by event (flow 4). */
@@ -175,6 +177,8 @@ function filterOf(params: Readonly<Record<string, unknown>>, capabilities: unkno
     return new Refusal('validation.params', { text: 'resourceSubscriptions must be a list of URIs.' });
   if (resources.length > MAX_URIS)
     return new Refusal('validation.params', { text: `resourceSubscriptions may name ${MAX_URIS} URIs.` });
+  if ((resources as string[]).some((uri) => uri.length > MAX_URI))
+    return new Refusal('validation.params', { text: `A URI may have ${MAX_URI} characters.` });
   const { taskIds = [] } = filter;
   if (!Array.isArray(taskIds) || taskIds.some((id) => typeof id !== 'string') || taskIds.length > MAX_URIS)
     return new Refusal('validation.params', { text: `taskIds must be a list of at most ${MAX_URIS} ids.` });
