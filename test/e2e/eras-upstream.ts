@@ -134,7 +134,15 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   if (id === undefined || method === undefined) return;
   if (method === 'initialize') say(id, '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"line","version":"1"}}');
   else if (method === 'tools/list') say(id, ${JSON.stringify(`{${LIST}}`)});
-  else if (method === 'tools/call') { if (params.name === 'echo') say(id, ${JSON.stringify(`{${STRANGE}}`)}); }
+  else if (method === 'tools/call') {
+    if (params.name === 'echo') return say(id, ${JSON.stringify(`{${STRANGE}}`)});
+    const { who } = params.arguments;
+    if (who === undefined) return;
+    const told = { progressToken: params._meta?.progressToken, progress: 1, message: who };
+    const tell = () => process.stdout.write(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/progress', params: told }) + '\\n');
+    setTimeout(tell, 50);
+    setTimeout(() => say(id, JSON.stringify({ content: [{ type: 'text', text: who }] })), 150);
+  }
   else process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32601, message: 'unknown' } }) + '\\n');
 });
 `;
