@@ -24,6 +24,8 @@ export interface Loaded {
   readonly problems: readonly Problem[];
   /** `kind key` of pins with a problem. */
   readonly blocked: ReadonlySet<string>;
+  /** The same, of pins whose URI another server has as well: `/mcp` cannot tell them apart, `/mcp/{server}` can. */
+  readonly shared: ReadonlySet<string>;
 }
 
 /** Reads all manifests under the home. What is wrong with one takes nothing from the others, except by collision. */
@@ -37,14 +39,15 @@ export async function loadManifests(options: LoadOptions, now: number): Promise<
   );
   const servers = read.flatMap((one) => ('pins' in one ? [one] : []));
   const refused = read.flatMap((one) => ('pins' in one ? [] : [one]));
-  const problems = [...refused, ...servers.flatMap((one) => one.problems), ...collisionProblems(servers)];
-  return {
-    servers,
-    problems,
-    blocked: new Set(
+  const blocking = [...refused, ...servers.flatMap((one) => one.problems), ...collisionProblems(servers)];
+  const sharing = sharedUris(servers);
+  const ids = (problems: readonly Problem[]) =>
+    new Set(
       problems.flatMap(({ kind, server, name }) => (kind && name !== null ? [pinId({ kind, server, name })] : [])),
-    ),
-  };
+    );
+  const blocked = ids(blocking);
+  const apart = sharing.filter(({ kind, server, name }) => !blocked.has(pinId({ kind: kind!, server, name: name! })));
+  return { servers, problems: [...blocking, ...apart], blocked, shared: ids(apart) };
 }
 
 function manifestFiles(folder: string): string[] {
@@ -101,16 +104,34 @@ function collisionProblems(servers: readonly ServerPins[]): Problem[] {
         problem(pin, `the prefix "${mine.name}" can be taken for "${other.name}" of ${other.entry.server}`),
       ),
   );
+  const named = servers.flatMap((entry) => entry.pins.filter((pin) => !hasUri(pin)));
+  const ofOneServer = servers.flatMap((entry) => confused(entry.pins.filter(hasUri)));
+  return [...namespaces, ...confused(named), ...ofOneServer];
+}
+
+/** URIs are the servers' own, without a prefix: two may well have the same one, and it is no fault of either. */
+function sharedUris(servers: readonly ServerPins[]): Problem[] {
+  const pins = servers.flatMap((entry) => entry.pins.filter(hasUri));
+  return confused(pins).map((one) => ({
+    ...one,
+    text: `${one.text}; it is served on /mcp/${one.server}, and not on /mcp`,
+  }));
+}
+
+function hasUri({ kind }: Pin): boolean {
+  return kind === 'resource' || kind === 'template';
+}
+
+function confused(pins: readonly Pin[]): Problem[] {
   const kinds = Map.groupBy(
-    servers.flatMap((entry) => entry.pins.map((pin) => ({ name: pin.exposed, pin }))),
+    pins.map((pin) => ({ name: pin.exposed, pin })),
     ({ pin }) => pin.kind,
   );
-  const names = [...kinds.values()].flatMap((entries) =>
+  return [...kinds.values()].flatMap((entries) =>
     [...collisions(entries)].map(([mine, other]) =>
       problem(mine.pin, `"${inert(mine.name)}" can be taken for "${inert(other.name)}" of ${other.pin.server}`),
     ),
   );
-  return [...namespaces, ...names];
 }
 
 function problem(pin: Pin, text: string): Problem {

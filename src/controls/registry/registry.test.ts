@@ -182,17 +182,36 @@ const CAPTURES: readonly [what: string, manifest: Record<string, unknown>, withh
 ];
 
 for (const [what, manifest, withheld] of CAPTURES) {
-  test(`two servers with ${what}: neither captures the other, both are withheld`, async () => {
+  test(`two servers with ${what}: neither captures the other`, async () => {
     const { registry } = await sampleRegistry([sampleManifest(), manifest], { settings: { unobserved: 'serve' } });
     const problems = registry.problems();
     assert.ok(problems.every((problem) => problem.code === 'collision'));
     assert.deepEqual([...new Set(problems.map((problem) => `${problem.server}/${problem.name}`))].sort(), withheld);
     for (const problem of problems) {
       if (problem.kind === 'tool') assert.equal(sees(registry, 'tools/call', `demo__${problem.name}`), null);
-      if (problem.kind === 'resource') assert.equal(sees(registry, 'resources/read', problem.name!), null);
+      if (problem.kind !== 'resource') continue;
+      const { server, name } = problem;
+      assert.equal(sees(registry, 'resources/read', name!), null, 'on /mcp nobody knows whose it is');
+      const endpoint = { server, resource: `https://gw.example/mcp/${server}`, admin: false };
+      assert.equal(
+        sees(registry, 'resources/read', name!, { endpoint }),
+        `${server}/${name}`,
+        'where it is asked for alone',
+      );
     }
   });
 }
+
+test('two URIs of one server that can be taken for each other are withheld everywhere', async () => {
+  const both = [resourceItem('demo://files/readme'), resourceItem('demo://files/README')];
+  const { registry } = await sampleRegistry([sampleManifest({ resources: both })], {
+    settings: { unobserved: 'serve' },
+  });
+  const endpoint = { server: 'demo', resource: 'https://gw.example/mcp/demo', admin: false };
+  for (const uri of ['demo://files/readme', 'demo://files/README'])
+    assert.equal(sees(registry, 'resources/read', uri, { endpoint }), null);
+  assert.equal(registry.problems().length, 2);
+});
 
 test('a URI that fits the templates of two servers belongs to neither', async () => {
   const greedy = {

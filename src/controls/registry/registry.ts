@@ -298,6 +298,7 @@ class PinnedRegistry implements Registry {
       admin: this.#admin,
       tenants: ['default', ...Object.values(settings.tenants).flat()],
       tenantsOf: (server) => (Object.hasOwn(settings.tenants, server) ? settings.tenants[server]! : ['default']),
+      isShared: (pin) => this.#loaded.shared.has(pinId(pin)),
       serves: (pin) =>
         !this.#loaded.blocked.has(pinId(pin)) &&
         !drifted.has(pinId(pin)) &&

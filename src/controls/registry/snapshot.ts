@@ -45,6 +45,8 @@ export interface SnapshotSource {
   readonly admin: readonly AdminPin[];
   /** Whether a pin may be served now: no problem, no drift, observed. */
   serves(pin: Pin): boolean;
+  /** Whether another server has this URI as well, so that `/mcp` cannot serve it. */
+  isShared(pin: Pin): boolean;
   tenantsOf(server: string): readonly string[];
   /** Tenants that exist even without a server of their own. */
   readonly tenants: readonly string[];
@@ -64,13 +66,27 @@ function tenantView(tenant: string, source: SnapshotSource): TenantView {
   const served = new Map(
     mine.map((entry) => [
       entry.server,
-      entry.pins.filter((pin) => source.serves(pin)).map((pin) => serve(tenant, pin, entry.expiresAt)),
+      entry.pins
+        .filter((pin) => source.serves(pin))
+        .map((pin) => ({ entry: serve(tenant, pin, entry.expiresAt), shared: source.isShared(pin) })),
     ]),
   );
+  const everywhere = [...served.values()].flat().filter(({ shared }) => !shared);
   const admin = source.admin.map((pin) => serve(tenant, pin, Number.POSITIVE_INFINITY));
   return {
-    all: viewOf([...served.values()].flat(), (target) => target.exposed),
-    servers: new Map([...served].map(([server, list]) => [server, viewOf(list, (target) => target.name)])),
+    all: viewOf(
+      everywhere.map(({ entry }) => entry),
+      (target) => target.exposed,
+    ),
+    servers: new Map(
+      [...served].map(([server, list]) => [
+        server,
+        viewOf(
+          list.map(({ entry }) => entry),
+          (target) => target.name,
+        ),
+      ]),
+    ),
     admin: new Map(admin.map((entry) => [entry.candidate.target.name, entry])),
   };
 }
