@@ -22,8 +22,16 @@ export class InputRequired {
   readonly state: string | null;
   /** Members of the result beside these (`_meta`), one JSON object, or null. */
   readonly meta: Uint8Array | null;
+  /** Resolves when the upstream waits for no answers any more; what it says then is had without them. Null: nobody knows. */
+  readonly over: Promise<void> | null;
 
-  constructor(questions: ReadonlyMap<string, Question>, state: string | null, meta: Uint8Array | null = null) {
+  constructor(
+    questions: ReadonlyMap<string, Question>,
+    state: string | null,
+    meta: Uint8Array | null = null,
+    over: Promise<void> | null = null,
+  ) {
+    this.over = over;
     this.questions = questions;
     this.state = state;
     this.meta = meta;

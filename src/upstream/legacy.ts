@@ -123,7 +123,7 @@ export class LegacyUpstream {
       return request.answers?.state && next.code === 'unavailable' ? stateLost(next.evidence) : next;
     if ('questions' in next) {
       const name = this.#parked.park(request.principal.key, running);
-      if (name !== null) return new InputRequired(next.questions, name);
+      if (name !== null) return new InputRequired(next.questions, name, null, running.ended);
       running.abandon();
       return new Refusal('limits.streams', { evidence: 'as many calls wait for answers as may' });
     }

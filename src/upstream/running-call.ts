@@ -51,6 +51,7 @@ export class RunningCall {
   readonly #progress: ProgressMark = { last: Number.NEGATIVE_INFINITY };
   #request: UpstreamRequest;
   #end: Incoming | WireFault | null = null;
+  readonly #ended = Promise.withResolvers<void>();
   #wake: (() => void) | null = null;
   #serial = 0;
   #askedBytes = 0;
@@ -72,6 +73,11 @@ export class RunningCall {
   /** It ended without an answer, whoever was waiting for one. */
   get isLost(): boolean {
     return this.#end instanceof WireFault;
+  }
+
+  /** Resolves when it is over, whoever waits for what. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
   }
 
   /** Its upstream has asked, and waits for answers. */
@@ -174,6 +180,7 @@ export class RunningCall {
 
   #finish(end: Incoming | WireFault): void {
     this.#end ??= end;
+    this.#ended.resolve();
     this.#wake?.();
   }
 

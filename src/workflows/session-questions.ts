@@ -117,7 +117,7 @@ export class SessionQuestions {
         if (put instanceof Refusal) return put;
         waiting.set(key, put);
       }
-      const given = await this.#answers(call, waiting);
+      const given = await this.#answers(call, waiting, asked.over);
       if (given instanceof Refusal) return given;
       for (const { bytes } of given.values()) {
         const refused = this.#parts.allows(call, bytes);
@@ -155,6 +155,7 @@ export class SessionQuestions {
   async #answers(
     call: AskedCall,
     waiting: ReadonlyMap<string, Waiting>,
+    over: InputRequired['over'],
   ): Promise<ReadonlyMap<string, QuestionAnswer> | Refusal> {
     const ended = Promise.withResolvers<Refusal>();
     const cancelled = () => ended.resolve(new Refusal('upstream.cancelled', { evidence: 'cancelled at a question' }));
@@ -171,10 +172,12 @@ export class SessionQuestions {
     if (call.signal.aborted) cancelled();
     try {
       const all = Promise.all([...waiting].map(async ([key, one]) => [key, await one.answer] as const));
-      const given = await Promise.race([all, ended.promise]);
-      if (!(given instanceof Refusal)) return complete(given) ?? sessionOver();
+      // Its server has its answer, or is gone: the next round says which.
+      const gone = over?.then((): readonly [] => []) ?? ended.promise;
+      const given = await Promise.race([all, ended.promise, gone]);
+      if (!(given instanceof Refusal) && given.length === waiting.size) return complete(given) ?? sessionOver();
       for (const { id } of waiting.values()) this.#takeBack(call, id);
-      return given;
+      return given instanceof Refusal ? given : new Map();
     } finally {
       clearTimeout(timer);
       call.signal.removeEventListener('abort', cancelled);

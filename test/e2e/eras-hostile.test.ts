@@ -260,6 +260,22 @@ describe('a question that will not be answered', () => {
       if (server === 'old') assert.ok(await soon(() => since(from).find(cancelled)), 'the upstream goes on waiting');
     });
 
+  test('because its server has gone on without it keeps nobody waiting', async () => {
+    const named = await session();
+    const stream = messages(send('POST', { headers: named, body: call(1, 'old__ask') }));
+    const { value: question } = await stream.next();
+    assert.equal(question?.['method'], 'elicitation/create', JSON.stringify(question));
+    two.answerAll();
+    const heard: unknown[] = [];
+    const rest = (async () => {
+      for await (const message of stream) heard.push(message);
+    })();
+    assert.notEqual(await Promise.race([rest, sleep(3_000, 'still waiting')]), 'still waiting');
+    const [taken, answer] = heard as [{ method: string; params: { requestId: string } }, { result: object }];
+    assert.deepEqual([taken.method, taken.params.requestId], ['notifications/cancelled', question?.['id']]);
+    assert.deepEqual((answer.result as { content: unknown[] }).content, []);
+  });
+
   test('for a secret in its answer ends the call at the legacy server', async () => {
     const from = two.seen.length;
     const named = await session();
