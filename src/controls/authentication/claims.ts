@@ -68,6 +68,20 @@ export function own(claims: Readonly<Record<string, unknown>>, name: string): un
   return Object.hasOwn(claims, name) ? claims[name] : undefined;
 }
 
+/**
+ * What a setting names: a claim, or with a leading `/` a member inside one (RFC 6901). Only members of objects, never
+ * items of lists or what every object has.
+ */
+export function claimAt(claims: Readonly<Record<string, unknown>>, name: string): unknown {
+  if (!name.startsWith('/')) return own(claims, name);
+  let found: unknown = claims;
+  for (const step of name.slice(1).split('/')) {
+    if (typeof found !== 'object' || found === null || Array.isArray(found)) return undefined;
+    found = own(found as Record<string, unknown>, step.replaceAll('~1', '/').replaceAll('~0', '~'));
+  }
+  return found;
+}
+
 export function isStrings(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === 'string');
 }

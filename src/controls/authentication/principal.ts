@@ -1,6 +1,6 @@
 import type { Actor, Principal } from '../../core/call.ts';
 import { sha256Base64Url } from '../../core/crypto/digest.ts';
-import { type Claims, isStrings, own } from './claims.ts';
+import { type Claims, claimAt, isStrings, own } from './claims.ts';
 import { type IssuerSettings, RESERVED_TENANT, TENANT } from './settings.ts';
 
 const MAX_SCOPES = 1000;
@@ -14,7 +14,7 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
  * @returns a frozen principal, or why its claims make none
  */
 export function readPrincipal(claims: Claims, issuer: IssuerSettings): Principal | string {
-  const subject = own(claims.all, issuer.claims.subject);
+  const subject = claimAt(claims.all, issuer.claims.subject);
   if (!isName(subject)) return 'subject';
   const tenant = readTenant(claims, issuer);
   if (tenant === null) return 'tenant';
@@ -22,7 +22,7 @@ export function readPrincipal(claims: Claims, issuer: IssuerSettings): Principal
   if (client !== '' && !isName(client)) return 'client';
   const scopes = readScopes(firstOf(claims.all, issuer.claims.scopes));
   if (scopes === null) return 'scopes';
-  const groups = readGroups(own(claims.all, issuer.claims.groups));
+  const groups = readGroups([issuer.claims.groups].flat().map((name) => claimAt(claims.all, name)));
   if (groups === null) return 'groups';
   const actors = readActors(own(claims.all, 'act'), claims.iss);
   if (actors === null) return 'act';
@@ -55,7 +55,7 @@ export function makePrincipal(who: Omit<Principal, 'key' | 'authority'>): Princi
 
 function readTenant(claims: Claims, issuer: IssuerSettings): string | null {
   if (issuer.claims.tenant === undefined) return issuer.tenant ?? 'default';
-  const tenant = own(claims.all, issuer.claims.tenant);
+  const tenant = claimAt(claims.all, issuer.claims.tenant);
   return typeof tenant === 'string' && TENANT.test(tenant) && tenant !== RESERVED_TENANT ? tenant : null;
 }
 
@@ -67,11 +67,17 @@ function readScopes(value: unknown): string[] | null {
   return [...new Set(list)].sort();
 }
 
-function readGroups(value: unknown): string[] | null {
-  if (value === undefined) return [];
-  const list = typeof value === 'string' ? [value] : value;
-  if (!isStrings(list) || list.length > MAX_GROUPS || !list.every(isName)) return null;
-  return [...new Set(list)].sort();
+/** All claims that are there count together; one that is no list of names makes the token unreadable. */
+function readGroups(values: readonly unknown[]): string[] | null {
+  const all = new Set<string>();
+  for (const value of values) {
+    if (value === undefined) continue;
+    const list = typeof value === 'string' ? [value] : value;
+    if (!isStrings(list) || !list.every(isName)) return null;
+    for (const group of list) all.add(group);
+    if (all.size > MAX_GROUPS) return null;
+  }
+  return [...all].sort();
 }
 
 /** Delegation chain (RFC 8693 4.1), outermost actor first; an actor without issuer is one of the token's issuer. */
@@ -89,7 +95,7 @@ function readActors(value: unknown, issuer: string): Actor[] | null {
 
 function firstOf(claims: Readonly<Record<string, unknown>>, names: readonly string[]): unknown {
   for (const name of names) {
-    const value = own(claims, name);
+    const value = claimAt(claims, name);
     if (value !== undefined) return value;
   }
   return undefined;

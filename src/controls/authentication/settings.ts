@@ -15,7 +15,12 @@ const tenant = z
   .string()
   .regex(TENANT, 'a tenant is 1 to 64 of a-z 0-9 . _ -, starting with a letter or digit')
   .refine((name) => name !== RESERVED_TENANT, `"${RESERVED_TENANT}" is reserved`);
-const claim = z.string().min(1).max(128);
+/** The name of a claim, or a JSON Pointer (RFC 6901) to a member inside one: `/realm_access/roles`. */
+const claim = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^([^/].*|(\/([^/~]|~[01])+)+)$/s, 'a claim that begins with "/" is a JSON Pointer: /claim/member');
 const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 'not a scope (RFC 6749 section 3.3)');
 
 export const issuerSettings = z.strictObject({
@@ -48,7 +53,10 @@ export const issuerSettings = z.strictObject({
         .min(1)
         .default(['scope', 'scopes', 'scp'])
         .describe('Claims with scopes; the first present counts.'),
-      groups: claim.default('groups').describe('Claim with group names.'),
+      groups: z
+        .union([claim, z.array(claim).min(1)])
+        .default('groups')
+        .describe('Claim with group or role names, or several: all that are present count.'),
       tenant: claim
         .optional()
         .describe('Claim that names the tenant; a token without it is refused. Not with `tenant`.'),
@@ -59,7 +67,7 @@ export const issuerSettings = z.strictObject({
         .describe('Claims with the OAuth client; the first present counts.'),
     })
     .prefault({})
-    .describe('Which claims say what.'),
+    .describe('Which claims say what, each by its name or, inside a claim, by JSON Pointer: `/realm_access/roles`.'),
   tenant: tenant
     .optional()
     .describe('Tenant of everybody from this issuer; `default` when neither this nor claims.tenant is set.'),

@@ -351,6 +351,55 @@ test('the principal says what the token says, sorted and frozen', async () => {
   );
 });
 
+test('claims may stand inside others, and groups and roles in several; all that are there count', async () => {
+  const inner = await open({
+    claims: {
+      subject: '/user/id',
+      tenant: '/user/org',
+      scopes: ['/access/scopes', 'scope'],
+      client: ['/app/a~1b~0c'],
+      groups: ['groups', '/realm_access/roles', '/resource_access/gatewrit/roles', 'https://a.example/roles'],
+    },
+  });
+  const claims = {
+    sub: 'not this one',
+    user: { id: 'alice', org: 'blue' },
+    app: { 'a/b~c': 'desk' },
+    access: { scopes: ['jira:read'] },
+    groups: ['g', 'ops'],
+    realm_access: { roles: ['ops', 'r'] },
+    'https://a.example/roles': 'h',
+  };
+  const who = (await judge(makeToken(ec, claims), START, {}, inner.stage)) as Principal;
+  assert.deepEqual(
+    [who.subject, who.tenant, who.client, who.scopes, who.groups],
+    ['alice', 'blue', 'desk', ['jira:read'], ['g', 'h', 'ops', 'r']],
+  );
+  for (const wrong of [
+    { user: 'alice' },
+    { user: ['alice'] },
+    { user: { id: 7, org: 'blue' } },
+    { user: { id: 'alice', org: 'system' } },
+    { user: null },
+    { '/user/id': 'alice', user: {} },
+    { realm_access: { roles: [7] } },
+    { realm_access: { roles: {} } },
+    { groups: 7 },
+    {
+      groups: Array.from({ length: 600 }, (_, i) => `a${i}`),
+      realm_access: { roles: Array.from({ length: 600 }, (_, i) => `b${i}`) },
+    },
+  ])
+    assertRefused(await judge(makeToken(ec, { ...claims, ...wrong }), START, {}, inner.stage));
+  await inner.close();
+  const everywhere = await open({
+    claims: { groups: ['/constructor/name', '/groups/0', '/groups/length', '/scope/length'] },
+  });
+  const none = (await judge(makeToken(ec, { groups: ['ops'] }), START, {}, everywhere.stage)) as Principal;
+  assert.deepEqual(none.groups, [], 'only members of objects of the token are found');
+  await everywhere.close();
+});
+
 test('key stays the same for a person; authority changes with whatever a decision may read', async () => {
   const who = async (claims: Record<string, unknown>) => (await judge(makeToken(ec, claims))) as Principal;
   const base = await who({});

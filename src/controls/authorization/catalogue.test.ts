@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { readCatalogue } from './catalogue.ts';
 
@@ -104,4 +106,11 @@ test('a mapping that is wrong anywhere is refused: unknown scopes, groups withou
     `  ${A}: { [a]: ["jira:read"] }\n`,
   ])
     assert.throws(() => withGroups(groups), /scopes\.yaml/, groups);
+});
+
+test('the groups of the guide can be read as they stand there', () => {
+  const guide = readFileSync(join(import.meta.dirname, '../../../docs/guides/issuers.md'), 'utf8');
+  const [, block] = guide.match(/```yaml\n(groups:\n[\s\S]*?)```/)!;
+  const { scopesOf } = readCatalogue(file('jira:read', 'jira:write') + block!);
+  assert.deepEqual(scopesOf(someone('https://login.example.com/realms/staff', ['ops'])), ['jira:read', 'jira:write']);
 });
