@@ -1,6 +1,7 @@
 import type { UpstreamSettings } from './configuration.ts';
 import type { Now } from './core/call.ts';
 import { type KeyFolder, openSymmetricKeys } from './core/crypto/keys.ts';
+import { credentialIn } from './core/crypto/sample-secrets.ts';
 import type { Log } from './core/log.ts';
 import { openSecret } from './core/settings.ts';
 import type { Store } from './core/store/store.ts';
@@ -66,7 +67,7 @@ function planOf(name: string, endpoint: string, settings: OAuthSettings): OAuthP
     name,
     endpoint,
     issuer: issuer ?? null,
-    client: clientId ? { id: clientId, secret: clientSecret ? text(clientSecret) : null, key } : null,
+    client: clientId ? { id: clientId, secret: clientSecret ? credentialIn(clientSecret) : null, key } : null,
     clientMetadataUrl: clientMetadataUrl ?? null,
     clientName: 'Gatewrit',
     scopes: settings.scopes ?? null,
@@ -80,7 +81,7 @@ function unattendedOf({ grant, assertion, identityProvider }: OAuthSettings): Un
   const provider = identityProvider && {
     issuer: identityProvider.issuer,
     clientId: identityProvider.clientId,
-    clientSecret: identityProvider.clientSecret ? text(identityProvider.clientSecret) : null,
+    clientSecret: identityProvider.clientSecret ? credentialIn(identityProvider.clientSecret) : null,
   };
   return { kind: grant, assertion: assertion ? () => text(assertion) : null, identityProvider: provider ?? null };
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Configuration, UpstreamSettings } from './configuration.ts';
 import { endpointOf } from './controls/registry/index.ts';
+import { credentialIn } from './core/crypto/sample-secrets.ts';
 import { openSecret } from './core/settings.ts';
 import type { Credential } from './upstream/credential.ts';
 import type { ServerSettings } from './upstream/servers.ts';
@@ -32,7 +33,7 @@ export function serverSettings(
       transport,
       url,
       ca: ca ? configuration.path(ca) : undefined,
-      authorization: authorization ? openSecret(authorization).toString().trim() : undefined,
+      authorization: authorization ? credentialIn(authorization) : undefined,
       maxConnections,
       ...(credential ? { credential } : {}),
     },

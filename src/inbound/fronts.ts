@@ -2,13 +2,15 @@ import { readFileSync } from 'node:fs';
 import type { ListenSettings } from '../configuration.ts';
 import { nodeBody, type Transport } from '../controls/transport/index.ts';
 import type { Now } from '../core/call.ts';
+import type { Log } from '../core/log.ts';
 import { protectedResourceMetadataPath } from '../core/mcp/challenge.ts';
 import type { Gatewrit } from '../gatewrit.ts';
 import { PUBLIC_ROUTES } from '../pipeline.ts';
 import { adminFront } from './admin/front.ts';
 import { consolePage } from './console/page.ts';
+import { watchFiles } from './http/files.ts';
 import { mcpFront } from './http/front.ts';
-import { listen } from './http/listener.ts';
+import { type Listener, listen } from './http/listener.ts';
 import { json, type PublicRoute, publicRoutes } from './http/public-routes.ts';
 
 export interface FrontsOptions {
@@ -18,6 +20,8 @@ export interface FrontsOptions {
   /** The development leaf; null: the one of section `transport`. */
   readonly certificates: { readonly cert: string; readonly key: string } | null;
   readonly clock: () => Now;
+  /** Told when the certificate was replaced, or could not be. */
+  readonly log?: Log;
 }
 
 export interface Fronts {
@@ -37,15 +41,16 @@ export async function openFronts({
   ports,
   certificates,
   clock,
+  log,
 }: FrontsOptions): Promise<Fronts> {
   const { transport } = gatewrit;
   const pair = certificates
     ? { certificate: readFileSync(certificates.cert), key: readFileSync(certificates.key) }
     : undefined;
-  const server = transport.serverOptions(pair);
+  const server = transport.serverOptions(transport.leaf(clock(), pair));
   const shared = { handler: gatewrit, headers: transport.headers, body: nodeBody, clock };
   const front = mcpFront({ ...shared, maxBufferedBytes: MAX_BUFFERED_BYTES, keepAliveMs: KEEP_ALIVE_MS });
-  const opened: { close(deadlineMs: number): Promise<void> }[] = [];
+  const opened: Listener[] = [];
   const open = async (which: Which, serve: Handler) => {
     const welcomes = (request: Parameters<Transport['welcomes']>[1]) => transport.welcomes(which, request);
     const taken = publicRoutes({ headers: transport.headers, routes: routesOf(which, gatewrit), welcomes });
@@ -63,12 +68,25 @@ export async function openFronts({
     await Promise.all(opened.map((listener) => listener.close(0)));
     throw cause;
   }
+  const unwatch = pair ? () => {} : watchFiles(transport.reload, () => serveNewLeaf(transport, opened, clock(), log));
   return {
     async close(deadlineMs) {
+      unwatch();
       gatewrit.endStreams();
       await Promise.all(opened.map((listener) => listener.close(deadlineMs)));
     },
   };
+}
+
+/** New connections get the new certificate, those that are open go on. Whatever is wrong with it, the old one stays. */
+function serveNewLeaf(transport: Transport, listeners: readonly Listener[], now: Now, log: Log | undefined): void {
+  try {
+    const options = transport.serverOptions(transport.leaf(now));
+    for (const { server } of listeners) server.setSecureContext(options);
+    log?.info('the certificate was replaced');
+  } catch (cause) {
+    log?.error('the new certificate cannot be served; the old one stays', {}, cause);
+  }
 }
 
 /** What is answered without a principal is a closed list; a document outside it is not served. */

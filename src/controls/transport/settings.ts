@@ -17,6 +17,12 @@ export const transportSettings = z
       .strictObject({
         certificate: z.string().min(1).describe('Path of the certificate chain, PEM.'),
         key: secretReference.describe('Its private key, PEM: `file:PATH` (mode 0600) or `env:NAME`.'),
+        reloadSeconds: z
+          .int()
+          .min(0)
+          .max(86_400)
+          .default(10)
+          .describe('How often the two files are looked at; a good new pair is served from then on. 0: never.'),
       })
       .optional()
       .describe('The TLS leaf. Development makes its own.'),

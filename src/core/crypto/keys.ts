@@ -11,6 +11,7 @@ import { dirname } from 'node:path';
 import { SettingsError } from '../internal-error.ts';
 import { openSecret } from '../settings.ts';
 import { sha256Base64Url } from './digest.ts';
+import { notRandom } from './sample-secrets.ts';
 
 /** The classes of keys (architecture.md section 5). The TLS leaf is PEM and lives with transport. */
 export const KEY_CLASSES = [
@@ -61,6 +62,7 @@ export function openSymmetricKeys(keys: KeyFolder, name: KeyClass, reference?: s
       const secret = Buffer.from(String(jwk['k'] ?? ''), 'base64url');
       if (jwk['kty'] !== 'oct' || secret.length !== 32)
         throw new SettingsError(`key ${name}: every key must be kty "oct" with 32 bytes`);
+      refuseSample(name, secret);
       return { kid: String(jwk['kid'] ?? kidOf(secret)), secret };
     }),
   );
@@ -81,6 +83,7 @@ export function openSigningKeys(keys: KeyFolder, name: KeyClass, reference?: str
       if (jwk['kty'] !== 'OKP' || jwk['crv'] !== 'Ed25519' || typeof jwk['d'] !== 'string') {
         throw new SettingsError(`key ${name}: every key must be a private Ed25519 JWK`);
       }
+      refuseSample(name, Buffer.from(jwk['d'], 'base64url'));
       const privateKey = createPrivateKey({ key: jwk as webcrypto.JsonWebKey, format: 'jwk' });
       return {
         kid: String(jwk['kid'] ?? kidOf(Buffer.from(String(jwk['x']), 'base64url'))),
@@ -101,7 +104,7 @@ function readSet(
   if (!reference && !existsSync(path)) {
     if (!keys.generate) {
       throw new SettingsError(
-        `key ${name} is missing: put a JWK Set at ${path} (mode 0600), or run in development mode, which generates it`,
+        `key ${name} is missing: run gatewrit keys init, or put a JWK Set at ${path} (mode 0600)`,
       );
     }
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -124,6 +127,12 @@ function live<K>(name: KeyClass, list: readonly K[]): KeyPairOf<K> {
   if (!current) throw new SettingsError(`key ${name}: the JWK Set is empty`);
   if (more.length > 0) throw new SettingsError(`key ${name}: at most two keys may be live, the current one first`);
   return previous ? [current, previous] : [current];
+}
+
+/** A key everybody has protects nothing, in development either. */
+function refuseSample(name: KeyClass, bytes: Uint8Array): void {
+  const why = notRandom(bytes);
+  if (why !== null) throw new SettingsError(`key ${name} cannot be used: ${why}; make one with gatewrit keys init`);
 }
 
 /** A public name for a key: a digest, so that it says nothing of a secret. */

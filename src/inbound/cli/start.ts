@@ -56,7 +56,7 @@ export const startCommand: Command = {
 };
 
 /** Its servers are TypeScript and its issuer a development dependency: both are there in a checkout only. */
-function quickstart(): string {
+export function quickstart(): string {
   if (import.meta.url.endsWith('.ts')) return QUICKSTART;
   throw new SettingsError(
     'there is no gatewrit.yaml here; name one with --config. The quickstart runs in a checkout: npm start',
@@ -118,6 +118,7 @@ async function start({ file, home, log: level, json, io }: StartOptions): Promis
       ports,
       certificates: made?.certificates ?? null,
       clock,
+      log,
     });
     closing.push(() => fronts.close(STOP_MS));
 
@@ -191,7 +192,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-function isDevelopment(configuration: Configuration): boolean {
+export function isDevelopment(configuration: Configuration): boolean {
   return (configuration.section('authentication') as { development?: unknown } | undefined)?.development === true;
 }
 

@@ -1,0 +1,302 @@
+import 'reflect-metadata';
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { webcrypto } from 'node:crypto';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { X509CertificateGenerator } from '@peculiar/x509';
+import { checkCommand } from '../../src/inbound/cli/check.ts';
+
+/** `gatewrit check` and `gatewrit keys` as commands, over the quickstart, a hardened production home and a weak one. */
+const root = join(import.meta.dirname, '../..');
+const folder = mkdtempSync(join(tmpdir(), 'gatewrit-check-'));
+const home = join(folder, 'home');
+const etc = join(folder, 'etc');
+const config = join(folder, 'gatewrit.yaml');
+const weakConfig = join(root, 'test/samples/weak.yaml');
+after(() => rmSync(folder, { recursive: true }));
+
+interface Row {
+  readonly place: string;
+  readonly state: string;
+  readonly points: readonly { readonly what: string; readonly remedy: string; readonly stops: boolean }[];
+}
+interface Report {
+  readonly good: boolean;
+  readonly starts: boolean;
+  readonly controls: readonly Row[];
+  readonly around: readonly Row[];
+  readonly settings: readonly { readonly key: string; readonly value: string; readonly meaning: string }[];
+}
+
+function gatewrit(args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+  const command = [join(root, 'bin/gatewrit.mjs'), ...args];
+  return new Promise((resolve) => {
+    execFile(process.execPath, command, { timeout: 30_000 }, (error, out, err) =>
+      resolve({ code: error ? Number(error.code ?? -1) : 0, out, err }),
+    );
+  });
+}
+
+/** The same without a process of its own. */
+async function checked(...args: readonly string[]): Promise<{ code: number; report: Report }> {
+  const out: string[] = [];
+  const io = { stdout: (text: string) => void out.push(text), stderr: assert.fail };
+  const code = await checkCommand.run(['--json', ...args], io);
+  return { code, report: JSON.parse(out.join('')) as Report };
+}
+const pointsOf = (report: Report) => [...report.controls, ...report.around].flatMap(({ points }) => points);
+const namesOf = (report: Report) => pointsOf(report).map(({ what }) => what);
+const production = () => checked('--config', config, '--home', home);
+
+const CARD = [
+  'authentication',
+  'authorization',
+  'approval',
+  'validation',
+  'redaction',
+  'audit',
+  'registry',
+  'transport',
+  'errors',
+  'limits',
+];
+
+/** A home as docs/guides/production.md makes it, from examples/production, with paths of this test. */
+before(async () => {
+  const sample = join(root, 'examples/production');
+  for (const name of ['tls', 'trust', 'secrets']) mkdirSync(join(etc, name), { recursive: true });
+  writeFileSync(config, readFileSync(join(sample, 'gatewrit.yaml'), 'utf8').replaceAll('/etc/gatewrit', etc));
+  await writePair('mcp.example.com');
+  writeFileSync(join(etc, 'trust/internal-ca.pem'), '');
+  writeFileSync(join(etc, 'secrets/tickets'), 'Bearer 5Jx0QmT2vN8rKcW1yZ4b\n', { mode: 0o600 });
+  const reviewer = join(folder, 'reviewer');
+  const { out } = await gatewrit(['manifest', 'keygen', '--home', reviewer]);
+  writeFileSync(join(etc, 'trust/operators.jwks'), out);
+  const made = await gatewrit(['keys', 'init', '--except', 'operator', '--home', home]);
+  assert.equal(made.code, 0, made.err);
+  cpSync(join(sample, 'policy'), join(home, 'policy'), { recursive: true });
+  mkdirSync(join(home, 'registry'));
+  const manifest = join(sample, 'manifests/tickets.json');
+  const signed = await gatewrit([
+    'manifest',
+    'sign',
+    manifest,
+    '--home',
+    reviewer,
+    '--out',
+    join(home, 'registry/tickets.jws'),
+  ]);
+  assert.equal(signed.code, 0, signed.err);
+});
+
+async function writePair(name: string, days: readonly [from: number, to: number] = [-1, 90]): Promise<void> {
+  const keys = await webcrypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
+  const at = (day: number) => new Date(Date.now() + day * 86_400_000);
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    name: `CN=${name}`,
+    keys,
+    signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+    notBefore: at(days[0]),
+    notAfter: at(days[1]),
+  });
+  const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
+  const key = `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n`;
+  writeFileSync(join(etc, 'tls/chain.pem'), certificate.toString('pem'));
+  writeFileSync(join(etc, 'tls/key.pem'), key, { mode: 0o600 });
+}
+
+test('the hardened production sample: ten controls, all strong, exit 0', async () => {
+  const { code, report } = await production();
+  assert.deepEqual(namesOf(report), []);
+  assert.deepEqual([code, report.good, report.starts], [0, true, true]);
+  assert.deepEqual(
+    report.controls.map(({ place, state }) => [place, state]),
+    CARD.map((name) => [name, 'strong']),
+  );
+  const { out } = await gatewrit(['check', '--config', config, '--home', home, '--explain']);
+  assert.match(out, /strong: all ten controls hold/);
+  assert.match(out, /tokens made for this gateway by https:\/\/login\.example\.com\/ \(ES256\)/);
+  assert.match(out, /2 reviewed items served from signed manifests/);
+  for (const { key, meaning } of report.settings) {
+    assert.ok(out.includes(`${key} = `), key);
+    assert.notEqual(meaning, '', `${key} is set without a word on what it means`);
+  }
+});
+
+test('the quickstart: weak in authentication alone, before its first start, exit 1', async () => {
+  const { code, report } = await checked('--home', join(folder, 'none'));
+  assert.deepEqual([code, report.good, report.starts], [1, false, true]);
+  const weak = report.controls.filter(({ state }) => state !== 'strong').map(({ place }) => place);
+  assert.deepEqual(weak, ['authentication']);
+  assert.equal(existsSync(join(folder, 'none')), false, 'nothing was made');
+});
+
+test('the weak sample: every relaxed setting is named, each with its remedy, and the card says where', async () => {
+  process.env['GATEWRIT_TEST_SAMPLE_CREDENTIAL'] = 'Bearer changeme';
+  const { code, report } = await checked('--config', weakConfig, '--home', join(folder, 'empty'));
+  assert.deepEqual([code, report.good, report.starts], [1, false, false]);
+  const names = namesOf(report);
+  for (const expected of [
+    'an issuer may name audiences',
+    'an issuer may leave out the token type',
+    'fetched without TLS',
+    'authorization.mode is observe',
+    'validation.formats is annotate',
+    'redaction.profile: none',
+    'redaction.mode: observe',
+    'redaction.requestSecrets: report',
+    'redaction.types.EMAIL: report',
+    'registry.unobserved is serve',
+    'transport.hstsMaxAgeSeconds',
+    'transport.origins lists pages loaded without TLS',
+    'transport.maxBodyBytes',
+    'transport.bodyTimeoutMs',
+    'transport.headersTimeoutMs',
+    'transport.requestTimeoutMs',
+    'transport.handshakeTimeoutMs',
+    'transport.writeTimeoutMs',
+    'limits.driver is unlimited',
+    'store.driver is memory',
+    'upstreams.tickets: calls leave this machine without TLS',
+    'upstreams.tickets: env:GATEWRIT_TEST_SAMPLE_CREDENTIAL holds no credential',
+    'listen.admin.host is every address',
+    'transport.tls is missing',
+    'there is no policy',
+    'key audit-kek is missing',
+    'key state-seal is missing',
+  ])
+    assert.ok(
+      names.some((name) => name.includes(expected)),
+      `${expected}\n${names.join('\n')}`,
+    );
+  for (const { what, remedy } of pointsOf(report)) assert.ok(remedy.length > 10, what);
+  const state = Object.fromEntries(report.controls.map((row) => [row.place, row.state]));
+  assert.equal(state['redaction'], 'off');
+  for (const name of ['authentication', 'authorization', 'validation', 'registry', 'transport', 'limits', 'audit'])
+    assert.equal(state[name], 'weak', name);
+  const { out } = await gatewrit(['check', '--config', weakConfig, '--home', join(folder, 'empty')]);
+  assert.match(out, /gatewrit start would refuse this/);
+  assert.equal(out.includes('changeme'), false, 'a secret is never shown');
+});
+
+/** Does something to the production home, looks, and undoes it. */
+async function inHome(change: () => void | Promise<void>, undo: () => void | Promise<void>): Promise<Report> {
+  await change();
+  try {
+    const { code, report } = await production();
+    assert.equal(code, 1);
+    return report;
+  } finally {
+    await undo();
+  }
+}
+
+test('what lies in the home is judged too: certificates, modes, policy, manifests, old and sample keys', async () => {
+  const one = async (report: Report, place: string, what: RegExp, stops: boolean) => {
+    const [point, ...more] = pointsOf(report);
+    assert.deepEqual(more, []);
+    assert.match(point!.what, what);
+    assert.equal(point!.stops, stops);
+    assert.deepEqual(
+      [...report.controls, ...report.around].filter(({ state }) => state !== 'strong').map((row) => row.place),
+      [place],
+    );
+  };
+  const pair = () => writePair('mcp.example.com');
+  await one(await inHome(() => writePair('mcp.example.com', [-90, -1]), pair), 'transport', /certificate ended/, true);
+  await one(await inHome(() => writePair('mcp.example.com', [-80, 5]), pair), 'transport', /ends in [45] days/, false);
+  await one(await inHome(() => writePair('x, O=Internet Widgits Pty Ltd'), pair), 'transport', /is a sample/, true);
+  const key = join(etc, 'tls/key.pem');
+  await one(
+    await inHome(
+      () => chmodSync(key, 0o644),
+      () => chmodSync(key, 0o600),
+    ),
+    'transport',
+    /may be read by others/,
+    true,
+  );
+
+  const approval = join(home, 'policy/20-approval.cedar');
+  const rule = readFileSync(approval);
+  const unapproved = await inHome(
+    () => rmSync(approval),
+    () => writeFileSync(approval, rule),
+  );
+  assert.equal(unapproved.controls.find(({ place }) => place === 'approval')!.state, 'off');
+  const open = join(home, 'policy/99-open.cedar');
+  const all = '@id("all") permit (principal, action, resource);\n';
+  await one(
+    await inHome(
+      () => writeFileSync(open, all),
+      () => rmSync(open),
+    ),
+    'authorization',
+    /rule all .* permits everybody/,
+    false,
+  );
+  const broken = '@id("b") permit (principal, action, resource) when { principal.scops == [] };';
+  const unread = await inHome(
+    () => writeFileSync(open, broken),
+    () => rmSync(open),
+  );
+  assert.ok(pointsOf(unread).some(({ what, stops }) => stops && what.startsWith('99-open.cedar:1')));
+
+  const manifest = join(home, 'registry/tickets.jws');
+  const signed = readFileSync(manifest, 'utf8');
+  const forged = signed.replace(/^./, (c) => (c === 'e' ? 'f' : 'e'));
+  const undo = () => writeFileSync(manifest, signed);
+  await one(await inHome(() => writeFileSync(manifest, forged), undo), 'registry', /tickets is withheld/, false);
+  await one(await inHome(() => rmSync(manifest), undo), 'registry', /tickets has no signed manifest/, false);
+
+  const kek = join(home, 'keys/audit-kek.jwks');
+  const real = readFileSync(kek);
+  const k = Buffer.alloc(32, 1).toString('base64url');
+  const sample = JSON.stringify({ keys: [{ kty: 'oct', k }] });
+  const back = () => writeFileSync(kek, real);
+  await one(await inHome(() => writeFileSync(kek, sample), back), 'audit', /audit-kek cannot be used/, true);
+});
+
+test('settings that cannot be read are wrong use: exit 2 and one sentence', async () => {
+  const file = join(folder, 'typo.yaml');
+  writeFileSync(file, 'limits:\n  drivr: window\n');
+  const { code, out, err } = await gatewrit(['check', '--config', file]);
+  assert.deepEqual([code, out], [2, '']);
+  assert.match(err, /did you mean "driver"/);
+});
+
+test('keys init makes what is missing, 0600 in a 0700 folder, and never writes over a key', async () => {
+  const at = join(folder, 'keys-home');
+  assert.equal((await gatewrit(['keys', 'list', '--home', at])).code, 1);
+  const first = await gatewrit(['keys', 'init', '--home', at, '--json']);
+  assert.equal(first.code, 0);
+  const files = readdirSync(join(at, 'keys'));
+  assert.equal(files.length, 7);
+  assert.equal(statSync(join(at, 'keys')).mode & 0o777, 0o700);
+  const before = new Map(files.map((file) => [file, readFileSync(join(at, 'keys', file), 'utf8')]));
+  for (const file of files) assert.equal(statSync(join(at, 'keys', file)).mode & 0o777, 0o600, file);
+  rmSync(join(at, 'keys/approval-mac.jwks'));
+  const again = await gatewrit(['keys', 'init', '--home', at]);
+  assert.match(again.out, /approval-mac +made/);
+  for (const [file, text] of before)
+    if (file !== 'approval-mac.jwks') assert.equal(readFileSync(join(at, 'keys', file), 'utf8'), text, file);
+  for (const text of before.values()) {
+    const [{ k, d }] = (JSON.parse(text) as { keys: [{ k?: string; d?: string }] }).keys;
+    assert.equal(first.out.includes(k ?? d!), false, 'a key was printed');
+  }
+  assert.equal((await gatewrit(['keys', 'init', '--except', 'nothing'])).code, 2);
+});
