@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { webcrypto } from 'node:crypto';
 import {
   chmodSync,
@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { X509CertificateGenerator } from '@peculiar/x509';
 import { checkCommand } from '../../src/inbound/cli/check.ts';
 
@@ -299,4 +300,43 @@ test('keys init makes what is missing, 0600 in a 0700 folder, and never writes o
     assert.equal(first.out.includes(k ?? d!), false, 'a key was printed');
   }
   assert.equal((await gatewrit(['keys', 'init', '--except', 'nothing'])).code, 2);
+});
+
+test('the hardened sample starts, and a renewed certificate is served without a restart', async () => {
+  const file = join(folder, 'start.yaml');
+  const text = readFileSync(config, 'utf8').replace('host: 0.0.0.0, port: 8443', 'host: 127.0.0.1, port: 0');
+  writeFileSync(file, text.replace('port: 8444', 'port: 0').replace(/^( +)key: file.*$/m, '$&\n$1reloadSeconds: 1'));
+  const args = [join(root, 'bin/gatewrit.mjs'), 'start', '--json', '--config', file, '--home', home];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let log = '';
+  child.stderr.on('data', (chunk) => {
+    log += chunk;
+  });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  try {
+    const ready = await Promise.race([ended, new Promise<Buffer>((resolve) => child.stdout.once('data', resolve))]);
+    assert.ok(ready instanceof Buffer, log);
+    assert.equal((JSON.parse(String(ready)) as { mcp: string }).mcp, 'https://mcp.example.com/mcp');
+    await writePair('renewed.example.com');
+    for (let i = 0; i < 100 && !log.includes('the certificate was replaced'); i++) await sleep(50);
+    assert.match(log, /the certificate was replaced/);
+    writeFileSync(join(etc, 'tls/chain.pem'), 'nothing');
+    for (let i = 0; i < 100 && !log.includes('cannot be served'); i++) await sleep(50);
+    assert.match(log, /the new certificate cannot be served; the old one stays/);
+  } finally {
+    child.kill('SIGTERM');
+    await ended;
+    await writePair('mcp.example.com');
+  }
+});
+
+test('start refuses a sample secret with one sentence', async () => {
+  const secret = join(etc, 'secrets/tickets');
+  const real = readFileSync(secret);
+  writeFileSync(secret, 'Bearer changeme');
+  const { code, err } = await gatewrit(['start', '--config', config, '--home', home]);
+  writeFileSync(secret, real);
+  assert.equal(code, 2);
+  assert.match(err, /secrets\/tickets holds no credential: it is a placeholder/);
+  assert.equal(err.includes('changeme'), false);
 });
