@@ -20,20 +20,25 @@ export interface Packages {
 }
 
 export function conformancePackages(): Packages {
-  const lock = readFileSync(join(import.meta.dirname, 'package-lock.json'));
+  return installedPackages('conformance', import.meta.dirname);
+}
+
+/** @param from folder with the three files; @param name beginning of the folder in the cache */
+export function installedPackages(name: string, from: string): Packages {
+  const lock = readFileSync(join(from, 'package-lock.json'));
   const digest = createHash('sha256').update(lock).digest('hex').slice(0, 16);
-  const folder = join(cache, `conformance-${digest}`);
+  const folder = join(cache, `${name}-${digest}`);
   if (existsSync(folder)) return { folder, missing: null };
   mkdirSync(cache, { recursive: true, mode: 0o700 });
   const making = mkdtempSync(`${folder}-`);
   try {
-    for (const file of FILES) copyFileSync(join(import.meta.dirname, file), join(making, file));
+    for (const file of FILES) copyFileSync(join(from, file), join(making, file));
     const started = Date.now();
     const missing = install(making);
     if (missing !== null) return { folder, missing };
     // Whole or not at all: a run that is cut off leaves no half an installation behind.
     if (!existsSync(folder)) renameSync(making, folder);
-    process.stderr.write(`installed the conformance packages in ${Math.round((Date.now() - started) / 1000)} s\n`);
+    process.stderr.write(`installed the ${name} packages in ${Math.round((Date.now() - started) / 1000)} s\n`);
     return { folder, missing: null };
   } finally {
     rmSync(making, { recursive: true, force: true });
