@@ -22,7 +22,7 @@ export const ADDRESS_WORDS =
   /\b(?:ip|ipv4|ipv6|addr|address|host|client|server|peer|source|src|dst|dest|gateway|remote)\b/;
 /** These before a number say that it counts or names something else. */
 export const OTHER_NUMBER =
-  /\b(?:id|ids|order|ticket|invoice|case|ref|reference|sku|version|port|pid|error|code|zip|row|line|page|isbn|issue|build|commit|serial|amount|total|price|size|bytes|count|timestamp|epoch|year|time|date|account|iban|tracking|transaction|request|session|job|batch|seq|offset|index|part|model|item|record|number of)\b[\s#:=.]{0,4}$/;
+  /\b(?:id|ids|order|ticket|invoice|case|ref|reference|sku|version|port|pid|error|code|zip|row|line|page|isbn|issue|build|commit|serial|amount|total|price|size|bytes|count|timestamp|epoch|year|time|date|account|iban|tracking|transaction|request|session|job|batch|seq|offset|index|part|model|item|record|number of)\b(?: (?:numbers?|nos?|nr)\b)?[\s#:=.]{0,4}$/;
 
 /** Text before [start), lower case, with accents off, without the line before. */
 export function before(text: string, start: number): string {
