@@ -20,6 +20,7 @@ const expectation = z.strictObject({
     .nullable()
     .optional()
     .describe('code of the one record it leaves; answered: a call that was let through; none: no record'),
+  log: z.string().optional().describe('regular expression that the operator log must match'),
   upstream: z
     .enum(['still', 'moves', 'any'])
     .optional()
@@ -70,12 +71,36 @@ const sent = z.strictObject({
   raw: z.string().optional().describe('the whole request, as it is'),
   times: z.int().optional().describe('sent so often; the last is judged, those before must answer `before`'),
   before: z.int().optional(),
+  together: z
+    .int()
+    .optional()
+    .describe('so many at once, each on a connection of its own; `{nonce}` differs, and each must be answered its own'),
   waitMs: z.int().optional().describe('waits first'),
+  answers: z
+    .strictObject({
+      result: z.unknown().optional(),
+      error: z.unknown().optional(),
+      raw: z.string().optional().describe('a whole line instead; `{id}` is the id of the request'),
+      flood: z.int().optional().describe('so many bytes without an end of line'),
+      times: z.int().optional().describe('texts `@@` in result and error are repeated so often'),
+    })
+    .optional()
+    .describe('what the upstream says to the next call that reaches it'),
 });
 const oneCase = sent.extend({
   why: z.string(),
   expect: expectation.optional(),
   matrix: z.record(z.string(), z.array(z.unknown())).optional(),
+  keep: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe(
+      'name: regular expression; its group, found in head or body, stands for `{name}` in later cases of the attack',
+    ),
+  handles: z
+    .string()
+    .optional()
+    .describe('regular expression; its group is a handle: those of all times must not be guessable'),
 });
 
 const attack = z.strictObject({
@@ -92,6 +117,8 @@ export type Sent = z.output<typeof sent>;
 export interface Case extends Sent {
   readonly why: string;
   readonly expect: Expectation;
+  readonly keep?: Readonly<Record<string, string>> | undefined;
+  readonly handles?: string | undefined;
 }
 export interface Attack {
   readonly id: string;
@@ -104,7 +131,7 @@ export interface Attack {
 export function readAttacks(vectors: string | null): Attack[] {
   const files = globSync('*.yaml', { cwd: import.meta.dirname, exclude: ['checklist.yaml'] }).sort();
   const all = files.flatMap((file) =>
-    z.array(attack).parse(parse(readFileSync(join(import.meta.dirname, file), 'utf8'))),
+    z.array(attack).parse(parse(readFileSync(join(import.meta.dirname, file), 'utf8'), { merge: true })),
   );
   return all.map(({ id, attack: title, send, expect, cases, corpus }) => {
     const listed = corpus && vectors ? corpusCases(corpus, vectors) : [];

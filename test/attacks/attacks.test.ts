@@ -15,10 +15,16 @@ const checklist = parse(readFileSync(join(import.meta.dirname, 'checklist.yaml')
   id: string;
   strategy: string;
   where?: string;
+  /** Why it is not here yet. */
+  why?: string;
 }[];
 
 const SETTINGS = {
-  wide: { transport: { bodyTimeoutMs: 800 }, limits: { backoff: { freeFailures: 1000 } } },
+  wide: {
+    transport: { bodyTimeoutMs: 800, headersTimeoutMs: 800 },
+    limits: { backoff: { freeFailures: 1000 } },
+    registry: { pageSize: 4, observeEverySeconds: 1 },
+  },
   tight: {
     limits: {
       principal: { limit: 5, windowMs: 60_000 },
@@ -53,10 +59,11 @@ describe('attacks of the hardening checklist', () => {
       const result = results.get(id) ?? { cases: 0, failed: 0 };
       results.set(id, result);
       const failures: string[] = [];
+      const kept = new Map<string, string>();
       for (const one of cases) {
         result.cases++;
         try {
-          await play(one);
+          await play(filled(one, kept), kept);
         } catch (error) {
           result.failed++;
           failures.push(`${one.why}: ${(error as Error).message}`);
@@ -94,7 +101,8 @@ for (const which of Object.keys(SETTINGS) as Which[]) {
     );
     const byCall = new Map<string, string[]>();
     for (const { envelope, meta } of records) {
-      if (envelope.kind === 'intent' || !meta?.['call']) continue;
+      // An approval that was decided is a record of its own, besides those of the calls it is about.
+      if ((envelope.kind !== 'outcome' && envelope.kind !== 'refusal') || !meta?.['call']) continue;
       byCall.set(String(meta['call']), [
         ...(byCall.get(String(meta['call'])) ?? []),
         String(meta['code'] ?? 'answered'),
@@ -109,13 +117,15 @@ for (const which of Object.keys(SETTINGS) as Which[]) {
       if (envelope.kind === 'intent')
         assert.notEqual(meta?.['subject'], 'root', 'a borrowed identity was recorded (AZ-08)');
     }
+    const judged = [...expected[which].endings.values()].reduce((sum, count) => sum + count, 0);
+    holds(['AUD-01', 'ERR-02'], judged);
   });
 }
 
 test('nothing that was sent lies in clear in any file of the home, nor in the operator log (PII-03)', () => {
   const { home } = targets.wide.quickstart.gateway;
   // What the witness writes down is the upstream's own, and a signed manifest is a public token.
-  const files = globSync('**/*', { cwd: home, exclude: ['witnessed.jsonl', 'registry/*.jws'] });
+  const files = globSync('**/*', { cwd: home, exclude: ['witnessed.jsonl', 'answer.json', 'registry/*.jws'] });
   const texts = files
     .filter((name) => statSync(join(home, name)).isFile())
     .map((name): [string, string] => [name, readFileSync(join(home, name), 'latin1')]);
@@ -128,22 +138,78 @@ test('nothing that was sent lies in clear in any file of the home, nor in the op
     assert.doesNotMatch(text, /eyJ[\w-]{20,}\.eyJ[\w-]{20,}\.[\w-]{20,}/, `a token lies in ${name}`);
     assert.doesNotMatch(text, /"subject":"writer"/, `a subject lies in ${name}`);
   }
+  holds(['PII-03'], texts.length + 1);
 });
 
-async function play(one: Case): Promise<void> {
+/** Rows that are asked of every answer or of every file, once it has been found to hold. */
+function holds(ids: readonly string[], cases: number): void {
+  for (const id of ids) results.set(id, { cases: (results.get(id)?.cases ?? 0) + cases, failed: 0 });
+}
+
+async function play(one: Case, kept: Map<string, string>): Promise<void> {
   const which = one.gateway ?? 'wide';
   const target = targets[which];
   if (one.waitMs) await new Promise((resolve) => setTimeout(resolve, one.waitMs));
+  if (one.together) return await playTogether(one, one.together);
+  const handles: string[] = [];
   for (let i = 1; i < (one.times ?? 1); i++) {
     const seen = await target.attack(one);
     const { status } = told(seen);
-    book(which, seen, status === 200 ? '' : (one.expect.record ?? ANY));
+    const same = status === one.expect.status && one.expect.record !== 'answered';
+    book(which, seen, same || status !== 200 ? (one.expect.record ?? ANY) : '');
     assert.equal(status, one.before, `time ${i}`);
+    if (one.handles) handles.push(found(one.handles, seen));
   }
   const seen = await target.attack(one);
   const { record } = one.expect;
   if (record !== 'none') book(which, seen, record === 'answered' ? '' : (record ?? ANY));
   judge(one, seen, target);
+  if (one.handles) unguessable([...handles, found(one.handles, seen)]);
+  for (const [name, pattern] of Object.entries(one.keep ?? {})) kept.set(name, found(pattern, seen));
+}
+
+/** Equal ids at the same time: each must be answered with what it brought and with nothing of another (SS-05). */
+async function playTogether(one: Case, count: number): Promise<void> {
+  const which = one.gateway ?? 'wide';
+  const nonces = Array.from({ length: count }, (_, i) => `nonce-${i}-of-${one.why.length}`);
+  const all = await Promise.all(nonces.map((nonce) => targets[which].attack(filled(one, new Map([['nonce', nonce]])))));
+  for (const [i, seen] of all.entries()) {
+    book(which, seen, '');
+    const own = { ...one, expect: { ...one.expect, contains: [`"${nonces[i]}"`], upstream: 'any' as const } };
+    judge(own, seen, targets[which]);
+  }
+}
+
+/** `{name}` of what earlier cases of the attack kept. */
+function filled(one: Case, kept: ReadonlyMap<string, string>): Case {
+  if (kept.size === 0) return one;
+  let text = JSON.stringify(one);
+  for (const [name, value] of kept) text = text.replaceAll(`{${name}}`, JSON.stringify(value).slice(1, -1));
+  return JSON.parse(text) as Case;
+}
+
+function found(pattern: string, { ending }: Seen): string {
+  assert.ok(typeof ending === 'object', `there is no answer to find ${pattern} in`);
+  const head = Object.entries(ending.headers).map(([name, value]) => `${name}: ${value}\n`);
+  const text = `${head.join('')}\n${ending.body}`;
+  const value = new RegExp(pattern).exec(text)?.[1];
+  assert.ok(value !== undefined, `${pattern} is not in ${text.slice(0, 800)}`);
+  return value;
+}
+
+/** Handles that leave the process: header-safe, all different, in no order, and 128 bits of them no two have in common. */
+function unguessable(handles: readonly string[]): void {
+  assert.equal(new Set(handles).size, handles.length, 'a handle was given out twice');
+  for (const handle of handles) assert.match(handle, /^[\x21-\x7e]{22,2048}$/);
+  const rises = handles.filter((handle, i) => i > 0 && handle > handles[i - 1]!).length;
+  assert.ok(rises > handles.length / 4 && rises < (handles.length * 3) / 4, `${rises} of ${handles.length} rise`);
+  // What is the same in all says nothing; of the rest, the entropy of each place is summed.
+  let bits = 0;
+  for (let at = 0; at < Math.min(...handles.map((handle) => handle.length)); at++) {
+    const counts = Map.groupBy(handles, (handle) => handle[at]);
+    for (const { length } of counts.values()) bits -= (length / handles.length) * Math.log2(length / handles.length);
+  }
+  assert.ok(bits >= 128, `only ${Math.round(bits)} bits differ`);
 }
 
 /** A case of a corpus does not say which code it ends with; it must leave one record all the same. */
@@ -196,7 +262,7 @@ function told({ ending }: Seen): Told {
   };
 }
 
-function judge({ expect }: Case, seen: Seen, target: AttackTarget): void {
+function judge({ expect }: Pick<Case, 'expect'>, seen: Seen, target: AttackTarget): void {
   const { status, rpc, code, text } = told(seen);
   const shown = `${status} ${text.slice(0, 300)}`;
   if (expect.status !== undefined) assert.equal(status, expect.status, shown);
@@ -211,6 +277,7 @@ function judge({ expect }: Case, seen: Seen, target: AttackTarget): void {
   const fill = (piece: string) => piece.replaceAll('{mcp}', mcp).replaceAll('{admin}', admin);
   for (const piece of expect.contains ?? []) assert.ok(text.includes(fill(piece)), `${fill(piece)} is not in ${shown}`);
   for (const piece of expect.lacks ?? []) assert.ok(!text.includes(fill(piece)), `${piece} is in ${shown}`);
+  if (expect.log !== undefined) assert.match(target.quickstart.gateway.log(), new RegExp(expect.log));
   if (expect.withinMs !== undefined) assert.ok(seen.ms <= expect.withinMs, `it took ${Math.round(seen.ms)} ms`);
   if (expect.closes != null) assert.equal(seen.closed, expect.closes, 'the connection stayed open');
   if (typeof seen.ending === 'string') return;
@@ -232,7 +299,7 @@ function tellsNothing({ headers, body }: RawAnswer, target: AttackTarget): void 
 }
 
 function table(): string {
-  const lines = checklist.map(({ id, strategy, where }) => {
+  const lines = checklist.map(({ id, strategy, where, why }) => {
     const result = results.get(id);
     const state = result
       ? result.failed === 0
@@ -241,12 +308,13 @@ function table(): string {
       : where
         ? 'elsewhere'
         : 'not yet';
-    return `${id.padEnd(8)} ${state.padEnd(10)} ${String(result?.cases ?? '').padStart(5)}  ${strategy}${!result && where ? ` (${where})` : ''}`;
+    return `${id.padEnd(8)} ${state.padEnd(10)} ${String(result?.cases ?? '').padStart(5)}  ${strategy}${!result && (where ?? why) ? ` (${where ?? why})` : ''}`;
   });
   const covered = checklist.filter(({ id }) => results.has(id));
   const passing = covered.filter(({ id }) => results.get(id)!.failed === 0);
   const elsewhere = checklist.filter(({ id, where }) => !results.has(id) && where);
-  const cases = [...results.values()].reduce((sum, result) => sum + result.cases, 0);
+  const asked = new Set(['AUD-01', 'ERR-02', 'PII-03']);
+  const cases = [...results].reduce((sum, [id, result]) => sum + (asked.has(id) ? 0 : result.cases), 0);
   const notYet = checklist.length - covered.length - elsewhere.length;
   const closing = `${covered.length} of ${checklist.length} covered with ${cases} cases, ${passing.length} passing, ${elsewhere.length} tested elsewhere, ${notYet} not yet`;
   return `\n${'id'.padEnd(8)} ${'state'.padEnd(10)} cases  strategy\n${lines.join('\n')}\n${closing}\n\n`;

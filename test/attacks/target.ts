@@ -7,7 +7,7 @@ import { Quickstart } from '../e2e/quickstart.ts';
 import { type RawAnswer, RawConnection } from '../e2e/raw-http.ts';
 import type { Case, Sent } from './attack.ts';
 import { Forge } from './forge.ts';
-import { HIDDEN, MANIFEST } from './witness-definitions.ts';
+import { MANIFEST, POLICY } from './witness-definitions.ts';
 
 const SCOPES: Readonly<Record<string, string>> = {
   reader: 'jira:read',
@@ -33,6 +33,7 @@ export class AttackTarget {
   readonly quickstart: Quickstart;
   readonly #forge: Forge;
   readonly #witnessed: string;
+  readonly #answer: string;
   /** Connections that can be used again: hundreds of cases are about a body or a token, not about a connection. */
   readonly #idle = new Map<string, RawConnection>();
 
@@ -40,6 +41,7 @@ export class AttackTarget {
     this.quickstart = quickstart;
     this.#forge = new Forge(quickstart.gateway.home);
     this.#witnessed = join(quickstart.gateway.home, 'witnessed.jsonl');
+    this.#answer = join(quickstart.gateway.home, 'answer.json');
   }
 
   static async start(settings: Readonly<Record<string, unknown>>): Promise<AttackTarget> {
@@ -49,7 +51,7 @@ export class AttackTarget {
         upstreams: { witness: witness(), 'internal-readonly': undefined },
         ...settings,
       },
-      policy: { '40-hidden.cedar': HIDDEN },
+      policy: POLICY,
       async prepare(home) {
         const [key] = openSigningKeys({ folder: join(home, 'keys'), generate: true }, 'operator');
         mkdirSync(join(home, 'registry'), { mode: 0o700 });
@@ -70,6 +72,7 @@ export class AttackTarget {
   }
 
   async attack(one: Case): Promise<Seen> {
+    this.#prepare(one);
     const before = this.witnessed().length;
     const started = performance.now();
     const place = reusable(one);
@@ -95,6 +98,13 @@ export class AttackTarget {
       if (again) this.#idle.set(place, connection);
       else connection.destroy();
     }
+  }
+
+  #prepare({ answers }: Case): void {
+    if (answers === undefined) return;
+    const { result, error, raw, flood, times = 1 } = answers;
+    const said = error === undefined ? { result } : { error };
+    writeFileSync(this.#answer, JSON.stringify({ raw, flood, said }).replaceAll('@@', 'x'.repeat(times)));
   }
 
   #connect({ listener, tls, from }: Sent): Promise<RawConnection> {
@@ -184,8 +194,18 @@ export class AttackTarget {
 }
 
 /** Where a case may share a connection with others; '' when connection or framing are what it is about. */
-function reusable({ raw, tls, framing: how, headers, expect, verb, listener = 'public', from = '' }: Case): string {
-  if (raw !== undefined || tls || how || headers || verb || expect.closes != null) return '';
+function reusable({
+  raw,
+  tls,
+  framing: how,
+  headers,
+  expect,
+  verb,
+  together,
+  listener = 'public',
+  from = '',
+}: Case): string {
+  if (raw !== undefined || together !== undefined || tls || how || headers || verb || expect.closes != null) return '';
   return `${listener} ${from}`;
 }
 
@@ -194,7 +214,7 @@ function witness(): object {
     stdio: {
       command: 'node',
       args: [join(import.meta.dirname, 'witness.ts')],
-      env: { WITNESS_FILE: 'home:witnessed.jsonl' },
+      env: { WITNESS_FILE: 'home:witnessed.jsonl', WITNESS_ANSWER: 'home:answer.json' },
     },
   };
 }

@@ -5,7 +5,7 @@ import type { Manifest } from '../../src/controls/registry/index.ts';
  * those of the quickstart's catalogue.
  */
 const item = (
-  of: { exposed: string; scope: string; effect: 'read' | 'write'; limits?: object },
+  of: { exposed: string; scope: string; effect: 'read' | 'write' | 'destructive'; limits?: object },
   definition: object,
 ) => ({
   exposed: of.exposed,
@@ -65,17 +65,69 @@ export const TOOLS = [
       },
     },
   ),
+  item(
+    {
+      exposed: 'witness__say',
+      scope: 'jira:read',
+      effect: 'read',
+      limits: { maxResultBytes: 8192, timeoutMs: 1_500, maxConcurrent: 100 },
+    },
+    {
+      name: 'say',
+      description: 'Says what it is told to say.',
+      inputSchema: {
+        type: 'object',
+        properties: {
+          echo: { type: 'string' },
+          slow: { type: 'string', pattern: '^(([a-z])+.)+[A-Z]([a-z])+$' },
+          slower: { type: 'string', pattern: '^(a|a)*(a|aa)+$' },
+        },
+        additionalProperties: false,
+      },
+    },
+  ),
+  item(
+    { exposed: 'witness__fetch', scope: 'jira:read', effect: 'read' },
+    {
+      name: 'fetch',
+      description: 'Reads one place.',
+      inputSchema: {
+        type: 'object',
+        properties: { place: { type: 'string' }, more: { type: 'array', items: { type: 'string' } } },
+        additionalProperties: false,
+      },
+    },
+  ),
+  item(
+    { exposed: 'witness__erase', scope: 'jira:write', effect: 'destructive' },
+    {
+      name: 'erase',
+      description: 'Erases notes.',
+      inputSchema: {
+        type: 'object',
+        properties: { title: { type: 'string' }, count: { type: 'number' } },
+        required: ['title'],
+        additionalProperties: false,
+      },
+    },
+  ),
+  ...['forbid_first', 'permit_first'].map((name) =>
+    item(
+      { exposed: `witness__${name}`, scope: 'jira:read', effect: 'read' },
+      { name, description: 'One rule says yes, one says no.', inputSchema: { type: 'object', properties: {} } },
+    ),
+  ),
 ];
 export const PROMPTS = [
   item(
-    { exposed: 'witness__greet', scope: 'jira:write', effect: 'read' },
+    { exposed: 'witness__greet', scope: 'jira:write', effect: 'read', limits: { maxResultBytes: 8192 } },
     { name: 'greet', arguments: [{ name: 'who', required: true }] },
   ),
   item({ exposed: 'witness__hidden_greet', scope: 'jira:read', effect: 'read' }, { name: 'hidden_greet' }),
 ];
 export const RESOURCES = [
   item(
-    { exposed: 'witness://notes/first', scope: 'jira:write', effect: 'read' },
+    { exposed: 'witness://notes/first', scope: 'jira:write', effect: 'read', limits: { maxResultBytes: 8192 } },
     { name: 'first', uri: 'witness://notes/first' },
   ),
   item(
@@ -100,6 +152,30 @@ export const HIDDEN = [
       `@id("hide-${i}")\nforbid (principal, action == Action::"${action}", resource == Target::"${key}");\n`,
   )
   .join('\n');
+
+/** Rules about arguments, and rules that contradict each other in files before and behind the default ones. */
+export const POLICY = {
+  '40-hidden.cedar': HIDDEN,
+  '41-places.cedar': `@id("public-places")
+@public("Only places under public/ may be read.")
+@path("/place")
+forbid (principal, action == Action::"call_tool", resource == Target::"witness/fetch")
+unless {
+  context.arguments has place &&
+  context.arguments.place like "public/*" &&
+  !(context.arguments.place like "*..*") &&
+  !(context.arguments.place like "*%*") &&
+  !(context.arguments.place like "*@*") &&
+  !(context.arguments has more)
+};
+`,
+  '05-first.cedar': both('forbid', 'forbid_first') + both('permit', 'permit_first'),
+  '95-last.cedar': both('permit', 'forbid_first') + both('forbid', 'permit_first'),
+};
+
+function both(effect: 'permit' | 'forbid', name: string): string {
+  return `@id("${effect}-${name.replace('_', '-')}")\n${effect} (principal, action == Action::"call_tool", resource == Target::"witness/${name}");\n`;
+}
 
 export const MANIFEST = {
   format: 1,

@@ -1,12 +1,13 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { PROMPTS, RESOURCES, TEMPLATES, TOOLS } from './witness-definitions.ts';
 
 /**
  * An MCP server that writes down every call that reaches it, before it answers: one line of JSON per call in the file
- * named by WITNESS_FILE. Speaks 2026-07-28 over stdio by hand, so that nothing between reads the arguments again.
+ * named by WITNESS_FILE. Says to a call what the file named by WITNESS_ANSWER holds, once, when there is one. Speaks 2026-07-28 over stdio by hand, so that nothing between reads the arguments again.
  */
 const file = process.env['WITNESS_FILE']!;
+const prepared = process.env['WITNESS_ANSWER']!;
 const SERVER = { 'io.modelcontextprotocol/serverInfo': { name: 'witness', version: '1.0.0' } };
 const definitions = (items: readonly { definition: object }[]) => items.map(({ definition }) => definition);
 const listed = (member: string, items: readonly { definition: object }[]) => ({
@@ -30,7 +31,10 @@ const ANSWERS: Readonly<Record<string, (params: Record<string, unknown>) => obje
   'prompts/list': () => listed('prompts', PROMPTS),
   'resources/list': () => listed('resources', RESOURCES),
   'resources/templates/list': () => listed('resourceTemplates', TEMPLATES),
-  'tools/call': () => ({ resultType: 'complete', content: [{ type: 'text', text: 'written' }] }),
+  'tools/call': ({ arguments: given }) => ({
+    resultType: 'complete',
+    content: [{ type: 'text', text: String((given as { echo?: string } | undefined)?.echo ?? 'written') }],
+  }),
   'prompts/get': () => ({
     resultType: 'complete',
     messages: [{ role: 'user', content: { type: 'text', text: 'hello' } }],
@@ -46,8 +50,39 @@ const ANSWERS: Readonly<Record<string, (params: Record<string, unknown>) => obje
 createInterface({ input: process.stdin }).on('line', (line) => {
   const { id, method, params } = JSON.parse(line) as { id?: number; method: string; params?: Record<string, unknown> };
   if (id === undefined) return;
-  if (/\/(call|get|read)$/.test(method)) appendFileSync(file, `${line}\n`);
+  const acts = /\/(call|get|read)$/.test(method);
+  if (acts) appendFileSync(file, `${line}\n`);
   const answer = ANSWERS[method];
-  const rest = answer ? { result: answer(params ?? {}) } : { error: { code: -32601, message: 'Unknown method.' } };
-  process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', id, ...rest })}\n`);
+  const usual = answer ? { result: answer(params ?? {}) } : { error: { code: -32601, message: 'Unknown method.' } };
+  const said = acts ? takePrepared() : null;
+  if (said?.raw !== undefined) process.stdout.write(`${said.raw.replaceAll('{id}', JSON.stringify(id))}\n`);
+  else if (said?.flood !== undefined) flood(id, said.flood);
+  else process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', id, ...(said?.said ?? usual) })}\n`);
 });
+
+interface Prepared {
+  readonly raw?: string;
+  readonly flood?: number;
+  readonly said?: object;
+}
+
+function takePrepared(): Prepared | null {
+  try {
+    const read = JSON.parse(readFileSync(prepared, 'utf8')) as Prepared;
+    rmSync(prepared);
+    return read;
+  } catch {
+    return null;
+  }
+}
+
+/** An answer as fast as it is read, until `left` is said; its end comes when nobody waits for it any more. */
+function flood(id: number, left: number): void {
+  process.stdout.write(`{"jsonrpc":"2.0","id":${id},"result":{"content":[{"type":"text","text":"`);
+  const chunk = 'x'.repeat(65_536);
+  const more = (rest: number): void => {
+    if (rest > 0) process.stdout.write(chunk, () => more(rest - chunk.length));
+    else setTimeout(() => process.stdout.write('"}]}}\n'), 1_600);
+  };
+  more(left);
+}

@@ -23,7 +23,7 @@ export function headStage(
     admin(head) {
       const refused = place(head, splitTarget(head.path).host, names.admin, settings.maxHeaders);
       if (refused !== null) return refused;
-      const fault = framing(head.headers, settings.maxBodyBytes);
+      const fault = sentJson(head, settings.maxBodyBytes);
       if (fault !== null) return new Refusal(fault);
       return endpoints.admin() ?? new Refusal('transport.path');
     },
@@ -36,6 +36,15 @@ export function headStage(
 
 function posted({ headers }: Head, maxBodyBytes: number): Fault {
   return framing(headers, maxBodyBytes) ?? mediaType(headers) ?? acceptable(headers);
+}
+
+/** A body of the admin API is JSON as well; an operation without arguments needs none, and then no type (AP-06). */
+function sentJson({ headers }: Head, maxBodyBytes: number): Fault {
+  const fault = framing(headers, maxBodyBytes);
+  if (fault !== null) return fault;
+  const length = headers['content-length'];
+  const empty = headers['transfer-encoding'] === undefined && (length === undefined || length === '0');
+  return empty ? null : mediaType(headers);
 }
 
 /** Are we the one that is spoken to, and may whoever sent the browser here do so? Host first: routes are decided after it. */
