@@ -175,6 +175,8 @@ export interface Arguments {
   readonly view: Readonly<Record<string, unknown>>;
   /** SHA-256 (base64url) over the canonical token form (core/crypto/canonical.ts): key order and blanks do not matter. */
   readonly digest: string;
+  /** Set when validation runs in observe mode and would have refused. */
+  readonly wouldRefuse?: string;
   bytes(): Uint8Array;
 }
 
@@ -293,7 +295,8 @@ export interface Slots {
   /** Left by validation.round. */
   round: Round;
   decision: Decision;
-  findings: { readonly list: readonly Finding[] };
+  /** `wouldRefuse`: set when redaction runs in observe mode and would have refused. */
+  findings: { readonly list: readonly Finding[]; readonly wouldRefuse?: string };
   approval: Approval;
   intent: Intent;
   consumed: Consumed;

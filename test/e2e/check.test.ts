@@ -156,6 +156,7 @@ test('the weak sample: every relaxed setting is named, each with its remedy, and
     'an issuer may leave out the token type',
     'fetched without TLS',
     'authorization.mode is observe',
+    'validation.mode is observe',
     'validation.formats is annotate',
     'redaction.profile: none',
     'redaction.mode: observe',

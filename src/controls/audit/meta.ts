@@ -45,7 +45,7 @@ export function intentMeta(call: CallWith<CalledNeeds>, context: MetaContext): s
     tenant: principal.tenant,
     way: call.way,
     weak: context.weak.length > 0 ? context.weak : undefined,
-    would_refuse: decision.wouldRefuse ?? undefined,
+    would_refuse: wouldRefuse(call),
   });
 }
 
@@ -104,8 +104,15 @@ export function outcomeMeta(call: Call, principal: Principal, now: Now, context:
     tenant: principal.tenant,
     way: first ? call.way : undefined,
     weak: first && context.weak.length > 0 ? context.weak : undefined,
-    would_refuse: first ? (call.decision?.wouldRefuse ?? undefined) : undefined,
+    would_refuse: first ? wouldRefuse(call) : undefined,
   });
+}
+
+/** What controls in observe mode would have refused, in the order of their stages. */
+function wouldRefuse({ arguments: args, decision, findings }: Call): string | undefined {
+  if (!args?.wouldRefuse && !decision?.wouldRefuse && !findings?.wouldRefuse) return undefined;
+  const codes = [args?.wouldRefuse, decision?.wouldRefuse, findings?.wouldRefuse].filter((code) => code != null);
+  return codes.join(' ');
 }
 
 export function outcomePayload(call: Call, replyBytes: number): Payload {

@@ -271,7 +271,12 @@ test('observe reports and changes nothing; the profile none reads nothing; an un
   assert.deepEqual(reply(open(), { ...call, decision: decided('none') } as typeof call).findings, []);
   const unknown = open().stages.reply.run({ ...call, decision: decided('lax') } as typeof call, NOW);
   assert.ok(unknown instanceof Refusal && unknown.code === 'redaction.unavailable');
-  assert.ok('list' in open({ mode: 'observe' }).stages.request.run(requesting({ a: SECRET }), NOW));
+  const observing = open({ mode: 'observe' }).stages.request;
+  assert.deepEqual(
+    (observing.run(requesting({ a: SECRET }), NOW) as { wouldRefuse?: string }).wouldRefuse,
+    'redaction.blocked',
+  );
+  assert.equal('wouldRefuse' in observing.run(requesting({ a: CANARY }), NOW), false);
   assert.ok(open().stages.request.run(requesting({ a: 1 }, {}, 'lax'), NOW) instanceof Refusal);
 });
 

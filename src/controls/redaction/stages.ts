@@ -59,6 +59,12 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
   };
   const observe = settings.mode === 'observe';
 
+  /** In observe mode what would have been blocked is reported, and remembered for the record. */
+  const blockedOr = (noted: Noted): Finding['action'] => {
+    noted.blocked = true;
+    return observe ? 'reported' : 'blocked';
+  };
+
   const outgoing = (tenant: string, depth: Treatment['depth']): Treatment => ({
     rules,
     depth,
@@ -66,26 +72,31 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
     action: (found) => (observe ? 'reported' : ACTIONS[settings.types[found.type] ?? 'replace']),
   });
 
-  const incoming = (target: Target): Treatment => ({
+  const incoming = (target: Target, noted: Noted): Treatment => ({
     rules,
     depth: () => 'whole',
     replacement: (found) => tokeniser.replacement(found, target.tenant),
     action: (found, segments) => {
-      if (observe || !isSecret(found) || settings.requestSecrets === 'report') return 'reported';
-      return declaresSecret(target, segments, settings.secretFields[target.key] ?? []) ? 'reported' : 'blocked';
+      if (!isSecret(found) || settings.requestSecrets === 'report') return 'reported';
+      if (declaresSecret(target, segments, settings.secretFields[target.key] ?? [])) return 'reported';
+      return blockedOr(noted);
     },
   });
 
   /** `_meta` has no schema, so nothing in it is declared. */
-  const incomingMeta = (target: Target): Treatment => ({
-    ...incoming(target),
+  const incomingMeta = (target: Target, noted: Noted): Treatment => ({
+    ...incoming(target, noted),
     depth: ([name]) => (isOurMeta(String(name)) ? null : 'whole'),
-    action: (found) => (observe || !isSecret(found) || settings.requestSecrets === 'report' ? 'reported' : 'blocked'),
+    action: (found) => (!isSecret(found) || settings.requestSecrets === 'report' ? 'reported' : blockedOr(noted)),
   });
 
   /** No schema of ours says what an answer is, so nothing in it is declared. */
-  const checkAnswer = ({ target }: { readonly target: Target }, bytes: Uint8Array): Refusal | null => {
-    const { blocked } = scanDocument(bytes, { ...incomingMeta(target), depth: () => 'whole' });
+  const checkAnswer = (
+    { target }: { readonly target: Target },
+    bytes: Uint8Array,
+    noted: Noted = { blocked: false },
+  ): Refusal | null => {
+    const { blocked } = scanDocument(bytes, { ...incomingMeta(target, noted), depth: () => 'whole' });
     return blocked === null ? null : block({ ...blocked, path: `/inputResponses${blocked.path}` });
   };
 
@@ -93,7 +104,8 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
     const profile = profileOf(call.decision.obligations.redaction, settings);
     if (profile === null) return new Refusal('redaction.unavailable', { evidence: UNKNOWN_PROFILE });
     if (profile === 'none') return NOTHING_FOUND;
-    const treatment = incoming(call.target);
+    const noted: Noted = { blocked: false };
+    const treatment = incoming(call.target, noted);
     const ofTask = isTaskMethod(call.message?.method ?? '');
     const { findings, blocked } = scanDocument(
       call.arguments.bytes(),
@@ -103,15 +115,16 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
     const answers = call.round?.answers ?? null;
     if (answers !== null) {
       for (const { bytes } of answers.given.values()) {
-        const refused = checkAnswer(call, bytes);
+        const refused = checkAnswer(call, bytes, noted);
         if (refused !== null) return refused;
       }
     }
     const meta = travellingMeta(call);
-    if (meta === null) return findings.length === 0 ? NOTHING_FOUND : { list: findings };
-    const beside = scanDocument(meta, incomingMeta(call.target));
-    if (beside.blocked !== null) return block(besideArguments(beside.blocked));
-    return { list: [...findings, ...beside.findings.map(besideArguments)] };
+    const beside = meta === null ? null : scanDocument(meta, incomingMeta(call.target, noted));
+    if (beside !== null && beside.blocked !== null) return block(besideArguments(beside.blocked));
+    const list = beside === null ? findings : [...findings, ...beside.findings.map(besideArguments)];
+    if (noted.blocked) return { list, wouldRefuse: 'redaction.blocked' };
+    return list.length === 0 ? NOTHING_FOUND : { list };
   };
 
   const checkReply = (call: CallWith<'principal' | 'scrubbed'>): Reply | Refusal => {
@@ -214,6 +227,11 @@ const ACTIONS = { replace: 'replaced', report: 'reported', block: 'blocked' } as
   Finding['action']
 >;
 const PASSES = Symbol('may go');
+/** Whether something was, or in observe mode would have been, blocked. */
+interface Noted {
+  blocked: boolean;
+}
+
 const NO_FINDINGS: readonly Finding[] = [];
 const NOTHING_FOUND = { list: NO_FINDINGS };
 const UNKNOWN_PROFILE = 'policy names a redaction profile that does not exist';

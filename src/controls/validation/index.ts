@@ -34,7 +34,11 @@ export function openValidation(
   return {
     stages: {
       message: messageStage(settings),
-      arguments: argumentsStage(new Definitions(compiler, settings.compiledSchemas), settings),
+      arguments: argumentsStage(
+        new Definitions(compiler, settings.compiledSchemas),
+        settings,
+        settings.mode === 'observe',
+      ),
       round: rounds.stage,
     },
     rounds,

@@ -3,7 +3,12 @@ import { DEFAULT_SCAN_LIMITS } from '../../core/mcp/scanner.ts';
 
 export const validationSettings = z
   .strictObject({
-    mode: z.enum(['enforce']).default('enforce').describe('Arguments that do not match the schema are refused.'),
+    mode: z
+      .enum(['enforce', 'observe'])
+      .default('enforce')
+      .describe(
+        'enforce refuses arguments that do not match the reviewed schema; observe lets them through and records would_refuse (shown as weak). Broken messages, sizes and admin operations are refused in both.',
+      ),
     maxDepth: z
       .int()
       .min(8)
@@ -41,5 +46,9 @@ export type ValidationSettings = z.output<typeof validationSettings>;
 
 /** What is relaxed, in the words `check`, console and records use. Empty: nothing. */
 export function weakValidation(settings: ValidationSettings): readonly string[] {
-  return settings.formats === 'annotate' ? ['validation.formats is annotate: formats in schemas are not checked'] : [];
+  const weak: string[] = [];
+  if (settings.mode === 'observe')
+    weak.push('validation.mode is observe: arguments that break their schema go through');
+  if (settings.formats === 'annotate') weak.push('validation.formats is annotate: formats in schemas are not checked');
+  return weak;
 }

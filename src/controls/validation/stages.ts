@@ -100,8 +100,15 @@ function withId(envelope: Envelope): { readonly requestId?: Uint8Array } {
   return envelope.idBytes === null ? {} : { requestId: envelope.idBytes };
 }
 
-/** The arguments against the pinned definition: size, repeated headers, schema; then the digest approvals bind to. */
-export function argumentsStage(definitions: Definitions, limits: ScanLimits): Stage<'message' | 'target', 'arguments'> {
+/**
+ * The arguments against the pinned definition: size, repeated headers, schema; then the digest approvals bind to.
+ * @param observe arguments that break their schema go on, and the record says so; never those of our own operations
+ */
+export function argumentsStage(
+  definitions: Definitions,
+  limits: ScanLimits,
+  observe = false,
+): Stage<'message' | 'target', 'arguments'> {
   return {
     name: 'validation.arguments',
     leaves: 'arguments',
@@ -124,15 +131,17 @@ export function argumentsStage(definitions: Definitions, limits: ScanLimits): St
         call.message.method === COMPLETE
           ? judgeCompletion(target, found.view)
           : definitions.judgeOf(target)(found.view);
-      if (hint !== null) {
+      const observed = hint !== null && observe && target.kind !== 'admin';
+      if (hint !== null && !observed) {
         const text = `The arguments do not match the input schema. ${hint.text}.`;
         return new Refusal('validation.arguments', { path: hint.path, text, evidence: hint.text });
       }
-      return {
+      const left: Arguments = {
         view: found.view,
         digest: found.bytes === NO_ARGUMENTS ? EMPTY_ARGUMENTS_DIGEST : argumentsDigest(found.bytes),
         bytes: () => found.bytes,
-      } satisfies Arguments;
+      };
+      return observed ? { ...left, wouldRefuse: 'validation.arguments' } : left;
     },
   };
 }

@@ -384,6 +384,22 @@ test('arguments that do not match are refused by path and rule, never by value (
   assert.ok(!(args(null, targetWith({ inputSchema: { type: 'object' } })) instanceof Refusal));
 });
 
+test('observe lets arguments through that break their schema, and says so; sizes and admin operations are refused as ever', () => {
+  const observing = openValidation({ ...rounds, settings: { ...settings, mode: 'observe' } });
+  const observed = (text: string, more: Partial<Target> = {}) => {
+    const message = judge(request(`"name":"pg__query","arguments":${text},${META}`));
+    const target = targetWith({ inputSchema: SQL_SCHEMA }, more);
+    const call = { way: 'http', message, target, head: { headers: {} } } as unknown as CallWith<'message' | 'target'>;
+    return observing.stages.arguments.run(call, now) as Arguments | Refusal;
+  };
+  const left = observed('{"sql":7}');
+  assert.ok(!(left instanceof Refusal));
+  assert.deepEqual([left.wouldRefuse, left.view], ['validation.arguments', { sql: 7 }]);
+  assert.equal('wouldRefuse' in observed('{"sql":"x"}'), false);
+  assert.equal((observed('{"sql":7}', { kind: 'admin' }) as Refusal).code, 'validation.arguments');
+  assert.equal((observed(`{"sql":"${'x'.repeat(600)}"}`) as Refusal).code, 'validation.too_large');
+});
+
 test('a member that differs from a declared one only in case is refused even where the schema is open', () => {
   const open = targetWith({ inputSchema: { type: 'object', properties: { path: { type: 'string' } } } });
   assert.ok(args('{"path":"/public","Path":"/etc"}', open) instanceof Refusal);
