@@ -213,7 +213,7 @@ export const DIAGNOSTIC_RULES: readonly DiagnosticRule[] = [
       'remaining connection slots',
       'too many connections',
     ],
-    /\brelation "[^"\n]{1,100}"|\bcolumn \\?["'`]?[\w."]{1,100}\\?["'`]? (?:of relation|does not exist|cannot be null|is ambiguous)|violates [\w -]{1,20}constraint|constraint failed|error in your sql syntax|syntax error at or near|unknown column|table ['"`][^'"`\n]{1,100}['"`] (?:doesn't|does not|already) exist|no such (?:table|column|index|function):|incorrect syntax near|unclosed quotation|invalid (?:column|object) name|deadlock (?:found|detected)|deadlocked|access denied for user|password authentication failed|\brole "[^"\n]{1,100}" (?:does|is)|database "[^"\n]{1,100}"|permission denied for (?:table|relation|schema|database|sequence|view|function)|lock wait timeout|due to statement timeout|duplicate entry '|database is locked|remaining connection slots|too many connections/i,
+    /\brelation "[^"\n]{1,100}"|\bcolumn \\?["'`]?[\w."]{1,100}\\?["'`]? (?:of relation|does not exist|cannot be null|is ambiguous)|violates [\w -]{1,20}constraint|constraint failed|error in your sql syntax|syntax error at or near|unknown column '[^'\n]{1,100}' in '|table ['"`][^'"`\n]{1,100}['"`] (?:doesn't|does not|already) exist|no such (?:table|column|index|function):|incorrect syntax near|unclosed quotation|invalid (?:column|object) name|deadlock (?:found|detected)|deadlocked|access denied for user|password authentication failed|\brole "[^"\n]{1,100}" (?:does|is)|database "[^"\n]{1,100}"|permission denied for (?:table|relation|schema|database|sequence|view|function)|lock wait timeout|due to statement timeout|duplicate entry '|database is locked|remaining connection slots|too many connections/i,
   ),
   rule(
     'database',

@@ -1,4 +1,5 @@
 import { diagnosticsIn, isDiagnosticMember, LONGEST_JUDGED } from './diagnostics.ts';
+import { mistakeIn } from './mistakes.ts';
 
 /** What a failed call may look like from outside. Pure: values in, values out. */
 
@@ -44,8 +45,12 @@ function judge(value: unknown, depth: number, left: { characters: number }): str
   return null;
 }
 
-/** A failed tool result without its diagnostics: clean text items stay, everything that carried some becomes one generic sentence. */
-export function scrubbedToolResult(result: Readonly<Record<string, unknown>>, callId: string): object {
+/** A failed tool result without its diagnostics: clean text items stay, everything that carried some becomes one sentence, generic or of the caller's own mistake. */
+export function scrubbedToolResult(
+  result: Readonly<Record<string, unknown>>,
+  callId: string,
+  args: unknown = undefined,
+): object {
   const items = Array.isArray(result['content']) ? (result['content'] as unknown[]) : [];
   const left = { characters: 4 * LONGEST_JUDGED };
   const isCleanText = (item: unknown): item is { text: string } => {
@@ -53,12 +58,18 @@ export function scrubbedToolResult(result: Readonly<Record<string, unknown>>, ca
     return type === 'text' && typeof text === 'string' && judge(text, 0, left) === null;
   };
   const kept = items.filter(isCleanText).map(({ text }) => ({ type: 'text', text }));
+  const mistake = mistakeIn(items.map(textOf).join('\n'), args);
   return {
     resultType: 'complete',
-    content: [...kept, { type: 'text', text: genericText(callId) }],
+    content: [...kept, { type: 'text', text: mistake === null ? genericText(callId) : toldText(mistake, callId) }],
     isError: true,
     _meta: failureMeta(callId),
   };
+}
+
+function textOf(item: unknown): string {
+  const { text } = (item ?? {}) as { text?: unknown };
+  return typeof text === 'string' ? text : '';
 }
 
 /** A failed tool result of one sentence. */

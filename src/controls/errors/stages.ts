@@ -1,8 +1,9 @@
-import type { ErrorMode, Result, Target } from '../../core/call.ts';
+import type { CallWith, ErrorMode, Result, Target } from '../../core/call.ts';
 import { isTaskMethod } from '../../core/mcp/tasks.ts';
 import type { Stage } from '../../core/stage.ts';
 import { diagnosticsIn } from './diagnostics.ts';
 import { maySayIsError } from './is-error.ts';
+import { mistakeIn } from './mistakes.ts';
 import {
   diagnosticsInTree,
   genericText,
@@ -24,13 +25,20 @@ export function errorsStage(settings: ErrorsSettings): Stage<'message' | 'target
       const mode = modeOf(target, settings);
       if (result.kind === 'error') {
         const inBand = target.kind === 'tool' && !isTaskMethod(call.message?.method ?? '');
-        return fromProtocolError(result, inBand, mode, call.id, settings.maxMessageCharacters);
+        return fromProtocolError(result, inBand, mode, call, settings.maxMessageCharacters);
       }
       if (result.task) return fromTask(result, mode, call.id, settings.maxMessageCharacters);
       if (target.kind !== 'tool' || mode === 'verbatim' || !maySayIsError(result.bytes)) return result;
-      return fromToolError(result, mode, call.id);
+      return fromToolError(result, mode, call);
     },
   };
+}
+
+type Failed = CallWith<'message' | 'target' | 'result'>;
+
+/** What the client wrote, not what redaction made of it: only that is surely no news to him. */
+function argumentsOf({ message }: Failed): unknown {
+  return message?.params['arguments'];
 }
 
 function modeOf(target: Target, settings: ErrorsSettings): ErrorMode {
@@ -66,26 +74,33 @@ function isTold(message: unknown, mode: ErrorMode, longest: number): boolean {
 }
 
 /** `isError: true`, in the tool's own words. */
-function fromToolError(result: Result, mode: ErrorMode, callId: string): Result {
-  const failure = failureOf(asRecord(result.view()), mode, callId);
+function fromToolError(result: Result, mode: ErrorMode, call: Failed): Result {
+  const failure = failureOf(asRecord(result.view()), mode, call.id, argumentsOf(call));
   return failure === null ? result : replaced(result, 'result', failure);
 }
 
 /** What is told instead of the result of a tool; null: it is told as it is. */
-function failureOf(view: Readonly<Record<string, unknown>>, mode: ErrorMode, callId: string): object | null {
+function failureOf(
+  view: Readonly<Record<string, unknown>>,
+  mode: ErrorMode,
+  callId: string,
+  args?: unknown,
+): object | null {
   // Clients differ in what they take for true: whatever is not plainly false is treated as a failure.
   if (view['isError'] === undefined || view['isError'] === false) return null;
   if (mode === 'generic') return toolFailure(genericText(callId), callId);
-  return diagnosticsInTree(view) === null ? null : scrubbedToolResult(view, callId);
+  return diagnosticsInTree(view) === null ? null : scrubbedToolResult(view, callId, args);
 }
 
 /** A JSON-RPC error: for a tool a result the model can read, for everything else an error with a code that is the caller's. */
-function fromProtocolError(result: Result, inBand: boolean, mode: ErrorMode, callId: string, longest: number): Result {
+function fromProtocolError(result: Result, inBand: boolean, mode: ErrorMode, call: Failed, longest: number): Result {
   const error = asRecord(result.view());
-  if (!inBand) return replaced(result, 'error', toldError(error, mode, callId, longest));
-  const message = toldMessage(error['message'], mode, longest);
-  const text = message === null ? genericText(callId) : toldText(message, callId);
-  return replaced(result, 'result', toolFailure(text, callId));
+  if (!inBand) return replaced(result, 'error', toldError(error, mode, call.id, longest));
+  const said = error['message'];
+  const mistake = mode === 'scrub' && typeof said === 'string' ? mistakeIn(said, argumentsOf(call)) : null;
+  const message = toldMessage(said, mode, longest) ?? mistake;
+  const text = message === null ? genericText(call.id) : toldText(message, call.id);
+  return replaced(result, 'result', toolFailure(text, call.id));
 }
 
 /** A JSON-RPC error with a code that is the caller's. */
