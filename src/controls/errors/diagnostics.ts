@@ -75,21 +75,26 @@ export const DIAGNOSTIC_RULES: readonly DiagnosticRule[] = [
     ],
     /traceback|stack ?trace|goroutine \d|caused by: ?\S|panicked at|panic: |exception in thread|uncaught|unhandled ?(?:exception|rejection)|runtime error:|segmentation fault|core dumped|addresssanitizer|node:internal|backtrace|more frames|frames omitted|inner exception/i,
   ),
+  rule(
+    'stack',
+    ['::', 'concurrent map', 'after throwing'],
+    /(?:^|\n)\s{0,12}\d{1,4}: [\w<>]{1,100}::[\w:<>{}]{1,200}|\b[a-z_]\w{0,60}(?:::\w{1,60}){0,6}::\w{0,60}(?:Error|Exception)\b|\bstd::[a-z_]{3,60}|concurrent map (?:read|write|iteration)|terminate called after throwing/,
+  ),
   rule('stack', ['... '], /\.\.\. \d{1,5} (?:more|common frames)/),
   rule('stack', ['#'], /(?:^|\s|\\n)#\d{1,4} {1,4}(?:0x[0-9a-f]+|\S{1,200}\(\d{1,7}\):|\{main\}|[\w:<>~]{1,200} ?\()/),
   rule(
     'exception class',
-    ['error', 'exception', 'fault'],
+    ['error', 'exception', 'fault', 'failure'],
     /\b[a-z_]\w{0,60}(?:\.\w{1,60}){0,10}\.[A-Z]\w{0,60}(?:Error|Exception|Fault|Failure)\b/,
   ),
   rule(
     'exception class',
-    ['exception', 'error'],
+    ['exception', 'error', '::'],
     /\b(?:System|Microsoft|Npgsql|MySql|Newtonsoft|MongoDB|StackExchange)(?:\.\w{1,60}){1,10}(?:Exception|Error)\b|\b[A-Z]\w{0,60}(?:::[A-Z]\w{0,60}){1,6}(?:Error|Exception|Invalid|NotFound|NotUnique)?: |\b[\w\\]{1,100}\\\w{1,60}Exception\b/,
   ),
   rule(
     'exception class',
-    ['exception'],
+    ['exception', 'error'],
     /\b(?:NullPointer|ClassCast|IllegalState|IndexOutOfBounds|ArrayIndexOutOfBounds|NullReference|StackOverflow|OutOfMemory|ConcurrentModification|NumberFormat|SQL|IO|PDO)(?:Exception|Error)\b/,
   ),
   rule(
@@ -214,6 +219,17 @@ export const DIAGNOSTIC_RULES: readonly DiagnosticRule[] = [
       'too many connections',
     ],
     /\brelation "[^"\n]{1,100}"|\bcolumn \\?["'`]?[\w."]{1,100}\\?["'`]? (?:of relation|does not exist|cannot be null|is ambiguous)|violates [\w -]{1,20}constraint|constraint failed|error in your sql syntax|syntax error at or near|unknown column '[^'\n]{1,100}' in '|table ['"`][^'"`\n]{1,100}['"`] (?:doesn't|does not|already) exist|no such (?:table|column|index|function):|incorrect syntax near|unclosed quotation|invalid (?:column|object) name|deadlock (?:found|detected)|deadlocked|access denied for user|password authentication failed|\brole "[^"\n]{1,100}" (?:does|is)|database "[^"\n]{1,100}"|permission denied for (?:table|relation|schema|database|sequence|view|function)|lock wait timeout|due to statement timeout|duplicate entry '|database is locked|remaining connection slots|too many connections/i,
+  ),
+  rule(
+    'database',
+    [
+      'primary key constraint',
+      'unique key constraint',
+      'duplicate key',
+      'cannot open server',
+      'requested by the login',
+    ],
+    /(?:primary|unique) key constraint '|insert duplicate key|duplicate key value|cannot open server|requested by the login/i,
   ),
   rule(
     'database',

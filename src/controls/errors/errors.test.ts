@@ -12,11 +12,17 @@ import { errorsSettings } from './settings.ts';
 
 const corpus = (name: string) =>
   parse(readFileSync(new URL(`../../../test/attacks/errors/${name}.yaml`, import.meta.url), 'utf8')) as unknown;
-const failures = (corpus('failures') as { name: string; text: string }[]).map(({ name, text }) => ({
-  name,
-  text: text === 'REPEAT' ? 'the row was not written; '.repeat(2_000) : text,
-}));
-const ordinary = corpus('ordinary') as string[];
+const more = (name: string) =>
+  Object.entries(
+    parse(readFileSync(new URL(`../../../test/errors/${name}.yaml`, import.meta.url), 'utf8')) as Record<
+      string,
+      string[]
+    >,
+  ).flatMap(([group, texts]) => texts.map((text) => ({ name: group, text })));
+const failures = (corpus('failures') as { name: string; text: string }[])
+  .map(({ name, text }) => ({ name, text: text === 'REPEAT' ? 'the row was not written; '.repeat(2_000) : text }))
+  .concat(more('failures'));
+const ordinary = (corpus('ordinary') as string[]).concat(more('ordinary').map(({ text }) => text));
 
 const ID = '01935f4e-8a00-7000-8000-000000000017';
 const GENERIC = `TOOL_EXECUTION_ERROR: The tool failed. Its operator has the details; quote correlation id ${ID}.`;
@@ -40,7 +46,7 @@ const failed = (text: string, more: object = {}) =>
   resultOf('result', { content: [{ type: 'text', text }], isError: true, ...more });
 
 test(`${failures.length} failures of real systems: not one diagnostic byte outside, in either form, and all of it inside`, () => {
-  assert.ok(failures.length >= 60);
+  assert.ok(failures.length >= 200);
   for (const { name, text } of failures) {
     const asResult = failed(text);
     const scrubbed = run(asResult);
@@ -58,11 +64,26 @@ test(`${failures.length} failures of real systems: not one diagnostic byte outsi
     assert.deepEqual(Object.keys(resource), ['code', 'message', 'data']);
     assert.deepEqual(resource.data, { code: 'TOOL_EXECUTION_ERROR', correlationId: ID }, name);
     assert.match(resource.message, /^The server could not answer\./, `${name}, of a resource`);
+
+    // In a place where only programs look, beside a text that says nothing.
+    for (const beside of [
+      { structuredContent: { cause: text } },
+      { structuredContent: { [text]: [1] } },
+      { _meta: { cause: text } },
+    ]) {
+      const quiet = run(failed('It did not work.', beside));
+      assert.deepEqual(Object.keys(outside(quiet)), ['resultType', 'content', 'isError', '_meta'], name);
+      assert.deepEqual(
+        outside(quiet).content.map((item: { text: string }) => item.text),
+        ['It did not work.', GENERIC],
+      );
+      assert.deepEqual(outside(quiet)._meta, { 'gatewrit/code': 'TOOL_EXECUTION_ERROR', 'gatewrit/correlationId': ID });
+    }
   }
 });
 
 test(`${ordinary.length} ordinary errors: the model reads them as the tool wrote them`, () => {
-  assert.ok(ordinary.length >= 40);
+  assert.ok(ordinary.length >= 100);
   for (const text of ordinary) {
     assert.equal(diagnosticsIn(text), null, text);
     const result = failed(text, { structuredContent: { reason: text, count: 3 } });
