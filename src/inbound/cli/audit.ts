@@ -130,7 +130,8 @@ async function list(limit: number, values: Values, io: Io): Promise<number> {
   return records.length === 0 ? 1 : 0;
 }
 
-async function withReader<T>(home: string, use: (reader: LogReader) => Promise<T>): Promise<T> {
+/** Opens the log of a home with its keys, beside a running gateway too. @throws InternalError `audit.unreadable` */
+export async function withReader<T>(home: string, use: (reader: LogReader) => Promise<T>): Promise<T> {
   const path = join(home, 'store', 'gatewrit.db');
   const folder = join(home, 'keys');
   if (!existsSync(path))
@@ -166,7 +167,7 @@ function inFull(record: OpenRecord): string {
 }
 
 function inShort({ index, envelope, meta }: OpenRecord): string {
-  const facts = ['subject', 'target', 'method', 'code', 'status'].flatMap((name) =>
+  const facts = ['subject', 'target', 'method', 'code', 'status', 'would_refuse'].flatMap((name) =>
     meta?.[name] === undefined ? [] : [`${name}=${visible(String(meta[name]))}`],
   );
   return `${String(index).padStart(8)}  ${new Date(envelope.t_ms).toISOString()}  ${envelope.kind.padEnd(8)}  ${facts.join(' ')}`;

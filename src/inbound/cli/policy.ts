@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
@@ -18,17 +18,22 @@ import {
   targetOf,
   targetShape,
 } from '../../controls/authorization/index.ts';
-import { SettingsError } from '../../core/internal-error.ts';
+import { InternalError, SettingsError } from '../../core/internal-error.ts';
 import { readSection } from '../../core/settings.ts';
+import { withReader } from './audit.ts';
 import type { Command, Io } from './command.ts';
+import { cedarOf, type Observed, observed } from './policy-draft.ts';
 
 const usage = `usage: gatewrit policy lint [--home D] [--json]
        gatewrit policy test [FILE|FOLDER …] [--home D] [--json]
        gatewrit policy explain SERVER/NAME --needs SCOPES [--scope SCOPES] [--groups G] … [--json]
+       gatewrit policy draft [--out FILE] [--limit N] [--home D] [--json]
 
 lint     checks scopes.yaml and *.cedar under <home>/policy; exit 1 when there is anything to mend
 test     plays decisions written as data (default: <home>/policy/tests/*.yaml); exit 1 when one comes out otherwise
 explain  says what would be decided, and by which rules; exit 1 when the call would be refused
+draft    writes Cedar from the calls of the audit log: what was seen, by whom, and nothing else; for a person to review.
+         Says on stderr what would have been refused while controls were in observe mode; exit 1 when nothing was seen
 
 options
   --home D          state folder (default .gatewrit); the policy lies in <home>/policy
@@ -41,6 +46,8 @@ options
   --targets FILE    take the operation from a JSON list of {server, name, kind, effect, scopes} instead of --needs …
   --arguments JSON  arguments of the call (default {})
   --at TIME         when, RFC 3339 in UTC (default now)
+  --out FILE        where the draft goes (default stdout); never over a file that is there
+  --limit N         how many of the last records draft reads (default 100000)
   --json            machine-readable answer
 
 example
@@ -62,6 +69,8 @@ const OPTIONS = {
   targets: { type: 'string' },
   arguments: { type: 'string', default: '{}' },
   at: { type: 'string' },
+  out: { type: 'string' },
+  limit: { type: 'string', default: '100000' },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const;
@@ -89,14 +98,15 @@ export const policyCommand: Command = {
     try {
       if (verb === 'lint' && rest.length === 0) return await lint(given.values, io);
       if (verb === 'test') return await test(rest, given.values, io);
+      if (verb === 'draft' && rest.length === 0) return await draft(given.values, io);
       if (verb === 'explain' && rest.length === 1) return await explain(rest[0]!, given.values, io);
     } catch (error) {
       if (error instanceof WrongUse) return wrongUse(io, error.message);
-      if (!(error instanceof SettingsError)) throw error;
+      if (!(error instanceof InternalError) || error.kind === 'bug') throw error;
       io.stderr(`gatewrit policy: ${error.message}\n`);
       return 3;
     }
-    return wrongUse(io, 'say lint, test or explain SERVER/NAME');
+    return wrongUse(io, 'say lint, test, draft or explain SERVER/NAME');
   },
 };
 
@@ -186,6 +196,45 @@ async function explain(key: string, values: Values, io: Io): Promise<number> {
   if (values.json) io.stdout(`${JSON.stringify({ target: key, visibility, ...came, mayApply: rules.map(plain) })}\n`);
   else io.stdout(sentences(key, visibility, came, rules));
   return came.verdict === 'allowed' ? 0 : 1;
+}
+
+async function draft({ home, out, limit, json }: Values, io: Io): Promise<number> {
+  if (!/^[1-9][0-9]{0,7}$/.test(limit)) throw new WrongUse('--limit is a whole number');
+  if (out !== undefined && existsSync(out)) throw new WrongUse(`${out} is there already`);
+  const found = await withReader(home, async (reader) => observed(await reader.last(Number(limit))));
+  for (const [code, times] of found.wouldRefuse)
+    io.stderr(`would have been refused: ${code} ${times} ${times === 1 ? 'time' : 'times'}\n`);
+  if (found.seen.length === 0) {
+    io.stderr('gatewrit policy: the audit log holds no call yet\n');
+    return 1;
+  }
+  const text = json ? `${JSON.stringify(plainly(found))}\n` : cedarOf(found);
+  if (!json) await mustLoad(text, home);
+  if (out === undefined) io.stdout(text);
+  else {
+    writeFileSync(out, text, { flag: 'wx', mode: 0o600 });
+    io.stderr(`written for review: ${out}\n`);
+  }
+  return 0;
+}
+
+/** A draft of ours that would not load is our bug, not something for the operator to find out. */
+async function mustLoad(text: string, home: string): Promise<void> {
+  const { scopes } = await readPolicyFolder(join(home, 'policy'));
+  const [finding] = inspect(await Engine.open(), { scopes, cedar: [{ file: 'draft.cedar', text }] }).findings;
+  if (finding !== undefined)
+    throw new InternalError('policy.draft', `the draft does not load: ${finding}`, { kind: 'bug' });
+}
+
+function plainly({ seen, wouldRefuse }: Observed) {
+  const targets = seen.map(({ people, lacked, denied, rules, ...one }) => ({
+    ...one,
+    people: Object.fromEntries([...people].map(([issuer, subjects]) => [issuer, [...subjects].sort()])),
+    lacked: Object.fromEntries(lacked),
+    denied: Object.fromEntries(denied),
+    rules: [...rules],
+  }));
+  return { targets, wouldRefuse: Object.fromEntries(wouldRefuse) };
 }
 
 function sentences(key: string, visibility: string, came: Rehearsal, rules: readonly Rule[]): string {
