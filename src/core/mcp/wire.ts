@@ -69,7 +69,7 @@ export function encodeRefusal(call: Call, refusal: Refusal): WireAnswer {
   const hasId = idLexeme !== NO_ID;
   const error = {
     code: modern ? row.rpc : legacyCode(call, refusal, row),
-    message: facts.text ?? textFor(call, refusal) ?? row.text,
+    message: [facts.text ?? textFor(call, refusal) ?? row.text, ...hints(refusal)].join(' '),
     ...(Object.keys(data).length > 0 ? { data } : {}),
   };
   return {
@@ -99,12 +99,8 @@ function legacyCode(call: Call, refusal: Refusal, row: WireRow): number {
 
 /** Text a model can recover from: the word, what happened, where, how long to wait, which approval; then machine-readable `_meta`. */
 function toolRefusal(call: Call, refusal: Refusal, row: WireRow): object {
-  const { text, path, retryAfterMs, approval } = refusal.facts;
-  const parts = [`${row.word}: ${text ?? row.text}`];
-  if (path) parts.push(`Argument: ${path}.`);
-  if (retryAfterMs !== undefined) parts.push(`Wait ${Math.max(1, Math.ceil(retryAfterMs / 1000))} s.`);
-  if (approval) parts.push(`Approval: ${approval.id}, open until ${new Date(approval.expiresAt).toISOString()}.`);
-  parts.push(`Correlation id: ${call.id}.`);
+  const { text, path } = refusal.facts;
+  const parts = [`${row.word}: ${text ?? row.text}`, ...hints(refusal), `Correlation id: ${call.id}.`];
   return {
     content: [{ type: 'text', text: parts.join(' ') }],
     isError: true,
@@ -115,6 +111,20 @@ function toolRefusal(call: Call, refusal: Refusal, row: WireRow): object {
       ...approvalMeta(refusal),
     },
   };
+}
+
+/**
+ * What mends the call, in words: a client often hands its model the message alone, without headers and `data`. Which
+ * scopes are missing is told to whoever already sees the operation, and stands in the challenge too.
+ */
+function hints({ code, facts }: Refusal): string[] {
+  const { path, retryAfterMs, approval, scopes } = facts;
+  const said: string[] = [];
+  if (path) said.push(`Argument: ${path}.`);
+  if (code === 'authorization.insufficient_scope' && scopes?.length) said.push(`It needs: ${scopes.join(' ')}.`);
+  if (retryAfterMs !== undefined) said.push(`Wait ${Math.max(1, Math.ceil(retryAfterMs / 1000))} s.`);
+  if (approval) said.push(`Approval: ${approval.id}, open until ${new Date(approval.expiresAt).toISOString()}.`);
+  return said;
 }
 
 function approvalMeta(refusal: Refusal): object {
