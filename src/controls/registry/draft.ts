@@ -1,3 +1,4 @@
+import { propose } from './draft-proposal.ts';
 import { type LiveDefinitions, settled } from './drift.ts';
 import { type ItemKind, KIND_OF, LISTS, MANIFEST_FORMAT, nameOf } from './manifest.ts';
 import { exposedName } from './names.ts';
@@ -35,11 +36,13 @@ export function draftManifest(source: DraftSource): Draft {
       }
       findings.push(...scanDefinition(`${source.server}/${name}`, name, definition));
       notes.push(...notesOn(kind, name, definition));
+      const proposal = propose(source.server, kind, definition);
       return [
         {
           exposed: exposedOf(source.prefix, kind, name),
-          scopes: [`${source.server}:use`],
-          effect: effectOf(kind, definition),
+          scopes: proposal.scopes,
+          effect: proposal.effect,
+          ...(Object.keys(proposal.limits).length > 0 ? { limits: proposal.limits } : {}),
           definition,
         },
       ];
@@ -59,13 +62,6 @@ export function draftManifest(source: DraftSource): Draft {
 
 function exposedOf(prefix: string, kind: ItemKind, name: string): string {
   return kind === 'tool' || kind === 'prompt' ? exposedName(prefix, name) : name;
-}
-
-function effectOf(kind: ItemKind, definition: Readonly<Record<string, unknown>>): string {
-  if (kind !== 'tool') return 'read';
-  return (definition['annotations'] as { destructiveHint?: unknown } | undefined)?.destructiveHint === true
-    ? 'destructive'
-    : 'write';
 }
 
 function notesOn(kind: ItemKind, name: string, definition: Readonly<Record<string, unknown>>): string[] {

@@ -1,12 +1,33 @@
 export type { AdminOperation } from './admin.ts';
 export { type BundledOptions, type BundledOutcome, signBundled, writeWhole } from './bundled.ts';
 export { type Draft, type DraftSource, draftManifest } from './draft.ts';
+export { type Proposal, propose, scopeOf } from './draft-proposal.ts';
 export type { Change, Drift, LiveDefinitions } from './drift.ts';
 export { endpointOf } from './endpoint.ts';
 export { CHANGING_LISTS, type ChangingList, type ListMethod, type ListRequest, type Visible } from './lists.ts';
 export { type LoadOptions, loadManifests } from './load.ts';
-export { type Fault, LISTS, type Manifest, PREFIX, readManifest, SERVER_NAME } from './manifest.ts';
-export { type Pin, type Problem, type SchemaPort, type ScopePort, type ServerPins, scanManifest } from './pins.ts';
+export {
+  type Fault,
+  type ItemKind,
+  KIND_OF,
+  LISTS,
+  type ListName,
+  type Manifest,
+  nameOf,
+  PREFIX,
+  readManifest,
+  SERVER_NAME,
+} from './manifest.ts';
+export { collisions } from './names.ts';
+export {
+  type Pin,
+  type Problem,
+  pinManifest,
+  type SchemaPort,
+  type ScopePort,
+  type ServerPins,
+  scanManifest,
+} from './pins.ts';
 export { REGISTRY_REFUSALS } from './refusals.ts';
 export {
   openRegistry,

@@ -4,6 +4,10 @@ import type { Command, Io } from './command.ts';
 
 /** Loaded when asked for, so that `gatewrit audit verify` does not pay for a gateway. */
 const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Command> }>> = {
+  init: {
+    summary: 'write settings, and take over the servers of an MCP client',
+    load: async () => (await import('./init.ts')).initCommand,
+  },
   start: { summary: 'run the gateway', load: async () => (await import('./start.ts')).startCommand },
   stdio: {
     summary: 'speak MCP over stdio to a running gateway, with a token of its own',
@@ -20,7 +24,7 @@ const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Comma
     load: async () => (await import('./sign-in.ts')).signedInApprovals,
   },
   registry: {
-    summary: 'see and draft capability manifests',
+    summary: 'add servers; see and draft capability manifests',
     load: async () => (await import('./registry.ts')).registryCommand,
   },
   upstream: {

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Command } from './command.ts';
 import { manifestCommand } from './manifest.ts';
-import { registryCommand, splitCommand } from './registry.ts';
+import { registryCommand } from './registry.ts';
+import { splitCommand } from './registry-command-line.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const everything = join(root, 'examples/quickstart/manifests/everything.json');

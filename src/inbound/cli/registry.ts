@@ -14,11 +14,17 @@ import {
 import { silentLog } from '../../core/log.ts';
 import type { ServerSettings } from '../../upstream/servers.ts';
 import type { Command, Io } from './command.ts';
+import { splitCommand } from './registry-command-line.ts';
 
-const usage = `usage: gatewrit registry list [--home D] [--json]
+const usage = `usage: gatewrit registry add NAME --command "CMD ARGS" [--env NAME=env:NAME …] [--accept] [--set C …] [--json]
+       gatewrit registry add URL [--server NAME] [--authorization file:PATH] [--accept] [--set C …] [--json]
+       gatewrit registry add NAME
+       gatewrit registry list [--home D] [--json]
        gatewrit registry show SERVER [--home D] [--json]
        gatewrit registry draft --server NAME (--command "CMD ARGS" | --url U) [--prefix P] [--out FILE] [--json]
 
+add    asks a server once what it offers, shows it with what to look at, and signs, pins and enables what you accept;
+       NAME alone: an upstream that stands in gatewrit.yaml, or that has changed and is reviewed again
 list   the signed manifests under the home: who signed what, and what is wrong with them
 show   one manifest, item by item
 draft  asks a server once what it offers and writes a manifest that nobody has reviewed or signed; findings go to stderr
@@ -29,19 +35,33 @@ options
   --prefix P     beginning of its names on /mcp (default: the server name)
   --command C    command line of a stdio server, split at blanks, quotes respected, no shell
   --url U        endpoint of a Streamable HTTP server
+  --env N=V      add: a variable of its environment; V is plain, env:NAME or file:PATH; may be given several times
+  --authorization R  add: our credential there, the whole header value, as file:PATH or env:NAME
+  --accept       add: accept what is proposed, for scripts; what has a finding stays out
+  --set C        add: change the proposal: TOOL.effect=read, TOOL.scope=a:b, TOOL.serve=no, TOOL.limits.timeoutMs=5000;
+                 *.effect=read means every tool that is not destructive
+  --pass ID      add: let a finding pass that you looked at
+  --owner WHO    add: who answers for it, and reviewed it (default: you)
+  --config F     add: settings to write (default gatewrit.yaml); what is there stays, comments included
+  --replace      add: take the place of another upstream of this name
   --out FILE     write the draft there instead of to stdout
   --json         machine-readable answer
 
 example
+  gatewrit registry add everything --command "node node_modules/@modelcontextprotocol/server-everything/dist/index.js stdio" --accept
   gatewrit registry draft --server everything --command "node node_modules/@modelcontextprotocol/server-everything/dist/index.js stdio" --out everything.json
 `;
 
-/** What is pinned, and drafts of what could be. It signs nothing: `gatewrit manifest sign` does, for a person. */
+/** What is pinned, and what could be. Only `add` signs, and only what a person accepted. */
 export const registryCommand: Command = {
   name: 'registry',
-  summary: 'see and draft capability manifests',
+  summary: 'add servers; see and draft capability manifests',
   usage,
   async run(argv: string[], io: Io): Promise<number> {
+    if (argv[0] === 'add' && !argv.includes('--help')) {
+      const { runAdd } = await import('./registry-add-command.ts');
+      return await runAdd(argv.slice(1), usage, io);
+    }
     const { values, positionals } = parseArgs({
       args: argv,
       allowPositionals: true,
@@ -202,12 +222,4 @@ function stdioSettings(line: string): ServerSettings | null {
   const words = splitCommand(line);
   const [command, ...args] = words ?? [];
   return command ? { stdio: { command, args, cwd: process.cwd(), env: {} } } : null;
-}
-
-/** Blanks separate, quotes join; nothing is expanded. Null when a quote stays open. */
-export function splitCommand(line: string): string[] | null {
-  const words = [...line.matchAll(/(?:[^\s"']|"[^"]*"|'[^']*')+/g)].map(([word]) =>
-    word.replace(/"([^"]*)"|'([^']*)'/g, '$1$2'),
-  );
-  return /^(?:[^"']|"[^"]*"|'[^']*')*$/.test(line) ? words : null;
 }
