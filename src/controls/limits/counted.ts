@@ -1,6 +1,7 @@
 import type { CallWith, Now, SlotName, Slots } from '../../core/call.ts';
 import type { RefusalCode } from '../../core/mcp/refusals.ts';
 import { type Outcome, Refusal, type Stage } from '../../core/stage.ts';
+import { claimedClient } from './claimed.ts';
 import type { Door } from './door.ts';
 
 /**
@@ -19,7 +20,7 @@ export function countedFailures<Needs extends SlotName>(
 ): Stage<Needs, 'principal'> {
   const judge = (outcome: Outcome<Slots['principal']>, call: CallWith<Needs>, now: Now) => {
     if (!(outcome instanceof Refusal) || !COUNTED.has(outcome.code)) return outcome;
-    const wait = door.failed(call.head.address, now);
+    const wait = door.failed(call.head.address, now, claimedClient(call));
     return wait instanceof Promise ? wait.then((late) => instead(late, outcome)) : instead(wait, outcome);
   };
   return {

@@ -36,7 +36,12 @@ export class Door {
   }
 
   enter(call: Call, now: Now): { address: string } | Refusal | Promise<{ address: string } | Refusal> {
-    if (this.#facts.inFlight() > this.#maxInFlight) return new Refusal('limits.overloaded', { retryAfterMs: 1_000 });
+    const inFlight = this.#facts.inFlight();
+    if (inFlight > this.#maxInFlight * STRANGERS_SHARE) {
+      if (inFlight > this.#maxInFlight) return new Refusal('limits.overloaded', { retryAfterMs: 1_000 });
+      // The last quarter is for those who are known: strangers must not be what keeps them out.
+      if (!this.#facts.verified(call)) return new Refusal('limits.overloaded', STRANGER);
+    }
     const source = sourceOf(call.head.address);
     const state = this.#ephemeral.backoff(TABLE, source, this.#backoff, now.mono);
     if (state instanceof Promise) return this.#later(state, call, source, now);
@@ -44,14 +49,21 @@ export class Door {
   }
 
   /**
-   * Counts a credential that was presented and refused (not a missing one).
+   * Counts a credential that was presented and refused (not a missing one), by address and by the client it claimed to
+   * be of: who guesses for one client from many addresses is told to wait like who guesses from one. A claim is worth
+   * nothing, so it lengthens this answer alone and keeps nobody out at the door.
+   * @param claimed key of that client (claimed.ts), or null
    * @returns the refusal to answer with instead, when the source has to wait now
    */
-  failed(address: string, now: Now): Refusal | null | Promise<Refusal | null> {
+  failed(address: string, now: Now, claimed: string | null = null): Refusal | null | Promise<Refusal | null> {
     const state = this.#ephemeral.failed(TABLE, sourceOf(address), this.#backoff, now.mono);
-    return state instanceof Promise
-      ? state.then(waitOrNull, (cause) => new Refusal('limits.unavailable', { cause }))
-      : waitOrNull(state);
+    const other = claimed === null ? null : this.#ephemeral.failed(CLIENTS, claimed, this.#backoff, now.mono);
+    if (state instanceof Promise || other instanceof Promise)
+      return Promise.all([state, other]).then(
+        ([one, two]) => waitOrNull(longer(one, two)),
+        (cause) => new Refusal('limits.unavailable', { cause }),
+      );
+    return waitOrNull(longer(state, other));
   }
 
   #inBackoff(state: Backoff, call: Call, source: string, now: Now) {
@@ -73,6 +85,14 @@ export class Door {
 }
 
 const TABLE = 'limits.backoff';
+const CLIENTS = 'limits.backoff.client';
+/** Of maxInFlight: above it only credentials verified before are taken on. */
+const STRANGERS_SHARE = 0.75;
+const STRANGER = Object.freeze({ retryAfterMs: 1_000, evidence: 'not verified before, and load is high' });
+
+function longer(one: Backoff, two: Backoff | null): Backoff {
+  return two !== null && two.waitMs > one.waitMs ? two : one;
+}
 
 function waitOrNull(state: Backoff): Refusal | null {
   return state.waitMs > 0 ? wait(state) : null;

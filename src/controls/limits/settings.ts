@@ -29,7 +29,11 @@ export const limitsSettings = z
     address: windowOf(12_000, 'Calls from one address (IPv6: one /64); behind a proxy that is the proxy.'),
     tool: windowOf(600, 'Calls of one tool by one principal, each with the cost its manifest gives it.'),
     events: windowOf(6_000, 'Notifications sent on to one principal.'),
-    maxInFlight: z.int().min(1).default(4_096).describe('Calls one process works on at a time; more are refused.'),
+    maxInFlight: z
+      .int()
+      .min(1)
+      .default(4_096)
+      .describe('Calls one process works on at a time; more are refused, strangers from three quarters of it on.'),
     maxConcurrentPerPrincipal: z.int().min(1).default(256).describe('Targets one principal has running at a time.'),
     streams: heldOf(8, 1_024, 'Streams that outlive a request: subscriptions/listen, GET of a session.'),
     waiting: heldOf(16, 1_024, 'Calls that wait for a client to answer a question of their server.'),
@@ -52,7 +56,7 @@ export const limitsSettings = z
       })
       .refine((b) => b.forgetMs >= b.capMs && b.capMs >= b.baseMs, 'baseMs ≤ capMs ≤ forgetMs must hold')
       .prefault({})
-      .describe('Exponential back-off on failed authentication, per address (IPv6: per /64).'),
+      .describe('Exponential back-off on failed authentication, per address (IPv6: per /64) and per claimed client.'),
   })
   .prefault({});
 
