@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
+import { cpSync, existsSync, globSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'yaml';
+import { readVerifiers, verifyLog } from '../../src/controls/audit/index.ts';
 import { KNOWN_METHODS } from '../../src/controls/validation/index.ts';
 import type { RawAnswer } from '../e2e/raw-http.ts';
 import { endings, recordsOf } from '../e2e/recorded.ts';
@@ -93,11 +94,11 @@ for (const which of Object.keys(SETTINGS) as Which[]) {
     assert.equal(
       Object.values(surplus).reduce((sum, count) => sum + count, 0),
       unsaid,
-      JSON.stringify(surplus),
+      `${unsaid} are not said: ${JSON.stringify(surplus)}`,
     );
     assert.ok(
       Object.values(surplus).every((count) => count >= 0),
-      JSON.stringify(surplus),
+      `${unsaid} are not said: ${JSON.stringify(surplus)}`,
     );
     const byCall = new Map<string, string[]>();
     for (const { envelope, meta } of records) {
@@ -117,10 +118,41 @@ for (const which of Object.keys(SETTINGS) as Which[]) {
       if (envelope.kind === 'intent')
         assert.notEqual(meta?.['subject'], 'root', 'a borrowed identity was recorded (AZ-08)');
     }
+    const none = targets[which].witnessed().every((line) => !/eyJ[\w-]{20,}\.|Bearer|authorization/i.test(line));
+    assert.ok(none, 'a credential of a caller reached an upstream (SF-02)');
+    holds(['SF-02'], targets[which].witnessed().length);
     const judged = [...expected[which].endings.values()].reduce((sum, count) => sum + count, 0);
     holds(['AUD-01', 'ERR-02'], judged);
   });
 }
+
+test('a log that was changed afterwards is reported, whatever was done to it (AUD-02)', () => {
+  const { home } = targets.tight.quickstart.gateway;
+  const verifiers = readVerifiers(join(home, 'keys/audit.pub'));
+  const harms: Readonly<Record<string, (segment: string, bytes: Buffer) => void>> = {
+    'one bit': (segment, bytes) => writeFileSync(segment, bytes.with(bytes.length >> 1, bytes[bytes.length >> 1]! ^ 1)),
+    'the end is cut': (segment, bytes) => writeFileSync(segment, bytes.subarray(0, bytes.length * 0.9)),
+    'a piece is taken out': (segment, bytes) =>
+      writeFileSync(segment, Buffer.concat([bytes.subarray(0, 4_000), bytes.subarray(5_000)])),
+    'a piece stands twice': (segment, bytes) =>
+      writeFileSync(segment, Buffer.concat([bytes.subarray(0, 5_000), bytes.subarray(4_000)])),
+    'the whole file is gone': (segment) => rmSync(segment),
+  };
+  assert.deepEqual(
+    verifyLog(join(home, 'audit'), verifiers).flatMap(({ findings }) => findings),
+    [],
+  );
+  for (const [what, harm] of Object.entries(harms)) {
+    const copy = join(home, 'harmed');
+    cpSync(join(home, 'audit'), copy, { recursive: true });
+    const [segment] = globSync(join(copy, '**/*.seg'));
+    harm(segment!, readFileSync(segment!));
+    const findings = verifyLog(copy, verifiers).flatMap((report) => report.findings);
+    rmSync(copy, { recursive: true });
+    assert.ok(findings.length > 0, what);
+  }
+  holds(['AUD-02'], Object.keys(harms).length);
+});
 
 test('nothing that was sent lies in clear in any file of the home, nor in the operator log (PII-03)', () => {
   const { home } = targets.wide.quickstart.gateway;
@@ -313,7 +345,7 @@ function table(): string {
   const covered = checklist.filter(({ id }) => results.has(id));
   const passing = covered.filter(({ id }) => results.get(id)!.failed === 0);
   const elsewhere = checklist.filter(({ id, where }) => !results.has(id) && where);
-  const asked = new Set(['AUD-01', 'ERR-02', 'PII-03']);
+  const asked = new Set(['AUD-01', 'SF-02', 'ERR-02', 'PII-03']);
   const cases = [...results].reduce((sum, [id, result]) => sum + (asked.has(id) ? 0 : result.cases), 0);
   const notYet = checklist.length - covered.length - elsewhere.length;
   const closing = `${covered.length} of ${checklist.length} covered with ${cases} cases, ${passing.length} passing, ${elsewhere.length} tested elsewhere, ${notYet} not yet`;

@@ -1,13 +1,14 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { signManifest } from '../../src/controls/registry/index.ts';
-import { openSigningKeys } from '../../src/core/crypto/keys.ts';
+import { openSigningKeys, type SigningKey } from '../../src/core/crypto/keys.ts';
 import { Quickstart } from '../e2e/quickstart.ts';
 import { type RawAnswer, RawConnection } from '../e2e/raw-http.ts';
 import type { Case, Sent } from './attack.ts';
 import { Forge } from './forge.ts';
-import { MANIFEST, POLICY } from './witness-definitions.ts';
+import { type Harm, MANIFEST, POLICY, REFUSED_MANIFESTS, TWIN_MANIFEST } from './witness-definitions.ts';
 
 const SCOPES: Readonly<Record<string, string>> = {
   reader: 'jira:read',
@@ -48,14 +49,18 @@ export class AttackTarget {
     const quickstart = await Quickstart.start({
       settings: {
         audit: { strangers: { perSecond: 100_000, perMinute: 100_000 } },
-        upstreams: { witness: witness(), 'internal-readonly': undefined },
+        upstreams: { witness: witness(), twin: witness({ WITNESS_TWIN: '1' }), 'internal-readonly': undefined },
         ...settings,
       },
       policy: POLICY,
       async prepare(home) {
         const [key] = openSigningKeys({ folder: join(home, 'keys'), generate: true }, 'operator');
         mkdirSync(join(home, 'registry'), { mode: 0o700 });
-        writeFileSync(join(home, 'registry', 'witness.jws'), await signManifest(MANIFEST, key), { mode: 0o600 });
+        const write = (server: string, token: string) =>
+          writeFileSync(join(home, 'registry', `${server}.jws`), token, { mode: 0o600 });
+        write('witness', await signManifest(MANIFEST, key));
+        write('twin', await signManifest(TWIN_MANIFEST(), key));
+        for (const [server, harm] of Object.entries(REFUSED_MANIFESTS)) write(server, await harmed(server, harm, key));
       },
     });
     return new AttackTarget(quickstart);
@@ -209,14 +214,30 @@ function reusable({
   return `${listener} ${from}`;
 }
 
-function witness(): object {
+function witness(more: Readonly<Record<string, string>> = {}): object {
   return {
     stdio: {
       command: 'node',
       args: [join(import.meta.dirname, 'witness.ts')],
-      env: { WITNESS_FILE: 'home:witnessed.jsonl', WITNESS_ANSWER: 'home:answer.json' },
+      env: { WITNESS_FILE: 'home:witnessed.jsonl', WITNESS_ANSWER: 'home:answer.json', ...more },
     },
   };
+}
+
+/** A manifest of a server that nobody should get to use. */
+async function harmed(server: string, harm: Harm, key: SigningKey): Promise<string> {
+  const manifest = { ...TWIN_MANIFEST(), server, prefix: server, ...harm.laid };
+  const signer = harm.by === 'stranger' ? { ...key, privateKey: generateKeyPairSync('ed25519').privateKey } : key;
+  const [head, body, signature] = (await signManifest(manifest, signer)).split('.') as [string, string, string];
+  const read = (part: string) => JSON.parse(Buffer.from(part, 'base64url').toString()) as object;
+  const write = (tree: object) => Buffer.from(JSON.stringify(tree)).toString('base64url');
+  const bytes = Buffer.from(signature, 'base64url');
+  if (harm.flip) bytes[7]! ^= 1;
+  return [
+    harm.header ? write({ ...read(head), ...harm.header }) : head,
+    harm.after ? write({ ...read(body), ...harm.after }) : body,
+    bytes.toString('base64url'),
+  ].join('.');
 }
 
 /** The call that leaves a trace when it is let through, unless the case says another message. */

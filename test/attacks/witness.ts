@@ -1,6 +1,6 @@
 import { appendFileSync, readFileSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { PROMPTS, RESOURCES, TEMPLATES, TOOLS } from './witness-definitions.ts';
+import { PROMPTS, RESOURCES, TEMPLATES, TOOLS, TWIN_LIVE } from './witness-definitions.ts';
 
 /**
  * An MCP server that writes down every call that reaches it, before it answers: one line of JSON per call in the file
@@ -8,6 +8,8 @@ import { PROMPTS, RESOURCES, TEMPLATES, TOOLS } from './witness-definitions.ts';
  */
 const file = process.env['WITNESS_FILE']!;
 const prepared = process.env['WITNESS_ANSWER']!;
+/** The second server of witness-definitions.ts instead. */
+const twin = process.env['WITNESS_TWIN'] !== undefined;
 const SERVER = { 'io.modelcontextprotocol/serverInfo': { name: 'witness', version: '1.0.0' } };
 const definitions = (items: readonly { definition: object }[]) => items.map(({ definition }) => definition);
 const listed = (member: string, items: readonly { definition: object }[]) => ({
@@ -27,13 +29,15 @@ const ANSWERS: Readonly<Record<string, (params: Record<string, unknown>) => obje
     cacheScope: 'private',
     _meta: SERVER,
   }),
-  'tools/list': () => listed('tools', TOOLS),
-  'prompts/list': () => listed('prompts', PROMPTS),
-  'resources/list': () => listed('resources', RESOURCES),
-  'resources/templates/list': () => listed('resourceTemplates', TEMPLATES),
+  'tools/list': () => listed('tools', twin ? TWIN_LIVE : TOOLS),
+  'prompts/list': () => listed('prompts', twin ? [] : PROMPTS),
+  'resources/list': () => listed('resources', twin ? [] : RESOURCES),
+  'resources/templates/list': () => listed('resourceTemplates', twin ? [] : TEMPLATES),
   'tools/call': ({ arguments: given }) => ({
     resultType: 'complete',
-    content: [{ type: 'text', text: String((given as { echo?: string } | undefined)?.echo ?? 'written') }],
+    content: [
+      { type: 'text', text: String((given as { echo?: string } | undefined)?.echo ?? (twin ? 'by twin' : 'written')) },
+    ],
   }),
   'prompts/get': () => ({
     resultType: 'complete',
