@@ -11,6 +11,8 @@ export interface BundledOptions {
   readonly folder: string;
   readonly home: string;
   readonly keys: KeyFolder;
+  /** Only these; a pin of a server that is not there would only be in the way. Absent: all. */
+  readonly servers?: readonly string[];
 }
 
 export interface BundledOutcome {
@@ -26,7 +28,7 @@ export interface BundledOutcome {
  * files only, never a live server.
  * @throws InternalError when a bundled file is not a manifest
  */
-export async function signBundled({ folder, home, keys }: BundledOptions): Promise<BundledOutcome> {
+export async function signBundled({ folder, home, keys, servers }: BundledOptions): Promise<BundledOutcome> {
   const target = join(home, 'registry');
   mkdirSync(target, { recursive: true, mode: 0o700 });
   const memory = new Memory(join(target, 'bundled.json'));
@@ -41,6 +43,7 @@ export async function signBundled({ folder, home, keys }: BundledOptions): Promi
       throw new InternalError('registry.bundled_manifest', `bundled manifest ${file} cannot be used: ${faults}`);
     }
     const { server } = read.manifest;
+    if (servers !== undefined && !servers.includes(server)) continue;
     const digest = digestOf(read.raw);
     const known = memory.digestOf(server);
     const path = join(target, `${server}.jws`);

@@ -153,7 +153,8 @@ async function prepareDevelopment(of: {
   step('policy and signed manifests');
   await writeDefaultPolicy(join(home, 'policy'), { quickstart: true });
   const keys = { folder: join(home, 'keys'), generate: true };
-  const { changed } = await signBundled({ folder: MANIFESTS, home, keys });
+  const configured = Object.keys(of.configuration.upstreams);
+  const { changed } = await signBundled({ folder: MANIFESTS, home, keys, servers: configured });
   for (const server of changed) {
     of.io.stderr(
       `gatewrit: the bundled manifest of ${server} changed since it was signed; review and sign it: gatewrit manifest sign\n`,
