@@ -1,0 +1,38 @@
+/** What stands in honest arguments and files: much that looks like something to hide, and nothing that is. */
+export const WORDS = [
+  ...['harbour', 'orchard', 'lantern', 'meadow', 'compass', 'granite', 'willow', 'ember', 'saddle', 'thicket'],
+  ...['pebble', 'anchor', 'copper', 'drizzle', 'feather', 'glacier', 'hazel', 'ivory', 'juniper', 'kestrel'],
+];
+
+export const LINES = [
+  'The quarterly plan is ready for review; see section 4.2 of the draft.',
+  'Order 2025-000417 ships on 2025-11-03 with 12 parcels of 3.5 kg each.',
+  'Build 1.24.3-rc.2 fixes the crash in module parser at line 1184.',
+  'Commit 9fceb02d0ae598e95dc970b74767f19372d61af8 introduced the regression.',
+  'Request 550e8400-e29b-41d4-a716-446655440000 took 1843 ms.',
+  'The temperature was 21.5 °C at 14:30, humidity 48 %, pressure 1013.25 hPa.',
+  'SELECT name, total FROM orders WHERE total > 100 ORDER BY total DESC LIMIT 20;',
+  'const total = items.reduce((sum, item) => sum + item.price * item.count, 0);',
+  'Meet at the north entrance at 9:15, bring the blue folder and two copies.',
+  'The token bucket refills 50 per second; the password field must not be empty.',
+  'Ticket OPS-48213: rotate the API key before the release, owner is the platform team.',
+  'sha256 of the archive: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae',
+  'Coordinates 48.137154, 11.576124; elevation 519 m; 1,488,202 inhabitants.',
+  'Invoice total 1,204.50 EUR, due in 30 days, discount 2 % within 10 days.',
+  'Population grew from 8804190 to 8335897 between 2020 and 2022.',
+  'See https://example.com/docs/getting-started?version=2#install for details.',
+  'The function returns [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610].',
+  'Ünïcödé text: naïve café, 東京タワー, Привет, мир, emoji 🚀 and a dash — fine.',
+  'Error 404 on GET /api/v2/users/42/orders?page=3&size=25 after 3 retries.',
+  'Pi is 3.14159265358979323846 and e is 2.71828182845904523536.',
+  'Part number 4006381-33393, lot 20251103A, shelf B-12-07, quantity 250.',
+  'The authorization header is read by the middleware before the secret is compared.',
+  'color: #1f6feb; background: rgba(13, 17, 23, 0.85); margin: 0 auto 16px;',
+  'ISBN 978-3-16-148410-0, second edition, 412 pages, published in 2019.',
+  'Port 8443 on 127.0.0.1 answers; the listener on 0.0.0.0:9090 is for metrics.',
+  'Version 10.2.0.1 of the driver needs firmware 4.15.0-213 or newer.',
+  'import { readFile } from "node:fs/promises"; // no default export',
+  'id=1700000000123 start=1699999999000 end=1700000005999 status=ok',
+  'Base64 of hello world is aGVsbG8gd29ybGQ= and its CRC is 0d4a1185.',
+  'Bring 2 x 250 g of flour, 3 eggs and 125 ml of milk; bake 25 min at 180 °C.',
+];
