@@ -5,7 +5,7 @@ export type Who = 'model' | 'client' | 'user' | 'operator' | 'approver';
 
 /**
  * What to do about each refusal. `tells`: facts that the answer bears besides its text, without which nobody could do
- * it; test/errors/recovery.test.ts looks for them in what a model reads, in every era.
+ * it; test/recovery.test.ts looks for them in what a model reads, in every era.
  */
 export interface Recovery {
   readonly who: Who;

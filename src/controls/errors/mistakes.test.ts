@@ -33,6 +33,11 @@ const SAID: readonly (readonly [database: string, said: string, told: string])[]
     'canceling statement due to statement timeout',
     'The statement ran longer than it may and was ended; narrow what it reads.',
   ],
+  [
+    'PostgreSQL',
+    'column "customers.id" must appear in the GROUP BY clause or be used in an aggregate function',
+    'This column must stand in GROUP BY or in an aggregate function: id.',
+  ],
   ['MySQL', "ER_BAD_FIELD_ERROR: Unknown column 'custmer' in 'field list'", COLUMN],
   ['MySQL', "Table 'shop_prod.customers' doesn't exist", TABLE],
   [
@@ -67,6 +72,8 @@ test('a name the caller did not write is told in no case', () => {
     'relation "payroll_2026" does not exist',
     'column "salary" does not exist',
     "Unknown column 'p.salary' in 'where clause'",
+    "Unknown column 'payroll.id' in 'where clause'",
+    'column "customers.salary" must appear in the GROUP BY clause',
     'permission denied for table payroll',
     'invalid input syntax for type integer: "hunter2"',
     'invalid input syntax for type payroll_kind: "abc"',

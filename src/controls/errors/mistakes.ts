@@ -157,7 +157,12 @@ function ownWord(statement: string, name: string, place: { at: string }): string
   const word = new RegExp(`(?<!\\w)${RegExp.escape(plain)}(?!\\w)`, 'gi');
   const exact = /^\w/.test(plain) && /\w$/.test(plain) ? word : new RegExp(RegExp.escape(plain), 'gi');
   const [first, second] = statement.matchAll(exact);
-  if (first === undefined) return null;
+  if (first === undefined) {
+    // A database may put the table before a column; both have to be the caller's.
+    const parts = plain.split('.');
+    const own = parts.length > 1 ? parts.map((part) => ownWord(statement, part, place)) : [null];
+    return own.includes(null) ? null : own.at(-1)!;
+  }
   place.at = second === undefined ? ` (character ${first.index + 1})` : '';
   return first[0];
 }

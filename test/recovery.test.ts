@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RECOVERY, type Recovery } from '../../docs/reference/recovery.ts';
-import { type Call, type Message, REVISIONS } from '../../src/core/call.ts';
-import { REFUSALS, type RefusalCode } from '../../src/core/mcp/refusals.ts';
-import { encodeRefusal } from '../../src/core/mcp/wire.ts';
-import { Refusal, type RefusalFacts } from '../../src/core/refusal.ts';
+import { RECOVERY, type Recovery } from '../docs/reference/recovery.ts';
+import { type Call, type Message, REVISIONS } from '../src/core/call.ts';
+import { REFUSALS, type RefusalCode } from '../src/core/mcp/refusals.ts';
+import { encodeRefusal } from '../src/core/mcp/wire.ts';
+import { Refusal, type RefusalFacts } from '../src/core/refusal.ts';
 
 const CODES = Object.keys(REFUSALS) as RefusalCode[];
 const CALL_ID = '01935f4e-8a00-7000-8000-000000000017';
