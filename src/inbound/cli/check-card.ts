@@ -67,7 +67,7 @@ const DOES: { readonly [C in Control]: (sections: Sections, home: HomeFacts) => 
   },
   authorization: ({ authorization }, { rules, scopes, unmade }) =>
     authorization.mode === 'observe'
-      ? 'would have refused is recorded, not refused'
+      ? 'what policy would have refused goes through, and is recorded'
       : unmade
         ? 'default deny; the first start writes the policy'
         : `default deny; ${plural(rules, 'rule')} over ${plural(scopes, 'scope')}`,
@@ -77,10 +77,10 @@ const DOES: { readonly [C in Control]: (sections: Sections, home: HomeFacts) => 
       const who = approvers.groups.length === 0 ? 'nobody' : approvers.groups.join(' or ');
       return `"${name}" by ${quorum} of ${who}`;
     });
-    return `${rules.join(', ') || 'no rule'}, within ${approval.decisionMinutes} min, bound to the exact call`;
+    return `${rules.join(', ') || 'no rule, so nobody can approve anything'}, within ${approval.decisionMinutes} min, bound to the exact call`;
   },
   validation: ({ validation }) =>
-    `strict JSON, at most ${validation.maxDepth} deep; arguments against the reviewed schema${validation.formats === 'assert' ? ' and its formats' : ''}`,
+    `strict JSON, at most ${validation.maxDepth} deep; arguments ${validation.mode === 'observe' ? 'compared with' : 'must match'} the reviewed schema${validation.formats === 'assert' ? ' and its formats' : ''}`,
   redaction({ redaction }) {
     if (redaction.profile === 'none') return 'nothing is looked for';
     if (redaction.mode === 'observe') return 'personal data and secrets are reported, not replaced';

@@ -38,7 +38,7 @@ const PURPOSES: Readonly<Record<KeyClass, string>> = {
   'state-seal': 'seals sessions, cursors and state that clients hold',
   'redaction-token': 'makes tokens in place of redacted values',
   'approval-mac': 'binds approvals to the call they were given for',
-  'upstream-credentials': 'seals our own tokens for upstreams',
+  'upstream-credentials': 'seals our own tokens for upstreams with oauth',
 };
 const SIGNING: readonly KeyClass[] = ['operator', 'checkpoint'];
 
