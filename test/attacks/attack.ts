@@ -129,7 +129,7 @@ export interface Attack {
 
 /** Every attack of this folder, by id; cases with a matrix become one case per combination. */
 export function readAttacks(vectors: string | null): Attack[] {
-  const files = globSync('*.yaml', { cwd: import.meta.dirname, exclude: ['checklist.yaml'] }).sort();
+  const files = globSync('*.yaml', { cwd: import.meta.dirname, exclude: ['checklist.yaml', 'starts.yaml'] }).sort();
   const all = files.flatMap((file) =>
     z.array(attack).parse(parse(readFileSync(join(import.meta.dirname, file), 'utf8'), { merge: true })),
   );

@@ -8,6 +8,7 @@ import { KNOWN_METHODS } from '../../src/controls/validation/index.ts';
 import type { RawAnswer } from '../e2e/raw-http.ts';
 import { endings, recordsOf } from '../e2e/recorded.ts';
 import { type Case, readAttacks } from './attack.ts';
+import { readStarts, tryStart } from './starts.ts';
 import { AttackTarget, type Seen } from './target.ts';
 
 const vectors = process.env['GATEWRIT_VECTORS'] ?? join(import.meta.dirname, '../../../shared/vectors');
@@ -52,6 +53,7 @@ before(async () => {
 after(async () => {
   for (const target of Object.values(targets)) await target.close();
   process.stdout.write(table());
+  if (process.env['GATEWRIT_UPDATE_ATTACKS']) keepTable();
 });
 
 describe('attacks of the hardening checklist', () => {
@@ -70,6 +72,18 @@ describe('attacks of the hardening checklist', () => {
           failures.push(`${one.why}: ${(error as Error).message}`);
         }
       }
+      assert.deepEqual(failures, []);
+    });
+  }
+});
+
+describe('starts that must be refused', () => {
+  for (const { id, attack, cases } of readStarts()) {
+    test(`${id} ${attack} (${cases.length} cases)`, async () => {
+      const failures: string[] = [];
+      for (let at = 0; at < cases.length; at += 2)
+        failures.push(...(await Promise.all(cases.slice(at, at + 2).map(tryStart))).filter((fault) => fault !== null));
+      results.set(id, { cases: cases.length, failed: failures.length });
       assert.deepEqual(failures, []);
     });
   }
@@ -328,6 +342,13 @@ function tellsNothing({ headers, body }: RawAnswer, target: AttackTarget): void 
   assert.doesNotMatch(text, /\n\s+at |node:internal|\.ts:\d+|SQLITE|undici|ERR_[A-Z]/);
   for (const secret of [target.quickstart.gateway.home, process.cwd()])
     assert.ok(!text.includes(secret), 'a path stands in the answer');
+}
+
+/** Writes the table into the page that shows it. */
+function keepTable(): void {
+  const page = join(import.meta.dirname, '../../docs/attacks.md');
+  const [head] = readFileSync(page, 'utf8').split('<!-- table -->');
+  writeFileSync(page, `${head}<!-- table -->\n\`\`\`text\n${table().trim()}\n\`\`\`\n`);
 }
 
 function table(): string {
