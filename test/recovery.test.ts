@@ -43,6 +43,7 @@ for (const code of CODES)
       for (const method of ['tools/call', 'resources/read', 'prompts/get']) {
         const text = read(code, facts, revision, method);
         for (const fact of tells) assert.match(text, FACTS[fact].read, `${revision} ${method}`);
+        if (text.includes('correlation id')) assert.match(text, new RegExp(`Correlation id: ${CALL_ID}\\.`));
         // In its own words where a control has some.
         const own = read(code, { ...facts, text: 'Only 3 of them.' }, revision, method);
         assert.match(own, /Only 3 of them\./);

@@ -69,7 +69,12 @@ export function encodeRefusal(call: Call, refusal: Refusal): WireAnswer {
   const hasId = idLexeme !== NO_ID;
   const error = {
     code: modern ? row.rpc : legacyCode(call, refusal, row),
-    message: [facts.text ?? textFor(call, refusal) ?? row.text, ...hints(refusal)].join(' '),
+    message: [
+      facts.text ?? textFor(call, refusal) ?? row.text,
+      ...hints(refusal),
+      // The only thing that helps here is the id, and `data` does not reach everybody.
+      ...(refusal.code === 'errors.internal' ? [`Correlation id: ${call.id}.`] : []),
+    ].join(' '),
     ...(Object.keys(data).length > 0 ? { data } : {}),
   };
   return {
