@@ -11,7 +11,7 @@ const VERSION = '26.0.7';
 const ARTIFACT = `org.keycloak:keycloak-quarkus-dist:${VERSION}:zip`;
 const COPY = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy';
 const FETCH_MS = 300_000;
-const START_MS = 180_000;
+const START_MS = 300_000;
 
 const cache = join(homedir(), '.cache/gatewrit-services', `keycloak-${VERSION}`);
 const folder = join(cache, `keycloak-${VERSION}`);
