@@ -46,7 +46,7 @@ interface Report {
 function gatewrit(args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
   const command = [join(root, 'bin/gatewrit.mjs'), ...args];
   return new Promise((resolve) => {
-    execFile(process.execPath, command, { timeout: 30_000 }, (error, out, err) =>
+    execFile(process.execPath, command, { timeout: 60_000 }, (error, out, err) =>
       resolve({ code: error ? Number(error.code ?? -1) : 0, out, err }),
     );
   });
@@ -319,10 +319,10 @@ test('the hardened sample starts, and a renewed certificate is served without a 
     assert.ok(ready instanceof Buffer, log);
     assert.equal((JSON.parse(String(ready)) as { mcp: string }).mcp, 'https://mcp.example.com/mcp');
     await writePair('renewed.example.com');
-    for (let i = 0; i < 100 && !log.includes('the certificate was replaced'); i++) await sleep(50);
+    for (let i = 0; i < 600 && !log.includes('the certificate was replaced'); i++) await sleep(50);
     assert.match(log, /the certificate was replaced/);
     writeFileSync(join(etc, 'tls/chain.pem'), 'nothing');
-    for (let i = 0; i < 100 && !log.includes('cannot be served'); i++) await sleep(50);
+    for (let i = 0; i < 600 && !log.includes('cannot be served'); i++) await sleep(50);
     assert.match(log, /the new certificate cannot be served; the old one stays/);
   } finally {
     child.kill('SIGTERM');
