@@ -170,7 +170,7 @@ async function draft(options: Options, io: Io): Promise<number> {
     (command === undefined) === (url === undefined)
   ) {
     io.stderr(
-      'gatewrit registry draft: give --server, a --prefix that begins with a letter, and either --command or --url\n',
+      'gatewrit registry draft: give --server, a --prefix of at most 16 of a-z, 0-9 and dashes that begins with a letter (default: the server name), and either --command or --url\n',
     );
     return 2;
   }
