@@ -80,13 +80,14 @@ function takePrepared(): Prepared | null {
   }
 }
 
-/** An answer as fast as it is read, until `left` is said; its end comes when nobody waits for it any more. */
+/** An answer as fast as it is read, until `left` is said, then its end. */
 function flood(id: number, left: number): void {
   process.stdout.write(`{"jsonrpc":"2.0","id":${id},"result":{"content":[{"type":"text","text":"`);
   const chunk = 'x'.repeat(65_536);
   const more = (rest: number): void => {
     if (rest > 0) process.stdout.write(chunk, () => more(rest - chunk.length));
-    else setTimeout(() => process.stdout.write('"}]}}\n'), 1_600);
+    // A long one ends with its last byte; one that has hardly begun, when nobody waits for it any more.
+    else setTimeout(() => process.stdout.write('"}]}}\n'), left > chunk.length ? 0 : 1_600);
   };
   more(left);
 }
