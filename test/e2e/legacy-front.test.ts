@@ -173,9 +173,12 @@ for (const [which, connect] of Object.entries(CLIENTS)) {
       assert.ok(heard.length >= 1, `${heard.length} notifications came`);
     });
 
-    test('ends its session', { skip: which.includes('stdio') }, async () => {
-      await connected.end!();
-    });
+    // Through the stdio entry the session ends with the pipe.
+    if (!which.includes('stdio')) {
+      test('ends its session', async () => {
+        await connected.end!();
+      });
+    }
   });
 }
 
