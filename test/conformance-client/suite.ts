@@ -1,15 +1,13 @@
-import { spawn } from 'node:child_process';
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { parse } from 'yaml';
 import type { Packages } from '../conformance/packages.ts';
-import type { Broken, Revision, Scenario } from '../conformance/suite.ts';
+import { type Broken, conformance, type Revision, type Scenario } from '../conformance/suite.ts';
 import { MUST_REFUSE } from './scenarios.ts';
 
 const CLIENT = join(import.meta.dirname, 'client.ts');
 const SCENARIO_MS = 20_000;
-const SUITE_MS = 280_000;
 
 interface Check {
   readonly id: string;
@@ -75,26 +73,4 @@ function endOf(name: string, stdout: string): readonly Broken[] {
   const must = MUST_REFUSE[name];
   if (must === undefined) return ended === 'good' ? [] : broken(`refused: ${why}`);
   return why?.some((one) => one.startsWith(must)) ? [] : broken(`it must refuse with ${must}, but: ${why ?? ended}`);
-}
-
-function conformance({ folder }: Packages, args: readonly string[]): Promise<string> {
-  const main = join(folder, 'node_modules/@modelcontextprotocol/conformance/dist/index.js');
-  const child = spawn(process.execPath, [main, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` },
-    timeout: SUITE_MS,
-  });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (chunk: Buffer) => {
-      said = (said + chunk).slice(-20_000);
-    });
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code, signal) => {
-      // 1 is what it says when a scenario fails; which one, its files tell.
-      if (code === 0 || code === 1) resolve(said);
-      else reject(new Error(`the suite ended with ${code ?? signal}:\n${said}`));
-    });
-  });
 }

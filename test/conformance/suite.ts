@@ -101,7 +101,8 @@ function skippedOf(checks: readonly Check[]): readonly string[] {
   return checks.filter(({ status }) => status === 'SKIPPED').map(({ id }) => id);
 }
 
-function conformance({ folder }: Packages, args: readonly string[]): Promise<string> {
+/** What the suite says; 1 is no fault of the run but a scenario that fails. @throws Error when it ends otherwise */
+export function conformance({ folder }: Packages, args: readonly string[]): Promise<string> {
   const main = join(folder, 'node_modules/@modelcontextprotocol/conformance/dist/index.js');
   const child = spawn(process.execPath, [main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
