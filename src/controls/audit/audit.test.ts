@@ -10,9 +10,9 @@ import { Refusal } from '../../core/stage.ts';
 import { memoryRows, openMemoryStore } from '../../core/store/memory.ts';
 import { openSqliteStore } from '../../core/store/sqlite.ts';
 import { bareCall, CANARIES, type Fixture, fixture, readyCall, runCall } from './audit-kit.test.ts';
-import type { Plaintext } from './plaintext.ts';
-import { LogReader, type OpenRecord } from './read.ts';
-import { readVerifiers, verifyLog } from './verify-log.ts';
+import { LogReader, type OpenRecord } from './reader/read.ts';
+import type { Plaintext } from './record/plaintext.ts';
+import { readVerifiers, verifyLog } from './verifier/verify-log.ts';
 
 let log: Fixture;
 beforeEach(() => {
@@ -77,7 +77,7 @@ test('the envelope is RFC 8785 as it stands, and says nothing but kind, time, di
 });
 
 test('meta parts are RFC 8785 too', async () => {
-  const { intentMeta, outcomeMeta, strangerMeta } = await import('./meta.ts');
+  const { intentMeta, outcomeMeta, strangerMeta } = await import('./record/meta.ts');
   const call = readyCall(log.clock);
   call.approval = { use: 'consume', id: 'a1', approvers: ['p', 'q'], stored: null, approved: null };
   call.findings = { list: [{ type: 'email', path: '/a', rule: 'r', action: 'reported' }] };
@@ -97,9 +97,9 @@ test('meta parts are RFC 8785 too', async () => {
 });
 
 test('meta parts made by form are those made one by one, whatever changes between calls', async () => {
-  const { intentMeta, outcomeMeta } = await import('./meta.ts');
-  const { MetaForms } = await import('./meta-forms.ts');
-  const { SubjectKey } = await import('./keyring.ts');
+  const { intentMeta, outcomeMeta } = await import('./record/meta.ts');
+  const { MetaForms } = await import('./record/meta-forms.ts');
+  const { SubjectKey } = await import('./keys/keyring.ts');
   const { sealKey } = await import('../../core/crypto/envelope.ts');
   const keyOf = (kid: string) => new SubjectKey({ kid, row: 'row', key: sealKey(Buffer.alloc(32)), until: 1 });
   const [key, other] = [keyOf('k1'), keyOf('k2')];

@@ -1,13 +1,13 @@
 import type { Call, CallWith, Intent, Now, Principal, Receipt } from '../../core/call.ts';
 import { type FinalStage, Refusal, type Stage } from '../../core/stage.ts';
-import type { Keyring, SubjectKey } from './keyring.ts';
-import { type Entry, type Ledger, type Placed, SYSTEM_TENANT, type TenantLog } from './ledger.ts';
-import { intentPayload, outcomePayload, strangerMeta } from './meta.ts';
-import type { MetaForms } from './meta-forms.ts';
-import { type Payload, PayloadBytes } from './payload.ts';
-import { PlainText } from './plaintext.ts';
+import type { Keyring, SubjectKey } from './keys/keyring.ts';
+import { type Entry, type Ledger, type Placed, SYSTEM_TENANT, type TenantLog } from './record/ledger.ts';
+import { intentPayload, outcomePayload, strangerMeta } from './record/meta.ts';
+import type { MetaForms } from './record/meta-forms.ts';
+import { type Payload, PayloadBytes } from './record/payload.ts';
+import { PlainText } from './record/plaintext.ts';
+import type { StrangerBound } from './record/strangers.ts';
 import type { AuditSettings } from './settings.ts';
-import type { StrangerBound } from './strangers.ts';
 
 /** A record of a call as later stages find it: `leaf` is what the outcome's `refs` name. */
 export interface PlacedIntent extends Intent {

@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { uuidv7 } from '../../core/ids.ts';
-import { InternalError } from '../../core/internal-error.ts';
-import type { TreeBook } from './integration.ts';
-import type { Journal, Settle } from './journal.ts';
-import { type Keyring, type SegmentKey, type SubjectKey, tenantTag } from './keyring.ts';
+import { uuidv7 } from '../../../core/ids.ts';
+import { InternalError } from '../../../core/internal-error.ts';
+import type { RecordKind } from '../format/envelope.ts';
+import type { Journal, Settle } from '../journal/journal.ts';
+import { type Keyring, type SegmentKey, type SubjectKey, tenantTag } from '../keys/keyring.ts';
+import type { TreeBook } from '../tree/integration.ts';
+import { TiledTree } from '../tree/tree.ts';
 import type { Plaintext } from './plaintext.ts';
-import { Draft, PartPlaces, type PartPlan, type RecordKind } from './record.ts';
-import { TiledTree } from './tree.ts';
+import { Draft, PartPlaces, type PartPlan } from './record.ts';
 
 /** Refusals of callers nobody knows, and what the log says of itself. */
 export const SYSTEM_TENANT = 'system';

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type NoteVerifier, parseVerifierLine } from '../../core/crypto/signed-note.ts';
-import { InternalError } from '../../core/internal-error.ts';
+import { type NoteVerifier, parseVerifierLine } from '../../../core/crypto/signed-note.ts';
+import { InternalError } from '../../../core/internal-error.ts';
 import { type VerifyReport, verifyReplica } from './verify.ts';
 
 /**

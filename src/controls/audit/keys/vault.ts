@@ -1,4 +1,4 @@
-import { seal, unseal } from '../../core/crypto/envelope.ts';
+import { seal, unseal } from '../../../core/crypto/envelope.ts';
 import type { Keyring, SubjectKey } from './keyring.ts';
 import { tenantTag } from './keyring.ts';
 

@@ -1,13 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type SealKey, unseal } from '../../core/crypto/envelope.ts';
-import { type KeyFolder, openSymmetricKeys } from '../../core/crypto/keys.ts';
-import type { Store } from '../../core/store/store.ts';
-import type { Frame } from './frame.ts';
-import { Keyring, keyAlias, type SegmentKey } from './keyring.ts';
-import { decodePayload } from './payload.ts';
-import { commitment, type Envelope, parseEnvelope, partAad, R_BYTES } from './record.ts';
-import { listSegments, SegmentReader } from './segments.ts';
+import { type SealKey, unseal } from '../../../core/crypto/envelope.ts';
+import { type KeyFolder, openSymmetricKeys } from '../../../core/crypto/keys.ts';
+import type { Store } from '../../../core/store/store.ts';
+import { commitment, type Envelope, parseEnvelope, partAad, R_BYTES } from '../format/envelope.ts';
+import type { Frame } from '../format/frame.ts';
+import { listSegments, SegmentReader } from '../format/segments.ts';
+import { Keyring, keyAlias, type SegmentKey } from '../keys/keyring.ts';
+import { decodePayload } from '../record/payload.ts';
 
 /** A record as the operator with the keys sees it. */
 export interface OpenRecord {

@@ -1,4 +1,4 @@
-import type { RecordKind } from './record.ts';
+import type { RecordKind } from '../format/envelope.ts';
 
 /** Acts of workflows that leave a record of their own. */
 export const EVENT_KINDS = ['approval', 'registry', 'settings', 'erasure', 'keys', 'operation'] as const;

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { canonicalJson } from '../../core/crypto/jcs.ts';
+import { canonicalJson } from '../../../core/crypto/jcs.ts';
 import { crc32c } from './crc32c.ts';
 import { claimedLength, FRAME_MAGIC, type Frame, MAX_FRAME_BYTES, readFrame } from './frame.ts';
 

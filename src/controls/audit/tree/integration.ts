@@ -1,13 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256, sha256Into } from '../../core/crypto/digest.ts';
-import type { Checkpoint } from '../../core/crypto/signed-note.ts';
-import { InternalError } from '../../core/internal-error.ts';
-import type { Store } from '../../core/store/store.ts';
+import { sha256Into } from '../../../core/crypto/digest.ts';
+import type { Checkpoint } from '../../../core/crypto/signed-note.ts';
+import { InternalError } from '../../../core/internal-error.ts';
+import type { Store } from '../../../core/store/store.ts';
+import { journalLeafInto } from '../format/journal-leaf.ts';
+import type { Placer } from '../journal/files.ts';
+import type { Book, Group } from '../journal/journal.ts';
 import { CHECKPOINT_FILE, type CheckpointKeys, type Published, publish } from './checkpoints.ts';
-import type { Placer } from './files.ts';
-import { TAG_BYTES } from './frame.ts';
-import type { Book, Group } from './journal.ts';
 import { growsFrom, type TiledTree, type TreeSnapshot } from './tree.ts';
 
 /** Records integrated in one turn of the event loop. */
@@ -26,26 +26,9 @@ interface Shelf {
   signed: number;
 }
 
-const journalLeafBytes = Buffer.alloc(1 + 8 + TAG_BYTES + 32);
 /** Of the record at hand. */
 const leafHash = Buffer.alloc(32);
 const journalLeafHash = Buffer.alloc(32);
-
-/**
- * The journal's own tree binds what no tenant's tree shows: order across tenants, and that no tenant is missing. Its
- * leaf is SHA-256(0x00 ‖ index (8, big-endian) ‖ tag (16) ‖ leaf hash of the envelope (32)).
- */
-export function journalLeaf(index: number, tag: Uint8Array, leaf: Uint8Array): Buffer {
-  fillJournalLeaf(index, tag, leaf);
-  return sha256(journalLeafBytes);
-}
-
-function fillJournalLeaf(index: number, tag: Uint8Array, leaf: Uint8Array): void {
-  journalLeafBytes.writeUInt32BE(Math.floor(index / 2 ** 32), 1);
-  journalLeafBytes.writeUInt32BE(index % 2 ** 32, 5);
-  journalLeafBytes.set(tag, 9);
-  journalLeafBytes.set(leaf, 9 + TAG_BYTES);
-}
 
 /** Brings durable records into their trees behind the journal, and signs what has grown. */
 export class Integration<B extends TreeBook> {
@@ -117,8 +100,7 @@ export class Integration<B extends TreeBook> {
       sha256Into(leaf, leafHash, 0);
       // Behind the zero byte that RFC 6962 hashes before a leaf stands the envelope.
       book.tree.append(leafHash, leaf.subarray(1));
-      fillJournalLeaf(index, book.tag, leafHash);
-      sha256Into(journalLeafBytes, journalLeafHash, 0);
+      journalLeafInto(journalLeafHash, index, book.tag, leafHash);
       this.#journal.tree.append(journalLeafHash, leaf);
       this.#waiting--;
       if (++this.#head < group.records.length) continue;

@@ -1,6 +1,6 @@
-import type { Call, CallWith, Decision, Now, Principal, Reply, Target } from '../../core/call.ts';
-import { sha256Base64Url } from '../../core/crypto/digest.ts';
-import type { SubjectKey } from './keyring.ts';
+import type { Call, CallWith, Decision, Now, Principal, Reply, Target } from '../../../core/call.ts';
+import { sha256Base64Url } from '../../../core/crypto/digest.ts';
+import type { SubjectKey } from '../keys/keyring.ts';
 import { intentMeta, outcomeMeta } from './meta.ts';
 import { PlainText, type Plaintext } from './plaintext.ts';
 

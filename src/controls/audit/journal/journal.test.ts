@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { Refusal } from '../../core/stage.ts';
-import { bareCall, type Fixture, fixture, readyCall, runCall } from './audit-kit.test.ts';
+import { Refusal } from '../../../core/stage.ts';
+import { bareCall, type Fixture, fixture, readyCall, runCall } from '../audit-kit.test.ts';
+import { LogReader } from '../reader/read.ts';
+import { readVerifiers, verifyLog } from '../verifier/verify-log.ts';
 import type { Files } from './files.ts';
-import { LogReader } from './read.ts';
-import { readVerifiers, verifyLog } from './verify-log.ts';
 
 let log: Fixture;
 beforeEach(() => {

@@ -15,12 +15,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { openSqliteStore } from '../../core/store/sqlite.ts';
-import { openAudit } from './audit.ts';
-import { type Fixture, fixture, readyCall, runCall } from './audit-kit.test.ts';
-import { LogReader } from './read.ts';
-import { auditSettings } from './settings.ts';
-import { readVerifiers, verifyLog } from './verify-log.ts';
+import { openSqliteStore } from '../../../core/store/sqlite.ts';
+import { openAudit } from '../audit.ts';
+import { type Fixture, fixture, readyCall, runCall } from '../audit-kit.test.ts';
+import { LogReader } from '../reader/read.ts';
+import { auditSettings } from '../settings.ts';
+import { readVerifiers, verifyLog } from '../verifier/verify-log.ts';
 
 const [, , role, childHome] = process.argv;
 if (role === 'writer') await writeUntilKilled(childHome!);

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { consistencyProof, Frontier, HASH_BYTES, type NodeAt, verifyConsistency } from '../../core/crypto/merkle.ts';
-import type { Checkpoint } from '../../core/crypto/signed-note.ts';
+import { consistencyProof, Frontier, HASH_BYTES, type NodeAt, verifyConsistency } from '../../../core/crypto/merkle.ts';
+import type { Checkpoint } from '../../../core/crypto/signed-note.ts';
 import {
   decodeBundle,
   MAX_ENTRY_BYTES,
@@ -11,9 +11,9 @@ import {
   type TileName,
   tilePath,
   tileWidthAt,
-} from '../../core/crypto/tiles.ts';
-import { InternalError } from '../../core/internal-error.ts';
-import type { Placing } from './files.ts';
+} from '../../../core/crypto/tiles.ts';
+import { InternalError } from '../../../core/internal-error.ts';
+import type { Placing } from '../journal/files.ts';
 
 /** What a tree wants on disk to be whole at `size`: files in order, then folders of partial tiles nobody needs any more. */
 export interface TreeSnapshot {

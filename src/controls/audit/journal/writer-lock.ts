@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { InternalError } from '../../core/internal-error.ts';
+import { InternalError } from '../../../core/internal-error.ts';
 
 /**
  * One writer per journal (architecture.md section 5): an exclusive SQLite transaction is a lock of the operating system

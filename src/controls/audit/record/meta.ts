@@ -1,7 +1,7 @@
-import type { Call, CallWith, Finding, Now, Principal } from '../../core/call.ts';
-import { sha256Base64Url } from '../../core/crypto/digest.ts';
-import { REFUSALS } from '../../core/mcp/refusals.ts';
-import type { Answers } from '../../core/questions.ts';
+import type { Call, CallWith, Finding, Now, Principal } from '../../../core/call.ts';
+import { sha256Base64Url } from '../../../core/crypto/digest.ts';
+import { REFUSALS } from '../../../core/mcp/refusals.ts';
+import type { Answers } from '../../../core/questions.ts';
 import type { Payload } from './payload.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { type Dirent, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Frontier, HASH_BYTES } from '../../core/crypto/merkle.ts';
-import { type Checkpoint, type NoteVerifier, openNote, parseCheckpoint } from '../../core/crypto/signed-note.ts';
+import { Frontier, HASH_BYTES } from '../../../core/crypto/merkle.ts';
+import { type Checkpoint, type NoteVerifier, openNote, parseCheckpoint } from '../../../core/crypto/signed-note.ts';
 import {
   encodeBundle,
   parseTilePath,
@@ -10,7 +10,7 @@ import {
   type TileName,
   tilePath,
   tileWidthAt,
-} from '../../core/crypto/tiles.ts';
+} from '../../../core/crypto/tiles.ts';
 
 export interface VerifiedTree {
   readonly origin: string;

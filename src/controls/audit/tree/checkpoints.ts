@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { KeyPairOf, SigningKey } from '../../core/crypto/keys.ts';
+import type { KeyPairOf, SigningKey } from '../../../core/crypto/keys.ts';
 import {
   type Checkpoint,
   checkpointText,
@@ -10,9 +10,9 @@ import {
   parseVerifierLine,
   signNote,
   verifierLine,
-} from '../../core/crypto/signed-note.ts';
-import { InternalError } from '../../core/internal-error.ts';
-import type { Store } from '../../core/store/store.ts';
+} from '../../../core/crypto/signed-note.ts';
+import { InternalError } from '../../../core/internal-error.ts';
+import type { Store } from '../../../core/store/store.ts';
 
 const TABLE = 'audit_checkpoints';
 export const CHECKPOINT_FILE = 'checkpoint';

@@ -1,10 +1,10 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { sha256 } from '../../core/crypto/digest.ts';
-import { deriveKey, type SealKey, seal, sealKey, unseal } from '../../core/crypto/envelope.ts';
-import type { KeyPairOf, SymmetricKey } from '../../core/crypto/keys.ts';
-import { InternalError } from '../../core/internal-error.ts';
-import type { Row, Store } from '../../core/store/store.ts';
-import { TAG_BYTES } from './frame.ts';
+import { sha256 } from '../../../core/crypto/digest.ts';
+import { deriveKey, type SealKey, seal, sealKey, unseal } from '../../../core/crypto/envelope.ts';
+import type { KeyPairOf, SymmetricKey } from '../../../core/crypto/keys.ts';
+import { InternalError } from '../../../core/internal-error.ts';
+import type { Row, Store } from '../../../core/store/store.ts';
+import { TAG_BYTES } from '../format/frame.ts';
 
 /** Wrapped keys stand in this table: mutable, outside the log, outside WORM (audit.md 3.2). */
 const TABLE = 'audit_keys';

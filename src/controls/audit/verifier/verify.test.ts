@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { appendFileSync, cpSync, globSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { openNote, parseCheckpoint } from '../../core/crypto/signed-note.ts';
-import { type Fixture, fixture, readyCall, runCall } from './audit-kit.test.ts';
-import { crc32c } from './crc32c.ts';
-import { readFrame } from './frame.ts';
+import { openNote, parseCheckpoint } from '../../../core/crypto/signed-note.ts';
+import { type Fixture, fixture, readyCall, runCall } from '../audit-kit.test.ts';
+import { crc32c } from '../format/crc32c.ts';
+import { readFrame } from '../format/frame.ts';
 import { readVerifiers, verifyLog } from './verify-log.ts';
 
 const scale = Number(process.env['GATEWRIT_TEST_SCALE'] ?? 1);

@@ -1,11 +1,11 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { sha256, sha256Base64Url } from '../../core/crypto/digest.ts';
-import type { NodeAt } from '../../core/crypto/merkle.ts';
-import { InternalError } from '../../core/internal-error.ts';
+import { sha256, sha256Base64Url } from '../../../core/crypto/digest.ts';
+import type { NodeAt } from '../../../core/crypto/merkle.ts';
+import { InternalError } from '../../../core/internal-error.ts';
+import type { Frame } from '../format/frame.ts';
+import { listSegments, SegmentReader, segmentName } from '../format/segments.ts';
 import { type Files, makeFolder, syncFolder } from './files.ts';
-import type { Frame } from './frame.ts';
-import { listSegments, SegmentReader, segmentName } from './segments.ts';
 
 /** Bytes after the last whole record that nobody was ever told are durable; copied away before they are cut off. */
 export interface TornTail {

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { InternalError } from '../../core/internal-error.ts';
+import { InternalError } from '../../../core/internal-error.ts';
+import { type FrameSource, frameLength, leafOffset, writeFrame } from '../format/frame.ts';
+import { encodeHeader, segmentName } from '../format/segments.ts';
 import type { Files } from './files.ts';
 import { syncFolder } from './files.ts';
-import { type FrameSource, frameLength, leafOffset, writeFrame } from './frame.ts';
-import { encodeHeader, segmentName } from './segments.ts';
 
 /** Records that share one write and one sync at most (audit.md 3.3). */
 const GROUP_RECORDS = 512;

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { sha256, sha256Base64Url } from '../../core/crypto/digest.ts';
-import type { NoteVerifier } from '../../core/crypto/signed-note.ts';
-import type { Frame } from './frame.ts';
-import { journalLeaf } from './integration.ts';
-import { envelopeText, parseEnvelope } from './record.ts';
-import { encodeHeader, listSegments, SegmentReader, segmentName } from './segments.ts';
+import { sha256, sha256Base64Url } from '../../../core/crypto/digest.ts';
+import type { NoteVerifier } from '../../../core/crypto/signed-note.ts';
+import { envelopeText, parseEnvelope } from '../format/envelope.ts';
+import type { Frame } from '../format/frame.ts';
+import { journalLeaf } from '../format/journal-leaf.ts';
+import { encodeHeader, listSegments, SegmentReader, segmentName } from '../format/segments.ts';
 import { TreeCheck, type VerifiedTree } from './verify-tree.ts';
 
 /** What does not hold. `index` is the journal index of the first record concerned, when there is one. */
