@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { openAuthorization, principalOf, targetOf } from '../../src/controls/authorization/index.ts';
-import { auditCommand } from '../../src/inbound/cli/audit.ts';
+import { auditCommand } from '../../src/inbound/cli/audit/main.ts';
 import { policyCommand } from '../../src/inbound/cli/policy.ts';
 import { Quickstart } from './quickstart.ts';
 import { recordsOf } from './recorded.ts';

@@ -8,6 +8,7 @@ import type { Checkpoint } from '../../core/crypto/signed-note.ts';
 import { InternalError, SettingsError } from '../../core/internal-error.ts';
 import type { FinalStage, Stage } from '../../core/stage.ts';
 import type { Store } from '../../core/store/store.ts';
+import type { Follower } from './follower.ts';
 import { journalLeaf } from './format/journal-leaf.ts';
 import { type Files, makeFolder, Placer, systemFiles } from './journal/files.ts';
 import { Journal } from './journal/journal.ts';
@@ -217,6 +218,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
 
     const strangers = new StrangerBound(settings.strangers);
     const approvals = new Map<string, number>();
+    const followers: Follower[] = [];
     let saidFull = false;
     const parts: StageParts = {
       settings,
@@ -229,6 +231,10 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
         if (halted || journal.failed) return 'the audit log has failed';
         if (journal.pendingBytes > settings.pendingBytes) return 'too much waits for the disk';
         if (journal.busyFor(now.mono) > settings.stallMs) return 'the disk does not answer';
+        for (const follower of followers) {
+          const why = follower.behind(now);
+          if (why) return why;
+        }
         if (journal.bytes < settings.volumeBytes) return null;
         if (!saidFull) {
           saidFull = true;
@@ -250,6 +256,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       sayCounted(clock(), false);
       try {
         await integration.publish();
+        for (const follower of followers) follower.published();
       } catch (cause) {
         // Strangers can use up the descriptors; nothing was half placed, the log itself is open, and the next run catches up.
         if (NO_DESCRIPTOR.has((cause as NodeJS.ErrnoException).code ?? '')) return;
@@ -302,6 +309,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
         sayCounted(clock(), true);
         await journal.flushed();
         await checkpoint();
+        for (const follower of followers.reverse()) await follower.close();
         await journal.close();
       } finally {
         lock.release();

@@ -11,5 +11,7 @@ export interface Command {
   readonly summary: string;
   /** Printed by --help: synopsis, options, an example that runs. */
   readonly usage: string;
+  /** It has acts, each with a `--help` of its own. */
+  readonly acts?: true;
   run(argv: string[], io: Io): Promise<number>;
 }

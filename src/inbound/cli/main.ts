@@ -36,7 +36,10 @@ const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Comma
     load: async () => (await import('./manifest.ts')).manifestCommand,
   },
   policy: { summary: 'lint, test and explain policy', load: async () => (await import('./policy.ts')).policyCommand },
-  audit: { summary: 'verify and read the audit log', load: async () => (await import('./audit.ts')).auditCommand },
+  audit: {
+    summary: 'verify, read, prove and export the audit log',
+    load: async () => (await import('./audit/main.ts')).auditCommand,
+  },
   redact: {
     summary: 'show what redaction would find in a file',
     load: async () => (await import('./redact.ts')).redactCommand,
@@ -62,7 +65,8 @@ export async function main(argv: string[]): Promise<number> {
   }
   try {
     const command = await entry.load();
-    if (rest.includes('--help')) {
+    // Acts of a command explain themselves.
+    if (rest.includes('--help') && !(command.acts && rest[0] !== '--help')) {
       io.stdout(command.usage.endsWith('\n') ? command.usage : `${command.usage}\n`);
       return 0;
     }

@@ -20,7 +20,7 @@ import {
 } from '../../controls/authorization/index.ts';
 import { InternalError, SettingsError } from '../../core/internal-error.ts';
 import { readSection } from '../../core/settings.ts';
-import { withReader } from './audit.ts';
+import { withReader } from './audit/home.ts';
 import type { Command, Io } from './command.ts';
 import { cedarOf, type Observed, observed } from './policy-draft.ts';
 

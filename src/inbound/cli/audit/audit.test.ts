@@ -3,9 +3,9 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { auditSettings, openAudit } from '../../controls/audit/index.ts';
-import { openSqliteStore } from '../../core/store/sqlite.ts';
-import { auditCommand } from './audit.ts';
+import { auditSettings, openAudit } from '../../../controls/audit/index.ts';
+import { openSqliteStore } from '../../../core/store/sqlite.ts';
+import { auditCommand } from './main.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'gatewrit-cli-audit-'));
 

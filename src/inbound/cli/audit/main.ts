@@ -1,0 +1,50 @@
+import { nearest } from '../../../core/settings.ts';
+import type { Command, Io } from '../command.ts';
+import { type Action, runAction } from './action.ts';
+
+/** Loaded when asked for: `verify` needs nothing of what `search` or `export` bring. */
+const ACTIONS: Readonly<Record<string, { summary: string; load(): Promise<Action> }>> = {
+  verify: {
+    summary: 'reads a whole log and says whether every byte is the one that was signed',
+    load: async () => (await import('./verify.ts')).verifyAction,
+  },
+  list: { summary: 'the last records', load: async () => (await import('./list.ts')).listAction },
+  show: {
+    summary: 'one record, or all records of a call',
+    load: async () => (await import('./show.ts')).showAction,
+  },
+};
+
+const width = Math.max(...Object.keys(ACTIONS).map((name) => name.length));
+const usage = `usage: gatewrit audit ACT [options]
+
+${Object.entries(ACTIONS)
+  .map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`)
+  .join('\n')}
+
+Every act takes --help, --home D (default .gatewrit) and --json.
+
+exit: 0 good, 1 a finding (or nothing found), 2 wrong use, 3 could not run
+
+example
+  gatewrit audit verify .gatewrit/audit
+`;
+
+export const auditCommand: Command = {
+  name: 'audit',
+  summary: 'verify, read, prove and export the audit log',
+  usage,
+  acts: true,
+  async run(argv: string[], io: Io): Promise<number> {
+    const [name = '', ...rest] = argv;
+    if (name === '--help') {
+      io.stdout(usage);
+      return 0;
+    }
+    if (Object.hasOwn(ACTIONS, name)) return runAction(name, await ACTIONS[name]!.load(), rest, io);
+    const near = nearest(name, Object.keys(ACTIONS));
+    if (name !== '') io.stderr(`gatewrit audit: there is no act "${name}"${near ? `; did you mean "${near}"?` : ''}\n`);
+    io.stderr(usage);
+    return 2;
+  },
+};
