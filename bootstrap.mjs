@@ -24,6 +24,7 @@ const TASKS = {
   'test:conformance-client': ['test/conformance-client/run.ts'],
   'test:long': ['test/run.ts', 'long'],
   bench: ['bench/run.ts'],
+  'bench:audit': ['bench/audit.ts'],
   check: ['test/run.ts', 'check'],
   build: ['test/run.ts', 'build'],
 };
