@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -144,3 +154,23 @@ function readSteps(): string[] {
   const list = /const STEPS: readonly string\[\] = (\[[\s\S]*?\n\]);/.exec(source)![1]!;
   return new Function(`return ${list}`)() as string[];
 }
+
+test('what was scrubbed stands in no file of the store, with a second process holding it open', async () => {
+  const { root, path, remove } = folder();
+  const [store, other] = [openSqliteStore({ path }), openSqliteStore({ path })];
+  const stay = { expect: 0, expiresAt: null, now: T };
+  for (let i = 0; i < 200; i++)
+    await store.set('one', `k${i}`, text(`secret-${String(i).padStart(4, '0')}-value`), stay);
+  await store.set('one', 'k7', text('secret-of-later'), { ...stay, expect: 1 });
+  assert.ok(await other.get('one', 'k7', T));
+  const bytes = () =>
+    Buffer.concat(readdirSync(join(root, 'store')).map((name) => readFileSync(join(root, 'store', name))));
+  assert.ok(bytes().includes('secret-of-later') && bytes().includes('secret-0007-value'), 'it was there in clear');
+  assert.equal(await store.delete('one', 'k7', { expect: 2, scrub: true }), true);
+  assert.ok(!bytes().includes('secret-of-later'));
+  assert.ok(!bytes().includes('secret-0007-value'), 'nor what it was before');
+  assert.ok(bytes().includes('secret-0008-value'));
+  await store.close();
+  await other.close();
+  remove();
+});

@@ -65,7 +65,8 @@ export function openSqliteStore({ path, steps = STEPS }: SqliteOptions): Store {
     db = new DatabaseSync(path, { timeout: BUSY_MS, allowExtension: false, enableDoubleQuotedStringLiterals: false });
     // Where the runtime knows it: SQL can no longer corrupt the file on purpose.
     db.enableDefensive?.(true);
-    db.exec('PRAGMA trusted_schema = OFF; PRAGMA synchronous = FULL;');
+    // What is deleted or replaced is overwritten, or an erased key would stand in a free page (audit.md 3.2).
+    db.exec('PRAGMA trusted_schema = OFF; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;');
     enterWal(db);
     migrate(db, path, steps);
     return new SqliteStore(db);
@@ -167,6 +168,7 @@ class SqliteStore implements Store {
   readonly #delete: StatementSync;
   readonly #list: StatementSync;
   readonly #purge: StatementSync;
+  readonly #emptied: StatementSync;
   #purgedAt = Number.NEGATIVE_INFINITY;
 
   constructor(db: DatabaseSync) {
@@ -195,6 +197,7 @@ class SqliteStore implements Store {
          AND (expires_at IS NULL OR expires_at > :now)
        ORDER BY key LIMIT :limit`,
     );
+    this.#emptied = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)');
     this.#purge = db.prepare(
       'DELETE FROM rows WHERE rowid IN (SELECT rowid FROM rows WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)',
     );
@@ -221,8 +224,16 @@ class SqliteStore implements Store {
     });
   }
 
-  async delete(table: string, key: string, { expect }: { expect: number }): Promise<boolean> {
-    return this.#run(() => Number(this.#delete.run(tableName(table), keyBytes(key), expect).changes) === 1);
+  async delete(
+    table: string,
+    key: string,
+    { expect, scrub = false }: { expect: number; scrub?: boolean },
+  ): Promise<boolean> {
+    return this.#run(() => {
+      const deleted = Number(this.#delete.run(tableName(table), keyBytes(key), expect).changes) === 1;
+      if (scrub) this.#emptyWal();
+      return deleted;
+    });
   }
 
   async list(
@@ -245,6 +256,19 @@ class SqliteStore implements Store {
 
   async close(): Promise<void> {
     if (this.#db.isOpen) this.#db.close();
+  }
+
+  /** The write-ahead log still holds pages from before: it is brought over and cut to nothing. */
+  #emptyWal(): void {
+    const { busy } = this.#emptied.get() as { busy: number };
+    if (busy !== 0)
+      throw new InternalError(
+        'store.unavailable',
+        'another process reads the store: what was deleted is not scrubbed',
+        {
+          kind: 'outage',
+        },
+      );
   }
 
   #purgeExpired(now: number): void {

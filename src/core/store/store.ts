@@ -28,7 +28,8 @@ export interface Store {
     value: Uint8Array,
     options: { expect: number; expiresAt: number | null; now: number },
   ): Promise<number | null>;
-  delete(table: string, key: string, options: { expect: number }): Promise<boolean>;
+  /** With `scrub` no copy of the value is left behind in the driver's own files when it resolves: for keys that were erased. */
+  delete(table: string, key: string, options: { expect: number; scrub?: boolean }): Promise<boolean>;
   /** Rows whose key begins with `prefix`, in key order, at most `limit`, after `after` when given. */
   list(table: string, options: { prefix: string; limit: number; after?: string; now: number }): Promise<ListedRow[]>;
   close(): Promise<void>;

@@ -3,13 +3,17 @@ import { sha256 } from '../../../core/crypto/digest.ts';
 import { deriveKey, type SealKey, seal, sealKey, unseal } from '../../../core/crypto/envelope.ts';
 import type { KeyPairOf, SymmetricKey } from '../../../core/crypto/keys.ts';
 import { InternalError } from '../../../core/internal-error.ts';
-import type { Row, Store } from '../../../core/store/store.ts';
+import type { ListedRow, Row, Store } from '../../../core/store/store.ts';
 import { TAG_BYTES } from '../format/frame.ts';
 
 /** Wrapped keys stand in this table: mutable, outside the log, outside WORM (audit.md 3.2). */
-const TABLE = 'audit_keys';
-const INDEX_ROW = 'deployment/index';
+export const KEY_TABLE = 'audit_keys';
+const TABLE = KEY_TABLE;
+export const INDEX_ROW = 'deployment/index';
 const CACHED_SUBJECTS = 10_000;
+const PAGE_ROWS = 500;
+/** Each is a write to the disk; between them calls have their turn. */
+const ROWS_AT_ONCE = 4;
 /** A key that another process erased is used here no longer than this, ms. */
 const CACHED_FOR_MS = 60_000;
 
@@ -48,6 +52,28 @@ export class SubjectKey {
   }
 }
 
+/** Every row of the key table, in pages. */
+async function* pagesOf(store: Store, now: number): AsyncGenerator<readonly ListedRow[]> {
+  for (let after: string | undefined; ; ) {
+    const rows = await store.list(TABLE, { prefix: '', limit: PAGE_ROWS, ...(after ? { after } : {}), now });
+    yield rows;
+    after = rows.at(-1)?.key;
+    if (rows.length < PAGE_ROWS) return;
+  }
+}
+
+/** The KEK a stored key says it is wrapped under. */
+function kekOf(row: Row): string {
+  return String((JSON.parse(Buffer.from(row.value).toString()) as { kek?: unknown }).kek);
+}
+
+/** How many stored keys are wrapped under another KEK than this one. Needs no key. */
+export async function countNotUnder(store: Store, kid: string, now: number): Promise<number> {
+  let count = 0;
+  for await (const rows of pagesOf(store, now)) for (const row of rows) if (kekOf(row) !== kid) count++;
+  return count;
+}
+
 export function keyAlias(segment: SegmentKey, kid: string): string {
   return createHmac('sha256', segment.secret).update(`kid\n${kid}`).digest('base64url').slice(0, 22);
 }
@@ -62,11 +88,14 @@ export function tenantTag(deployment: string, tenant: string): Buffer {
 /** KEK → tenant key → segment keys and subject keys, kept wrapped in the store. */
 export class Keyring {
   readonly #store: Store;
-  readonly #keks: readonly SymmetricKey[];
+  /** The current one first; behind it whatever may still be needed to unwrap. */
+  #keks: readonly SymmetricKey[];
   readonly #index: Buffer;
   readonly #wrapping = new Map<string, SealKey>();
   readonly #subjects = new Map<string, SubjectKey>();
   readonly #loading = new Map<string, Promise<SubjectKey | null>>();
+  /** How often a subject was erased here: what was read before is not kept. */
+  #erasures = 0;
 
   private constructor(store: Store, keks: readonly SymmetricKey[], index: Buffer) {
     this.#store = store;
@@ -88,22 +117,55 @@ export class Keyring {
     return new Keyring(store, list, ring.#unwrap('', INDEX_ROW, row).secret);
   }
 
-  /** Wraps every key anew under the current KEK, so that the previous one can be taken away. Returns how many. */
-  async rewrap(now: number): Promise<number> {
-    let after: string | undefined;
+  get kek(): string {
+    return this.#keks[0]!.kid;
+  }
+
+  /**
+   * From now on keys are wrapped under the first of `keks`. Those of before still unwrap, until `rewrap` has left nothing
+   * under them: another process may have wrapped under one a moment ago.
+   */
+  replaceKeks(keks: KeyPairOf<SymmetricKey>): void {
+    const list = keks.filter((kek) => kek !== undefined);
+    const before = this.#keks.filter(({ kid }) => !list.some((kek) => kek.kid === kid));
+    this.#keks = [...list, ...before];
+    this.#wrapping.clear();
+  }
+
+  /**
+   * Wraps every stored key anew under the current KEK, a few rows at a time so that calls go on beside it. The index key
+   * comes last: while it stands under the old KEK, somebody is not done. Returns how many.
+   */
+  async rewrap(now: number, pause: () => Promise<void> = async () => undefined): Promise<number> {
     let count = 0;
     for (;;) {
-      const rows = await this.#store.list(TABLE, { prefix: '', limit: 500, ...(after ? { after } : {}), now });
-      for (const row of rows) {
-        const tag = row.key === INDEX_ROW ? '' : row.key.slice(0, row.key.indexOf('/'));
-        const { kek, kid, secret } = this.#unwrap(tag, row.key, row);
-        if (kek === this.#keks[0]!.kid) continue;
-        const value = this.#wrap(tag, row.key, kid, secret);
-        if (await this.#store.set(TABLE, row.key, value, { expect: row.version, expiresAt: null, now })) count++;
-      }
-      after = rows.at(-1)?.key;
-      if (rows.length < 500) return count;
+      const pass = await this.#rewrapOnce(now, pause);
+      count += pass;
+      if (pass === 0) break;
     }
+    const index = await this.#store.get(TABLE, INDEX_ROW, now);
+    if (index && (await this.#rewrapRow({ key: INDEX_ROW, ...index }, now))) count++;
+    return count;
+  }
+
+  async #rewrapOnce(now: number, pause: () => Promise<void>): Promise<number> {
+    let count = 0;
+    for await (const rows of pagesOf(this.#store, now)) {
+      for (const [i, row] of rows.entries()) {
+        if (row.key !== INDEX_ROW && (await this.#rewrapRow(row, now))) count++;
+        if (i % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await pause();
+      }
+    }
+    return count;
+  }
+
+  /** False: it was under the current KEK already, or somebody else wrapped or erased it meanwhile. */
+  async #rewrapRow(row: ListedRow, now: number): Promise<boolean> {
+    if (kekOf(row) === this.kek) return false;
+    const tag = row.key === INDEX_ROW ? '' : row.key.slice(0, row.key.indexOf('/'));
+    const { kid, secret } = this.#unwrap(tag, row.key, row);
+    const value = this.#wrap(tag, row.key, kid, secret);
+    return (await this.#store.set(TABLE, row.key, value, { expect: row.version, expiresAt: null, now })) !== null;
   }
 
   /** A new key for the `meta` parts of one tenant in one segment, durable before it is used. */
@@ -152,19 +214,31 @@ export class Keyring {
     return unwrapped.kid === kid ? sealKey(unwrapped.secret) : null;
   }
 
-  /** Deletes the key of a subject: whatever was sealed under it is gone. Returns its id, or null when there was none. */
+  /** Deletes the key of a subject: whatever was sealed under it is gone. Returns its name (`row/kid`, as records bear it), or null when there was none. */
   async eraseSubject(tag: string, subject: string, now: number): Promise<string | null> {
     const row = `${tag}/subject/${this.subjectRow(tag, subject)}`;
+    this.#erasures++;
     this.#subjects.delete(`${tag}/${subject}`);
     for (;;) {
       const found = await this.#store.get(TABLE, row, now);
-      if (!found) return null;
+      if (!found) {
+        // Asked again because the first time could not scrub.
+        await this.#store.delete(TABLE, row, { expect: 0, scrub: true });
+        return null;
+      }
       const { kid } = this.#unwrap(tag, row, found);
-      if (await this.#store.delete(TABLE, row, { expect: found.version })) {
+      if (await this.#store.delete(TABLE, row, { expect: found.version, scrub: true })) {
+        // Whoever was reading the row meanwhile does not keep it.
+        this.#erasures++;
         this.#subjects.delete(`${tag}/${subject}`);
-        return kid;
+        return `${row.slice(row.lastIndexOf('/') + 1)}/${kid}`;
       }
     }
+  }
+
+  /** A key for one purpose, from the index key: it stays the same when a KEK goes. 32 bytes. */
+  derive(purpose: string): Buffer {
+    return deriveKey(this.#index, purpose);
   }
 
   subjectRow(tag: string, subject: string): string {
@@ -174,6 +248,7 @@ export class Keyring {
   async #loadSubject(tag: string, subject: string, now: number, create: boolean): Promise<SubjectKey | null> {
     const row = this.subjectRow(tag, subject);
     const path = `${tag}/subject/${row}`;
+    const erasures = this.#erasures;
     let found = await this.#store.get(TABLE, path, now);
     if (!found) {
       if (!create) return null;
@@ -185,6 +260,7 @@ export class Keyring {
     }
     const { kid, secret } = this.#unwrap(tag, path, found);
     const key = new SubjectKey({ kid, row, key: sealKey(secret), until: now + CACHED_FOR_MS });
+    if (this.#erasures !== erasures) return key;
     if (this.#subjects.size >= CACHED_SUBJECTS) this.#subjects.delete(this.#subjects.keys().next().value!);
     this.#subjects.delete(`${tag}/${subject}`);
     this.#subjects.set(`${tag}/${subject}`, key);
