@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Now, Receipt } from '../../core/call.ts';
 import { canonicalJson } from '../../core/crypto/jcs.ts';
@@ -13,9 +13,12 @@ import { journalLeaf } from './format/journal-leaf.ts';
 import { type Files, makeFolder, Placer, systemFiles } from './journal/files.ts';
 import { Journal } from './journal/journal.ts';
 import { replay, unreported } from './journal/recovery.ts';
+import { Reserve } from './journal/reserve.ts';
+import { shortageOf } from './journal/shortage.ts';
 import { lockWriter } from './journal/writer-lock.ts';
 import { Keyring } from './keys/keyring.ts';
 import { type Vault, vaultOf } from './keys/vault.ts';
+import { Receipts, receiptPurpose } from './proof/receipts.ts';
 import type { RecordEvent } from './record/events.ts';
 import { type Entry, Ledger, type Placed, SYSTEM_TENANT, type TenantLog } from './record/ledger.ts';
 import { MetaForms } from './record/meta-forms.ts';
@@ -111,7 +114,8 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     const printed = join(options.keys.folder, 'audit.pub');
     if (!existsSync(printed) || readFileSync(printed, 'utf8') !== keys.lines)
       await placer.place([[printed, Buffer.from(keys.lines)]]);
-    setAside(place.reserve, settings.reserveBytes);
+    const reserve = new Reserve(files, place.reserve, settings.reserveBytes);
+    reserve.setAside();
 
     const utc = () => clock().utc;
     const journalTree = { folder: place.journal, origin: `${deployment}/journal/${replica}`, entries: false };
@@ -196,11 +200,14 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       onSegment: () => ledger.newSegment(),
       onCommitted: (group) => integration.take(group),
       onFatal: halt,
-      lastWords: () => {
-        if (existsSync(place.reserve)) files.unlinkSync(place.reserve);
-        const words = note('full', utc(), { reason: 'the disk is full; refusing' });
-        return { book: system, source: ledger.draft(system, words) };
+      onTakenBack: () => ledger.takeBack(),
+      lastWords(why) {
+        reserve.release();
+        return { book: system, source: ledger.draft(system, note('full', utc(), { reason: `${why}; refusing` })) };
       },
+      hasRoom: () => reserve.restore(),
+      onReopened: ({ why, closedMs }) =>
+        ledger.write(system, note('recovery', utc(), { closed_ms: Math.round(closedMs), reason: why }), null),
     });
     system.renew = false;
     ledger.attach(journal);
@@ -226,9 +233,11 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       keyring,
       strangers,
       forms: new MetaForms(),
+      receipts: settings.receipts ? new Receipts(keyring.derive(receiptPurpose(replica))) : null,
       weak,
       closedBecause(now) {
         if (halted || journal.failed) return 'the audit log has failed';
+        if (journal.closed) return journal.closed.message;
         if (journal.pendingBytes > settings.pendingBytes) return 'too much waits for the disk';
         if (journal.busyFor(now.mono) > settings.stallMs) return 'the disk does not answer';
         for (const follower of followers) {
@@ -247,7 +256,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     };
 
     const sayCounted = (now: Now, atOnce: boolean) => {
-      if (halted || journal.failed || !parts.roomForStrangers()) return;
+      if (halted || journal.closed || !parts.roomForStrangers()) return;
       const counted = strangers.due(now.mono, atOnce);
       if (counted) ledger.write(system, note('refusals', now.utc, { ...counted }), null);
     };
@@ -258,8 +267,8 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
         await integration.publish();
         for (const follower of followers) follower.published();
       } catch (cause) {
-        // Strangers can use up the descriptors; nothing was half placed, the log itself is open, and the next run catches up.
-        if (NO_DESCRIPTOR.has((cause as NodeJS.ErrnoException).code ?? '')) return;
+        // Nothing was half placed, and what is durable is in the journal: when there is room again the next run catches up.
+        if (shortageOf(cause)) return;
         halt(
           cause instanceof InternalError
             ? cause
@@ -344,8 +353,6 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
   }
 }
 
-const NO_DESCRIPTOR: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE']);
-
 /** Where the log lives. Every byte below `audit/` is covered; what is not lies beside it. */
 export function placesOf(home: string, replica: string) {
   const log = join(home, 'audit', replica);
@@ -364,10 +371,6 @@ export function placesOf(home: string, replica: string) {
 /** A record of the log about itself. */
 function note(kind: 'full' | 'recovery' | 'refusals', time: number, meta: Record<string, unknown>): Entry {
   return { kind, time, refs: [], meta: new PlainText(canonicalJson(meta)), payload: null };
-}
-
-function setAside(path: string, bytes: number): void {
-  if (bytes > 0 && !existsSync(path)) writeFileSync(path, Buffer.alloc(bytes, 0x20), { mode: 0o600 });
 }
 
 interface FoundTree {

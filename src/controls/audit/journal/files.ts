@@ -11,6 +11,7 @@ export type Files = Pick<
   | 'fsyncSync'
   | 'fdatasyncSync'
   | 'ftruncateSync'
+  | 'fstatSync'
   | 'closeSync'
   | 'mkdirSync'
   | 'renameSync'
@@ -24,6 +25,20 @@ export type Files = Pick<
 >;
 
 export const systemFiles: Files = fs;
+
+/** Writes all of it, at `position`. @throws what the file system throws; an Error with `ENOSPC` when it takes nothing more */
+export function writeWhole(files: Files, fd: number, bytes: Uint8Array, position: number): void {
+  for (let from = 0; from < bytes.length; ) {
+    const written = files.writeSync(fd, bytes, from, bytes.length - from, position + from);
+    if (written === 0) throw nothingWritten();
+    from += written;
+  }
+}
+
+/** A write that takes no byte and says nothing of it: there is no room. */
+export function nothingWritten(): NodeJS.ErrnoException {
+  return Object.assign(new Error('ENOSPC: nothing was written'), { code: 'ENOSPC', syscall: 'write' });
+}
 
 /** Makes names in a folder durable. */
 export function syncFolder(files: Files, folder: string): void {
@@ -59,6 +74,8 @@ export type Placing = readonly [path: string, bytes: Uint8Array];
 export class Placer {
   readonly #files: Files;
   readonly #work: string;
+  /** Folders with new names that are not durable yet, those of runs that failed included. */
+  readonly #unsynced = new Set<string>();
 
   constructor(files: Files, work: string) {
     this.#files = files;
@@ -73,20 +90,23 @@ export class Placer {
       await once((done) => files.writeFile(temporary, bytes, { mode: 0o600, flush: true }, done));
       written.push([temporary, path]);
     }
-    const unsynced = new Set<string>();
+    const unsynced = this.#unsynced;
     const present = new Set<string>();
     for (const [temporary, path] of written) {
       const folder = dirname(path);
-      if (!present.has(folder)) await this.#folder(folder, unsynced);
+      if (!present.has(folder)) await this.#folder(folder);
       present.add(folder);
-      await once((done) => files.rename(temporary, path, done));
       unsynced.add(folder);
+      await once((done) => files.rename(temporary, path, done));
     }
-    for (const folder of unsynced) await this.#sync(folder);
+    for (const folder of unsynced) {
+      await this.#sync(folder);
+      unsynced.delete(folder);
+    }
   }
 
-  /** Makes a folder (0700) and its missing parents; the names of new ones are durable when `unsynced` are synced. */
-  async #folder(folder: string, unsynced: Set<string>): Promise<void> {
+  /** Makes a folder (0700) and its missing parents; the names of new ones are durable when `#unsynced` are synced. */
+  async #folder(folder: string): Promise<void> {
     let first: string | undefined;
     await once((done) =>
       this.#files.mkdir(folder, { recursive: true, mode: 0o700 }, (error, made) => {
@@ -97,7 +117,7 @@ export class Placer {
     if (first === undefined) return;
     const top = dirname(first);
     for (let made = dirname(folder); made.length >= top.length; made = dirname(made)) {
-      unsynced.add(made);
+      this.#unsynced.add(made);
       if (made === dirname(made)) break;
     }
   }

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { InternalError } from '../../../core/internal-error.ts';
 import { type FrameSource, frameLength, leafOffset, writeFrame } from '../format/frame.ts';
 import { encodeHeader, segmentName } from '../format/segments.ts';
-import type { Files } from './files.ts';
-import { syncFolder } from './files.ts';
+import { type Files, nothingWritten, writeWhole } from './files.ts';
+import { shortageOf } from './shortage.ts';
 
 /** Records that share one write and one sync at most (audit.md 3.3). */
 const GROUP_RECORDS = 512;
@@ -16,6 +16,9 @@ const SPARE_GROUPS = 4;
  * calls wait meanwhile.
  */
 const SEALED_TOGETHER = 32;
+
+/** After a shortage: how often it is tried whether there is room again, ms. */
+const TRY_AGAIN_MS = 1_000;
 
 /** The tree a record belongs to, as far as the journal cares. */
 export interface Book {
@@ -65,8 +68,21 @@ export interface JournalOptions<B extends Book> {
   readonly onCommitted: (group: Group<B>) => void;
   /** Called once, after every waiter was told. Nothing may be written afterwards. */
   readonly onFatal: (error: InternalError) => void;
-  /** On a full disk, called before onFatal: frees the reserve and gives the record that says so. */
-  readonly lastWords: () => { book: B; source: FrameSource } | null;
+  /** A shortage: everything that was not durable has been taken back, the books' next places too. */
+  readonly onTakenBack: () => void;
+  /** After a shortage: frees the reserve and gives the record that says so. */
+  readonly lastWords: (why: string) => { book: B; source: FrameSource };
+  /** Is there room again, the reserve included? Never rejects. */
+  readonly hasRoom: () => Promise<boolean>;
+  /** Records are taken again. */
+  readonly onReopened: (shortage: Shortage) => void;
+}
+
+export interface Shortage {
+  /** In words. */
+  readonly why: string;
+  /** How long nothing was taken, ms. */
+  readonly closedMs: number;
 }
 
 interface Batch<B extends Book> extends Group<B> {
@@ -79,12 +95,15 @@ interface Batch<B extends Book> extends Group<B> {
 
 /**
  * The one physical log of a process. Records gather while the disk is busy; as soon as it is free, one asynchronous
- * write and one fdatasync make them durable together; only then are they acknowledged. A failed write or sync is never
- * repeated: Linux may have marked the pages clean (audit.md 3.3).
+ * write and one fdatasync make them durable together; only then are they acknowledged. A failed sync is never repeated:
+ * Linux may have marked the pages clean (audit.md 3.3). A write for which there was no room is taken back, whole group
+ * and all that waited behind it; then nothing is taken until there is room again.
  */
 export class Journal<B extends Book> {
   readonly #options: JournalOptions<B>;
   #fd = -1;
+  /** Open all the time: that names are durable must not depend on a descriptor that is left. */
+  readonly #folderFd: number;
   #segment: number;
   #segmentStart = 0;
   #position = 0;
@@ -98,6 +117,9 @@ export class Journal<B extends Book> {
   #busySince = -1;
   #scheduled = false;
   #failed: InternalError | null = null;
+  #short: { readonly why: string; readonly since: number; readonly error: InternalError } | null = null;
+  #probe: NodeJS.Timeout | null = null;
+  #probing: Promise<void> | null = null;
   #idle: (() => void)[] = [];
   #commits = 0;
   #largest = 0;
@@ -110,7 +132,13 @@ export class Journal<B extends Book> {
     this.#durable = options.first;
     this.#earlierBytes = options.bytes;
     this.#filling = this.#newBatch();
-    this.#beginSegment();
+    this.#folderFd = options.files.openSync(options.folder, 'r');
+    try {
+      this.#beginSegment();
+    } catch (cause) {
+      options.files.closeSync(this.#folderFd);
+      throw cause;
+    }
   }
 
   /** Index of the next record. */
@@ -124,6 +152,11 @@ export class Journal<B extends Book> {
 
   get failed(): InternalError | null {
     return this.#failed;
+  }
+
+  /** Why no record is taken, for good or until there is room again. */
+  get closed(): InternalError | null {
+    return this.#failed ?? this.#short?.error ?? null;
   }
 
   /** Bytes on disk and on their way. */
@@ -150,10 +183,10 @@ export class Journal<B extends Book> {
 
   /**
    * Takes a record; it is durable when `settle` hears null. Returns its index.
-   * @throws InternalError `audit.failed` after a failure
+   * @throws InternalError `audit.failed` after a failure, `audit.no_room` during a shortage
    */
   append(book: B, source: FrameSource, settle: Settle | null): number {
-    if (this.#failed) throw this.#failed;
+    if (this.closed) throw this.closed;
     const length = frameLength(source);
     const batch = this.#roomFor(length);
     const index = this.#next++;
@@ -180,7 +213,11 @@ export class Journal<B extends Book> {
   async close(): Promise<void> {
     await this.flushed();
     this.#failed ??= new InternalError('audit.closed', 'the audit log is closed', { kind: 'outage' });
-    if (this.#fd >= 0) this.#options.files.closeSync(this.#fd);
+    if (this.#probe) clearTimeout(this.#probe);
+    await this.#probing;
+    if (this.#fd < 0) return;
+    this.#options.files.closeSync(this.#fd);
+    this.#options.files.closeSync(this.#folderFd);
     this.#fd = -1;
   }
 
@@ -211,9 +248,14 @@ export class Journal<B extends Book> {
     this.#busySince = this.#options.mono();
     try {
       this.#seal(batch);
-      if (this.#segmentIsDone()) this.#beginSegment();
     } catch (cause) {
       this.#fail(cause, batch);
+      return;
+    }
+    try {
+      if (this.#segmentIsDone()) this.#beginSegment();
+    } catch (cause) {
+      this.#stop(cause, batch);
       return;
     }
     this.#write(batch, 0);
@@ -241,7 +283,7 @@ export class Journal<B extends Book> {
   #write(batch: Batch<B>, from: number): void {
     const { files } = this.#options;
     files.write(this.#fd, batch.bytes, from, batch.length - from, this.#position + from, (error, written) => {
-      if (error || written === 0) this.#fail(error ?? new Error('nothing was written'), batch);
+      if (error || written === 0) this.#stop(error ?? nothingWritten(), batch);
       else if (from + written < batch.length) this.#write(batch, from + written);
       else this.#sync(batch);
     });
@@ -255,20 +297,25 @@ export class Journal<B extends Book> {
   }
 
   #acknowledge(batch: Batch<B>): void {
+    this.#pendingBytes -= batch.length;
+    this.#commits++;
+    if (batch.records.length > this.#largest) this.#largest = batch.records.length;
+    this.#busySince = -1;
+    this.#count(batch);
+    if (this.#pendingBytes > 0 && !this.#scheduled) this.#commit();
+    else if (this.#pendingBytes === 0) this.#rest();
+  }
+
+  /** What is durable is told, counted and passed on. */
+  #count(batch: Batch<B>): void {
     const { records } = batch;
     this.#position += batch.length;
-    this.#pendingBytes -= batch.length;
     this.#durable += records.length;
-    this.#commits++;
-    if (records.length > this.#largest) this.#largest = records.length;
-    this.#busySince = -1;
     for (const record of records) {
       record.book.durable++;
       record.settle?.(null);
     }
     this.#options.onCommitted(batch);
-    if (this.#pendingBytes > 0 && !this.#scheduled) this.#commit();
-    else if (this.#pendingBytes === 0) this.#rest();
   }
 
   #rest(): void {
@@ -279,6 +326,7 @@ export class Journal<B extends Book> {
     if (this.#spare.length >= SPARE_GROUPS || batch.bytes.length > GROUP_BYTES) return;
     batch.length = 0;
     batch.records = [];
+    batch.unsealed = [];
     this.#spare.push(batch);
   }
 
@@ -298,16 +346,25 @@ export class Journal<B extends Book> {
     return this.#position >= segmentBytes || mono() - this.#segmentStart >= segmentMs;
   }
 
-  /** Everything before is durable here, so a reader may take damage in an older segment for what it is. */
+  /**
+   * Everything before is durable here, so a reader may take damage in an older segment for what it is. When there is no
+   * room for a new one, no trace of it is left: a header with records behind it in the old segment would be damage.
+   */
   #beginSegment(): void {
     const { files, folder, books, mono, onSegment } = this.#options;
     const trees: Record<string, number> = {};
     for (const book of books()) if (book.durable > 0) trees[book.name] = book.durable;
     const header = encodeHeader({ segment: this.#segment, first: this.#durable, trees });
-    const fd = files.openSync(join(folder, segmentName(this.#segment)), 'wx', 0o600);
-    if (files.writeSync(fd, header, 0, header.length, 0) !== header.length) throw new Error('short write of a header');
+    const path = join(folder, segmentName(this.#segment));
+    const fd = files.openSync(path, 'wx', 0o600);
+    try {
+      writeWhole(files, fd, header, 0);
+    } catch (cause) {
+      this.#removeBegun(fd, path);
+      throw cause;
+    }
     files.fdatasyncSync(fd);
-    syncFolder(files, folder);
+    files.fsyncSync(this.#folderFd);
     if (this.#fd >= 0) files.closeSync(this.#fd);
     this.#earlierBytes += this.#position;
     this.#fd = fd;
@@ -315,6 +372,111 @@ export class Journal<B extends Book> {
     this.#position = header.length;
     this.#segmentStart = mono();
     onSegment();
+  }
+
+  #removeBegun(fd: number, path: string): void {
+    const { files } = this.#options;
+    try {
+      files.closeSync(fd);
+      files.unlinkSync(path);
+      files.fsyncSync(this.#folderFd);
+    } catch (cause) {
+      // Whatever it is, it is none that passes.
+      throw new Error(`${path} was begun and cannot be removed`, { cause });
+    }
+  }
+
+  #stop(cause: unknown, batch: Batch<B>): void {
+    const why = shortageOf(cause);
+    if (why === null) this.#fail(cause, batch);
+    else this.#takeBack(why, cause, batch);
+  }
+
+  /** Records of later groups may refer to those of this one: all that is not durable goes, and everybody is told. */
+  #takeBack(why: string, cause: unknown, batch: Batch<B>): void {
+    try {
+      this.#cutBack();
+    } catch (failure) {
+      this.#fail(failure, batch);
+      return;
+    }
+    const error = new InternalError('audit.no_room', `${why}; the audit log takes nothing until there is room again`, {
+      kind: 'outage',
+      cause,
+    });
+    this.#short = { why, since: this.#options.mono(), error };
+    const taken = new Set([batch, ...this.#full, this.#filling]);
+    this.#full = [];
+    this.#filling = this.#spare.pop() ?? this.#newBatch();
+    this.#next = this.#durable;
+    this.#pendingBytes = 0;
+    this.#busySince = -1;
+    for (const one of taken) {
+      for (const record of one.records) record.settle?.(error);
+      one.release();
+    }
+    try {
+      this.#sayWhy(why);
+    } catch (failure) {
+      this.#fail(failure, this.#filling);
+      return;
+    }
+    this.#options.onTakenBack();
+    this.#rest();
+    this.#tryLater();
+  }
+
+  /** Back to the last byte that was acknowledged. @throws: then nobody knows what the file holds */
+  #cutBack(): void {
+    const { files } = this.#options;
+    if (files.fstatSync(this.#fd).size === this.#position) return;
+    files.ftruncateSync(this.#fd, this.#position);
+    files.fdatasyncSync(this.#fd);
+  }
+
+  /** One record that says why nothing is taken, in the room of the reserve. It may fail; a sync may not. */
+  #sayWhy(why: string): void {
+    const { files, lastWords } = this.#options;
+    const batch = this.#newBatch();
+    try {
+      const { book, source } = lastWords(why);
+      const length = frameLength(source);
+      batch.records.push({
+        ...{ book, index: this.#next, leafLength: 1 + source.envelopeLength, settle: null },
+        leafAt: leafOffset(source),
+      });
+      batch.unsealed.push({ at: 0, source });
+      this.#seal(batch);
+      writeWhole(files, this.#fd, batch.bytes.subarray(0, length), this.#position);
+      batch.length = length;
+    } catch {
+      // Everybody has been told by a refusal; the record that says when the log was opened again says why it was closed.
+      this.#cutBack();
+      return;
+    }
+    files.fdatasyncSync(this.#fd);
+    this.#next++;
+    this.#count(batch);
+  }
+
+  #tryLater(): void {
+    this.#probe = setTimeout(() => {
+      this.#probing = this.#tryAgain();
+    }, TRY_AGAIN_MS);
+    this.#probe.unref();
+  }
+
+  async #tryAgain(): Promise<void> {
+    const { hasRoom, mono, onReopened } = this.#options;
+    const room = await hasRoom();
+    const short = this.#short;
+    if (this.#failed || !short) return;
+    if (!room) {
+      this.#tryLater();
+      return;
+    }
+    this.#short = null;
+    onReopened({ why: short.why, closedMs: mono() - short.since });
   }
 
   #fail(cause: unknown, batch: Batch<B>): void {
@@ -328,24 +490,7 @@ export class Journal<B extends Book> {
       for (const record of one.records) record.settle?.(this.#failed);
     }
     this.#full = [];
-    if ((cause as NodeJS.ErrnoException | null)?.code === 'ENOSPC') this.#sayFull();
     this.#rest();
     this.#options.onFatal(this.#failed);
-  }
-
-  /** Nothing of the failed group was acknowledged: its bytes give way to one record that says the disk is full. */
-  #sayFull(): void {
-    const { files, lastWords } = this.#options;
-    try {
-      const words = lastWords();
-      if (!words) return;
-      const frame = Buffer.alloc(frameLength(words.source));
-      writeFrame(frame, 0, this.#durable, words.book.tag, words.source);
-      files.ftruncateSync(this.#fd, this.#position);
-      files.writeSync(this.#fd, frame, 0, frame.length, this.#position);
-      files.fdatasyncSync(this.#fd);
-    } catch {
-      // The process ends anyway, and the tail is repaired at the next start; onFatal carries the first cause.
-    }
   }
 }

@@ -130,14 +130,19 @@ export class Ledger {
 
   /**
    * Gives an entry its place in the journal, where it is sealed with its group; whatever it refers to MUST stay as it is.
-   * `ready` MUST have given a key before. @throws InternalError `audit.failed`
+   * `ready` MUST have given a key before. @throws InternalError `audit.failed`, `audit.no_room`
    */
   write(log: TenantLog, entry: Entry, settle: Settle | null): Placed {
     const journal = this.#journal;
-    if (!journal || journal.failed) throw journal?.failed ?? new InternalError('audit.closed', 'the log is not open');
+    if (!journal || journal.closed) throw journal?.closed ?? new InternalError('audit.closed', 'the log is not open');
     const id = uuidv7(entry.time);
     const index = journal.append(log, this.draft(log, entry, id), settle);
     return { index, leaf: log.nextLeaf++, id };
+  }
+
+  /** The journal has taken back what was not durable: its places are free again. */
+  takeBack(): void {
+    for (const log of this.#byTag.values()) log.nextLeaf = log.durable;
   }
 
   draft(log: TenantLog, entry: Entry, id: string = uuidv7(entry.time)): Draft {

@@ -1,0 +1,19 @@
+/**
+ * Failures that pass when somebody makes room: nothing was written that counts, so the log can be opened again without
+ * a new start. A failed sync is never one of them, whatever it is called: Linux may have marked the pages clean
+ * (audit.md 3.3).
+ */
+const SHORTAGES: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EROFS: 'the disk is read-only',
+  EMFILE: 'no file descriptor is left',
+  ENFILE: 'the machine has no file descriptor left',
+};
+
+/** Why nothing can be written for now, in words; null when the failure is none that passes. */
+export function shortageOf(cause: unknown): string | null {
+  const { code, syscall } = (cause ?? {}) as NodeJS.ErrnoException;
+  if (syscall === 'fsync' || syscall === 'fdatasync') return null;
+  return SHORTAGES[code ?? ''] ?? null;
+}
