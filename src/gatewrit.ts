@@ -155,6 +155,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
   const hosts = { public: [new URL(urls.public).host], admin: [new URL(urls.admin).host] };
   const transport = openTransport({
     settings: settings.transport,
+    home,
     resources: {
       resource: (listener, server) =>
         listener === 'admin'

@@ -12,6 +12,7 @@ const served = new Set(['files', 'pg-readonly']);
 function open(raw: unknown = {}) {
   return openTransport({
     settings: readSection('transport', transportSettings, raw),
+    home: '/nowhere',
     resources: {
       resource: (listener, server) => {
         if (listener === 'admin') return 'https://localhost:8444';

@@ -3,6 +3,7 @@ import type { Server as HttpsServer, ServerOptions } from 'node:https';
 import type { Head, Now } from '../../core/call.ts';
 import { SettingsError } from '../../core/internal-error.ts';
 import type { Stage } from '../../core/stage.ts';
+import { authoritiesFile } from './clients.ts';
 import { judgeLeaf } from './leaf.ts';
 import { Endpoints, type Listener, Names, type Resources } from './places.ts';
 import { hardenServer, type KeyPair, readKeyPair, serverOptions } from './server.ts';
@@ -34,7 +35,7 @@ export interface Transport {
    * @throws SettingsError when there is none, or it is expired, a sample or broken
    */
   leaf(now: Pick<Now, 'utc'>, development?: KeyPair): KeyPair;
-  /** Files the leaf is read from, when it may be replaced while running. */
+  /** Files the leaf and the authorities of clients are read from, when they may be replaced while running. */
   readonly reload: { readonly files: readonly string[]; readonly everySeconds: number } | null;
   /** Options for `https.createServer` and, on a new pair, `server.setSecureContext`; `pair` wins over the settings. @throws SettingsError when there is none */
   serverOptions(pair?: KeyPair): ServerOptions;
@@ -44,9 +45,11 @@ export interface Transport {
 
 export function openTransport(options: {
   readonly settings: TransportSettings;
+  /** Folder at which a relative `clients.ca` starts. */
+  readonly home: string;
   readonly resources: Resources;
 }): Transport {
-  const { settings, resources } = options;
+  const { settings, home, resources } = options;
   const names = {
     public: new Names('public', resources, settings),
     admin: new Names('admin', resources, settings),
@@ -74,11 +77,11 @@ export function openTransport(options: {
       if (fault !== undefined) throw new SettingsError(`transport.tls cannot be served: ${fault}`);
       return leaf;
     },
-    reload: reloadOf(settings),
+    reload: reloadOf(settings, home),
     serverOptions(pair) {
       const leaf = pair ?? readKeyPair(settings);
       if (leaf === null) throw new SettingsError(NO_LEAF);
-      return serverOptions(settings, leaf);
+      return serverOptions(settings, leaf, home);
     },
     harden: (server) => hardenServer(server, settings, common),
   };
@@ -86,8 +89,10 @@ export function openTransport(options: {
 
 const NO_LEAF = 'transport.tls is missing: name a certificate and its key';
 
-function reloadOf({ tls }: TransportSettings): Transport['reload'] {
+function reloadOf(settings: TransportSettings, home: string): Transport['reload'] {
+  const { tls } = settings;
   if (!tls || tls.reloadSeconds === 0) return null;
   const key = tls.key.startsWith('file:') ? [tls.key.slice('file:'.length)] : [];
-  return { files: [tls.certificate, ...key], everySeconds: tls.reloadSeconds };
+  const authorities = authoritiesFile(settings, home) ?? [];
+  return { files: [tls.certificate, ...key].concat(authorities), everySeconds: tls.reloadSeconds };
 }

@@ -76,6 +76,7 @@ test('a new pair serves new connections while old ones go on; a bad one leaves t
   write(await made('CN=first'));
   const transport = openTransport({
     settings: readSection('transport', transportSettings, { tls: { certificate, key: `file:${keyFile}` } }),
+    home: '/nowhere',
     resources: { resource: () => null, hosts: () => [] },
   });
   assert.deepEqual(transport.reload, { files: [certificate, keyFile], everySeconds: 10 });

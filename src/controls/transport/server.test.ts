@@ -31,6 +31,7 @@ const reads: string[] = [];
 let answerBytes = 2;
 const transport = openTransport({
   settings: readSection('transport', transportSettings, SHORT),
+  home: '/nowhere',
   resources: {
     resource: (_listener, server) => (server === null ? 'https://localhost/mcp' : null),
     hosts: () => hosts,

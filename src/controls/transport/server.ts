@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
 import type { Server as HttpsServer, ServerOptions } from 'node:https';
 import type { Socket } from 'node:net';
-import { SettingsError } from '../../core/internal-error.ts';
 import { openSecret } from '../../core/settings.ts';
+import { clientOptions, cutFalseCertificates } from './clients.ts';
+import { readPem } from './pem.ts';
 import type { TransportSettings } from './settings.ts';
 
 /** A TLS leaf, PEM. */
@@ -19,8 +19,7 @@ export function readKeyPair(settings: TransportSettings): KeyPair | null {
 }
 
 /** For `https.createServer` and, on a new pair, `server.setSecureContext`. */
-export function serverOptions(settings: TransportSettings, pair: KeyPair): ServerOptions {
-  const { clients } = settings;
+export function serverOptions(settings: TransportSettings, pair: KeyPair, home: string): ServerOptions {
   return {
     cert: pair.certificate,
     key: pair.key,
@@ -28,9 +27,7 @@ export function serverOptions(settings: TransportSettings, pair: KeyPair): Serve
     maxVersion: 'TLSv1.3',
     ALPNProtocols: ['http/1.1'],
     handshakeTimeout: settings.handshakeTimeoutMs,
-    ...(clients.certificates === 'off'
-      ? {}
-      : { requestCert: true, rejectUnauthorized: clients.certificates === 'required', ca: readPem(clients.ca!) }),
+    ...clientOptions(settings, home),
     ...headOptions(settings),
   };
 }
@@ -50,14 +47,6 @@ function headOptions(settings: TransportSettings): ServerOptions {
     joinDuplicateHeaders: false,
     noDelay: true,
   };
-}
-
-function readPem(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new SettingsError(`${path} cannot be read; create it or point the setting elsewhere`, cause);
-  }
 }
 
 /**
@@ -97,6 +86,7 @@ export function hardenServer(
     readers.watch(socket);
     lingerOnClose(socket, settings);
   });
+  if (secure && settings.clients.certificates !== 'off') cutFalseCertificates(server as HttpsServer);
   server.on('close', () => readers.stop());
   return () => readers.stop();
 }

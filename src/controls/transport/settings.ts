@@ -22,7 +22,9 @@ export const transportSettings = z
           .min(0)
           .max(86_400)
           .default(10)
-          .describe('How often the two files are looked at; a good new pair is served from then on. 0: never.'),
+          .describe(
+            'How often these files (and `clients.ca`) are looked at; a good new pair is served from then on. 0: never.',
+          ),
       })
       .optional()
       .describe('The TLS leaf. Development makes its own.'),
@@ -32,7 +34,13 @@ export const transportSettings = z
           .enum(['off', 'optional', 'required'])
           .default('off')
           .describe('Whether clients are asked for a certificate.'),
-        ca: z.string().min(1).optional().describe('Path of the CA certificates that issue client certificates, PEM.'),
+        ca: z
+          .string()
+          .min(1)
+          .optional()
+          .describe(
+            'Path of the CA certificates that issue client certificates, PEM; a relative one starts at the home folder.',
+          ),
       })
       .refine((clients) => clients.certificates === 'off' || clients.ca !== undefined, {
         path: ['ca'],

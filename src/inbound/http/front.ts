@@ -72,7 +72,7 @@ export function arrive(
     id: uuidv7(now.utc),
     way,
     arrived: now,
-    head: headOf(req),
+    head: headOf(req, now.utc),
     source,
     signal: abort.signal,
     cancel: () => abort.abort(),
@@ -81,7 +81,7 @@ export function arrive(
   return { call, abandon: () => abort.abort() };
 }
 
-function headOf(req: IncomingMessage): Head {
+function headOf(req: IncomingMessage, utc: number): Head {
   const url = req.url ?? '';
   const mark = url.indexOf('?');
   return {
@@ -91,13 +91,17 @@ function headOf(req: IncomingMessage): Head {
     headers: req.headers,
     rawHeaders: req.rawHeaders,
     address: req.socket.remoteAddress ?? '',
-    certificate: certificateOf(req.socket as TLSSocket),
+    certificate: certificateOf(req.socket as TLSSocket, utc),
   };
 }
 
-/** Only a certificate the TLS layer itself verified counts; one named in a header never does (threats.md MT-03). */
-function certificateOf(socket: TLSSocket): string | null {
+/**
+ * Only a certificate the TLS layer itself verified counts; one named in a header never does (threats.md MT-03). The
+ * handshake may be long ago: what has ended since then proves nothing any more.
+ */
+function certificateOf(socket: TLSSocket, utc: number): string | null {
   if (!socket.encrypted || !socket.authorized) return null;
-  const raw = socket.getPeerCertificate().raw as Buffer | undefined;
-  return raw ? sha256Base64Url(raw) : null;
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined || utc >= certificate.validToDate.getTime()) return null;
+  return sha256Base64Url(certificate.raw);
 }
