@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Now, Receipt } from '../../core/call.ts';
 import { canonicalJson } from '../../core/crypto/jcs.ts';
-import { type KeyFolder, openSigningKeys, openSymmetricKeys } from '../../core/crypto/keys.ts';
+import { type KeyFolder, keyFile, openSigningKeys } from '../../core/crypto/keys.ts';
 import type { NodeAt } from '../../core/crypto/merkle.ts';
 import type { Checkpoint } from '../../core/crypto/signed-note.ts';
 import { InternalError, SettingsError } from '../../core/internal-error.ts';
@@ -16,6 +16,8 @@ import { replay, unreported } from './journal/recovery.ts';
 import { Reserve } from './journal/reserve.ts';
 import { shortageOf } from './journal/shortage.ts';
 import { lockWriter } from './journal/writer-lock.ts';
+import { keepPlace, kekSource, markOf } from './keys/kek.ts';
+import { KeyWatch } from './keys/key-watch.ts';
 import { Keyring } from './keys/keyring.ts';
 import { type Vault, vaultOf } from './keys/vault.ts';
 import { Receipts, receiptPurpose } from './proof/receipts.ts';
@@ -61,6 +63,8 @@ export interface Audit {
   record(event: RecordEvent): Promise<PlacedReceipt>;
   /** Deletes a subject's key and records it; everything sealed under it is gone, every proof still holds. */
   erase(request: { tenant: string; subject: string; basis: string; by: string }): Promise<PlacedReceipt>;
+  /** Looks at the key files now; resolves when everything is wrapped and signed under the current keys. */
+  takeOverKeys(): Promise<void>;
   /** Brings what is durable into the trees and signs them, now. */
   checkpoint(): Promise<void>;
   stats(): AuditStats;
@@ -78,6 +82,8 @@ export interface AuditOptions {
   readonly replica: string;
   /** The journal has failed: nothing can be recorded, the process must end. Called once. */
   readonly onFatal: (error: InternalError) => void;
+  /** A key file that was changed and cannot be taken over: the old keys stay. */
+  readonly onKeyFault?: (error: unknown) => void;
   /** Relaxed controls, in words; stands in every record. */
   readonly weak?: () => readonly string[];
   readonly clock?: () => Now;
@@ -103,17 +109,25 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
   const lock = lockWriter(home, replica);
   try {
     const keys = new CheckpointKeys(deployment, openSigningKeys(options.keys, 'checkpoint'));
-    const keks = openSymmetricKeys(options.keys, 'audit-kek');
+    const source = kekSource({ keys: options.keys, store, settings: settings.kek ?? null });
+    const keks = await source.open(clock().utc);
     const keyring = await Keyring.open(store, keks, clock().utc);
-    if (keks[1]) await keyring.rewrap(clock().utc);
+    keepPlace(options.keys.folder, settings.kek);
+    const marks = {
+      kek: await source.mark(clock().utc),
+      checkpoint: markOf(keyFile(options.keys.folder, 'checkpoint')),
+    };
 
     const place = placesOf(home, replica);
     for (const folder of [place.segments, place.trees, place.quarantine, place.work]) makeFolder(files, folder);
     const placer = new Placer(files, place.work);
     for (const name of readdirSync(place.work)) files.unlinkSync(join(place.work, name));
-    const printed = join(options.keys.folder, 'audit.pub');
-    if (!existsSync(printed) || readFileSync(printed, 'utf8') !== keys.lines)
-      await placer.place([[printed, Buffer.from(keys.lines)]]);
+    const print = async () => {
+      const printed = join(options.keys.folder, 'audit.pub');
+      if (!existsSync(printed) || readFileSync(printed, 'utf8') !== keys.lines)
+        await placer.place([[printed, Buffer.from(keys.lines)]]);
+    };
+    await print();
     const reserve = new Reserve(files, place.reserve, settings.reserveBytes);
     reserve.setAside();
 
@@ -311,10 +325,31 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       return placed;
     };
 
+    const watch = new KeyWatch(
+      {
+        source,
+        keyring,
+        keys: options.keys,
+        checkpoint: keys.kid,
+        utc,
+        async sign(pair) {
+          keys.replace(pair);
+          await print();
+          integration.signAnew();
+          await checkpoint();
+        },
+        record: (change) => record({ kind: 'keys', tenant: SYSTEM_TENANT, meta: { ...change } }),
+        report: options.onKeyFault ?? (() => undefined),
+      },
+      marks,
+      keks[1] !== undefined,
+    );
+
     let closing: Promise<void> | null = null;
     const close = async () => {
       clearInterval(timer);
       try {
+        await watch.close();
         sayCounted(clock(), true);
         await journal.flushed();
         await checkpoint();
@@ -328,6 +363,10 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     return {
       stages: { intent: intentStage(parts), outcome: outcomeStage(parts) },
       vault: vaultOf(keyring, deployment, utc),
+      async takeOverKeys() {
+        await watch.look();
+        await watch.settled();
+      },
       record,
       async erase({ tenant, subject, basis, by }) {
         const log = ledger.of(tenant);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { kekSettings } from './keys/settings.ts';
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -53,6 +54,11 @@ export const auditSettings = z
       .min(0)
       .default(MIB)
       .describe('Disk space set aside, so that "full, refusing" can still be recorded.'),
+    receipts: z
+      .boolean()
+      .default(true)
+      .describe('Every result bears a sealed receipt in _meta["gatewrit/receipt"], which audit prove opens.'),
+    kek: kekSettings,
     strangers: z
       .strictObject({
         perSecond: z.int().min(1).default(10).describe('Refusals without a principal recorded one by one in a second.'),

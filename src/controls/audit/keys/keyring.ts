@@ -90,6 +90,7 @@ export class Keyring {
   readonly #store: Store;
   /** The current one first; behind it whatever may still be needed to unwrap. */
   #keks: readonly SymmetricKey[];
+  #live: readonly SymmetricKey[];
   readonly #index: Buffer;
   readonly #wrapping = new Map<string, SealKey>();
   readonly #subjects = new Map<string, SubjectKey>();
@@ -100,6 +101,7 @@ export class Keyring {
   private constructor(store: Store, keks: readonly SymmetricKey[], index: Buffer) {
     this.#store = store;
     this.#keks = keks;
+    this.#live = keks;
     this.#index = index;
   }
 
@@ -128,32 +130,34 @@ export class Keyring {
   replaceKeks(keks: KeyPairOf<SymmetricKey>): void {
     const list = keks.filter((kek) => kek !== undefined);
     const before = this.#keks.filter(({ kid }) => !list.some((kek) => kek.kid === kid));
+    this.#live = list;
     this.#keks = [...list, ...before];
     this.#wrapping.clear();
   }
 
   /**
-   * Wraps every stored key anew under the current KEK, a few rows at a time so that calls go on beside it. The index key
-   * comes last: while it stands under the old KEK, somebody is not done. Returns how many.
+   * Wraps every stored key anew under the current KEK. The index key comes last: while it stands under another, somebody
+   * is not done. Then the KEKs that are no longer live are forgotten.
+   * @param pause awaited after a few rows, so that calls go on beside; what it throws ends the run
+   * @returns how many
    */
-  async rewrap(now: number, pause: () => Promise<void> = async () => undefined): Promise<number> {
+  async rewrap(utc: () => number, pause: () => Promise<void> = async () => undefined): Promise<number> {
+    const live = this.#live;
     let count = 0;
-    for (;;) {
-      const pass = await this.#rewrapOnce(now, pause);
-      count += pass;
-      if (pass === 0) break;
-    }
-    const index = await this.#store.get(TABLE, INDEX_ROW, now);
-    if (index && (await this.#rewrapRow({ key: INDEX_ROW, ...index }, now))) count++;
+    for (let pass = -1; pass !== 0; count += pass) pass = await this.#rewrapOnce(utc, pause);
+    const index = await this.#store.get(TABLE, INDEX_ROW, utc());
+    if (index && (await this.#rewrapRow({ key: INDEX_ROW, ...index }, utc()))) count++;
+    if (live === this.#live) this.#keks = live;
     return count;
   }
 
-  async #rewrapOnce(now: number, pause: () => Promise<void>): Promise<number> {
+  async #rewrapOnce(utc: () => number, pause: () => Promise<void>): Promise<number> {
     let count = 0;
-    for await (const rows of pagesOf(this.#store, now)) {
-      for (const [i, row] of rows.entries()) {
-        if (row.key !== INDEX_ROW && (await this.#rewrapRow(row, now))) count++;
-        if (i % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await pause();
+    for await (const rows of pagesOf(this.#store, utc())) {
+      await pause();
+      for (const row of rows) {
+        if (row.key === INDEX_ROW || !(await this.#rewrapRow(row, utc()))) continue;
+        if (++count % ROWS_AT_ONCE === 0) await pause();
       }
     }
     return count;

@@ -19,18 +19,35 @@ export const CHECKPOINT_FILE = 'checkpoint';
 
 /** One key signs for all origins of a deployment; its name in notes is the deployment. */
 export class CheckpointKeys {
-  readonly verifiers: readonly NoteVerifier[];
-  /** What stands in `audit.pub`. */
-  readonly lines: string;
   readonly #name: string;
-  readonly #current: SigningKey;
+  #current!: SigningKey;
+  #lines!: string;
+  #verifiers!: readonly NoteVerifier[];
 
   constructor(deployment: string, keys: KeyPairOf<SigningKey>) {
     this.#name = deployment;
+    this.replace(keys);
+  }
+
+  get verifiers(): readonly NoteVerifier[] {
+    return this.#verifiers;
+  }
+
+  /** What stands in `audit.pub`. */
+  get lines(): string {
+    return this.#lines;
+  }
+
+  get kid(): string {
+    return this.#current.kid;
+  }
+
+  /** The next signatures are by the first of these. */
+  replace(keys: KeyPairOf<SigningKey>): void {
     this.#current = keys[0];
-    const lines = keys.filter((key) => key !== undefined).map((key) => verifierLine(deployment, key.publicKey));
-    this.lines = `${lines.join('\n')}\n`;
-    this.verifiers = lines.map((line) => parseVerifierLine(line)!);
+    const lines = keys.filter((key) => key !== undefined).map((key) => verifierLine(this.#name, key.publicKey));
+    this.#lines = `${lines.join('\n')}\n`;
+    this.#verifiers = lines.map((line) => parseVerifierLine(line)!);
   }
 
   sign(checkpoint: Checkpoint): string {

@@ -68,6 +68,11 @@ export class Integration<B extends TreeBook> {
     this.#shelves.set(tree, { tree, key, published, signed });
   }
 
+  /** Every tree is signed at the next occasion, grown or not: the key is another. */
+  signAnew(): void {
+    for (const shelf of [this.#journal, ...this.#shelves.values()]) shelf.signed = -1;
+  }
+
   /** Durable records, in order. The group is released when its bytes are needed no more. */
   take(group: Group<B>): void {
     this.#groups.push(group);
