@@ -267,6 +267,8 @@ export interface Consumed {
 export interface Receipt {
   readonly index: number;
   readonly id: string;
+  /** What the caller gets of it (core/mcp/receipt.ts); absent when receipts are off, or the record is nobody's alone. */
+  readonly text?: string;
 }
 
 /** What each stage leaves on the call. A stage names the slots it needs; a misplaced stage does not compile. */

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Dispatcher, request } from 'undici';
 import { wordOf } from '../../examples/quickstart/tour/gateway.ts';
 import { AskingUpstream, startAsking } from './asking-upstream.ts';
+import { bareMessage } from './bare.ts';
 import { type Quickstart, READ } from './quickstart.ts';
 import { recordsOf } from './recorded.ts';
 
@@ -175,7 +176,7 @@ describe('subscriptions/listen', () => {
     const short = await quickstart.token('carol', READ, { ttlSeconds: 2 });
     const heard = await listen({ toolsListChanged: true }, 9, short);
     await heard.until(({ ended }) => ended, 'it did not end');
-    assert.deepEqual(heard.messages.at(-1) as unknown, {
+    assert.deepEqual(bareMessage(heard.messages.at(-1)), {
       jsonrpc: '2.0',
       id: 9,
       result: { resultType: 'complete', _meta: { [ID]: 9 } },
@@ -264,7 +265,7 @@ describe('a legacy session', () => {
   test('is promised what is honoured, subscribes, and hears on its GET stream of that and no more', async () => {
     const { session, capabilities } = await Session.begin();
     assert.deepEqual(capabilities['resources'], { listChanged: true, subscribe: true });
-    assert.deepEqual(await session.ask('resources/subscribe', { uri: 'demo://a' }), {
+    assert.deepEqual(bareMessage(await session.ask('resources/subscribe', { uri: 'demo://a' })), {
       jsonrpc: '2.0',
       id: 1,
       result: {},
@@ -347,7 +348,7 @@ test('the end of the gateway ends every stream in order, and the log tells of ea
   // Not through the helper, which hangs up first.
   process.kill(quickstart.gateway.ready.pid, 'SIGTERM');
   await listened.until(({ ended }) => ended, 'it did not end');
-  assert.deepEqual(listened.messages.at(-1) as unknown, {
+  assert.deepEqual(bareMessage(listened.messages.at(-1)), {
     jsonrpc: '2.0',
     id: 'last',
     result: { resultType: 'complete', _meta: { [ID]: 'last' } },

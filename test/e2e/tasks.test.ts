@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { request } from 'undici';
 import { type Answer, wordOf } from '../../examples/quickstart/tour/gateway.ts';
+import { bare } from './bare.ts';
 import { type Quickstart, READ } from './quickstart.ts';
 import { recordsOf } from './recorded.ts';
 import { STATE, startTasks, TASKS, TaskUpstream } from './task-upstream.ts';
@@ -91,14 +92,14 @@ describe('a task', () => {
     });
     demo.states.set(own, { taskId: own, ...STATE, ttlMs: null, status: 'input_required', inputRequests: { q: FORM } });
     const asked = await get(id);
-    assert.deepEqual(asked.json.result, {
+    assert.deepEqual(bare(asked.json.result), {
       ...{ resultType: 'complete', taskId: id, ...STATE, ttlMs: 86_400_000 },
       ...{ status: 'input_required', inputRequests: { q: FORM } },
     });
     const inputResponses = { q: { action: 'accept', content: { a: 'b' } } };
     const done = [await rpc('tasks/update', { taskId: id, inputResponses }), await rpc('tasks/cancel', { taskId: id })];
     for (const { json } of done)
-      assert.deepEqual(json.result, { resultType: 'complete' }, 'an acknowledgement holds nothing');
+      assert.deepEqual(bare(json.result), { resultType: 'complete' }, 'an acknowledgement holds nothing');
     for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel']) {
       const [sent, ...more] = demo.of(method);
       assert.equal(more.length, 0);
@@ -229,7 +230,7 @@ describe('a task', () => {
     assert.equal(begun.json.result?.['resultType'], 'task', begun.text);
     const id = String(begun.json.result?.['taskId']);
     assert.equal((await get(id, from)).json.result?.['status'], 'working');
-    assert.deepEqual((await rpc('tasks/update', { taskId: id, inputResponses: {} }, from)).json.result, {
+    assert.deepEqual(bare((await rpc('tasks/update', { taskId: id, inputResponses: {} }, from)).json.result), {
       resultType: 'complete',
     });
     assert.equal(demo.of('tools/call').length, before + 1);

@@ -1,6 +1,7 @@
 import type { Call, CallWith, Intent, Now, Principal, Receipt } from '../../core/call.ts';
 import { type FinalStage, Refusal, type Stage } from '../../core/stage.ts';
 import type { Keyring, SubjectKey } from './keys/keyring.ts';
+import type { Receipts } from './proof/receipts.ts';
 import { type Entry, type Ledger, type Placed, SYSTEM_TENANT, type TenantLog } from './record/ledger.ts';
 import { intentPayload, outcomePayload, strangerMeta } from './record/meta.ts';
 import type { MetaForms } from './record/meta-forms.ts';
@@ -23,6 +24,8 @@ export interface StageParts {
   readonly keyring: Keyring;
   readonly strangers: StrangerBound;
   readonly forms: MetaForms;
+  /** Null: answers bear none. */
+  readonly receipts: Receipts | null;
   readonly weak: () => readonly string[];
   /** Why nothing more is taken, or null. */
   readonly closedBecause: (now: Now) => string | null;
@@ -46,7 +49,7 @@ export function intentStage(parts: StageParts): Stage<Needs, 'intent'> {
       meta: forms.intent(call, key, weak()),
       payload: { key, bytes: new PayloadBytes(intentPayload(call)) },
     };
-    return durable(ledger, log, entry, 'audit.unavailable') as Promise<PlacedIntent | Refusal>;
+    return durable(ledger, log, entry, 'audit.unavailable', null) as Promise<PlacedIntent | Refusal>;
   };
   return {
     name: 'audit.intent',
@@ -63,7 +66,7 @@ export function intentStage(parts: StageParts): Stage<Needs, 'intent'> {
 
 /** Always runs: every call ends in a record, refusals too. */
 export function outcomeStage(parts: StageParts): FinalStage<'receipt'> {
-  const { settings, ledger, keyring, forms, weak, closedBecause } = parts;
+  const { settings, ledger, keyring, forms, receipts, weak, closedBecause } = parts;
   const write = (call: Call, now: Now, log: TenantLog, key: SubjectKey, code: AuditCode) => {
     const intent = call.intent as PlacedIntent | undefined;
     const payload: Payload = outcomePayload(call, settings.replyBytes);
@@ -74,7 +77,8 @@ export function outcomeStage(parts: StageParts): FinalStage<'receipt'> {
       meta: forms.outcome(call, now, key, weak()),
       payload: payload.length > 0 ? { key, bytes: new PayloadBytes(payload) } : null,
     };
-    return durable(ledger, log, entry, code);
+    // Only a request has an answer that could bear one.
+    return durable(ledger, log, entry, code, call.message?.kind === 'request' ? receipts : null);
   };
   return {
     name: 'audit.outcome',
@@ -116,12 +120,19 @@ function withKeys<T>(
 }
 
 /** Resolves when the record is on disk, or with the refusal when it will never be. */
-function durable(ledger: Ledger, log: TenantLog, entry: Entry, code: AuditCode): Promise<Placed | Refusal> {
+function durable(
+  ledger: Ledger,
+  log: TenantLog,
+  entry: Entry,
+  code: AuditCode,
+  receipts: Receipts | null,
+): Promise<(Placed & Receipt) | Refusal> {
   return new Promise((resolve) => {
     try {
-      const placed = ledger.write(log, entry, (error) =>
-        resolve(error ? new Refusal(code, { evidence: error.message, cause: error }) : placed),
-      );
+      const placed = ledger.write(log, entry, (error) => {
+        if (error) resolve(new Refusal(code, { evidence: error.message, cause: error }));
+        else resolve(receipts ? { ...placed, text: receipts.text(placed.index, placed.id) } : placed);
+      });
     } catch (cause) {
       resolve(new Refusal(code, { evidence: 'the record could not be written', cause }));
     }

@@ -1,6 +1,7 @@
 import { type Call, MODERN_REVISION, type Reply, type Revision } from '../call.ts';
 import type { Refusal } from '../stage.ts';
 import { downLevel, RESOURCE_NOT_FOUND } from './down-level.ts';
+import { RECEIPT_MARK, withReceipt } from './receipt.ts';
 import { rowOf, type WireRow } from './refusals.ts';
 import { isTaskMethod } from './tasks.ts';
 
@@ -24,7 +25,7 @@ function revisionFor({ client, message }: Call): Revision {
 
 /**
  * A reply as one JSON-RPC response. The id is the caller's own lexeme; the value is passed on byte for byte, to a
- * client of an older revision without what that does not know.
+ * client of an older revision without what that does not know, and a result with the receipt of its outcome.
  */
 export function encodeReply(call: Call, reply: Reply): WireAnswer {
   // Only a request is answered; anything else is acknowledged by its status alone.
@@ -32,11 +33,12 @@ export function encodeReply(call: Call, reply: Reply): WireAnswer {
     return { status: reply.status, retryAfter: 0, body: NO_BODY };
   const revision = revisionFor(call);
   const value = revision === MODERN_REVISION ? reply.bytes : downLevel(reply, call.message.method, revision);
-  return {
-    status: reply.status,
-    retryAfter: 0,
-    body: Buffer.concat([RESULT_HEAD, idBytes(call), reply.kind === 'result' ? RESULT : ERROR, value, TAIL]),
-  };
+  const receipt = call.receipt?.text;
+  const body =
+    reply.kind === 'error'
+      ? [RESULT_HEAD, idBytes(call), ERROR, value, TAIL]
+      : [RESULT_HEAD, idBytes(call), RESULT, ...(receipt ? withReceipt(value, receipt) : [value]), TAIL];
+  return { status: reply.status, retryAfter: 0, body: Buffer.concat(body) };
 }
 
 /** The caller's request id, byte for byte, or null when none was read. */
@@ -114,6 +116,7 @@ function toolRefusal(call: Call, refusal: Refusal, row: WireRow): object {
       'gatewrit/correlationId': call.id,
       ...(path ? { 'gatewrit/path': path } : {}),
       ...approvalMeta(refusal),
+      ...(call.receipt?.text ? { [RECEIPT_MARK]: call.receipt.text } : {}),
     },
   };
 }
