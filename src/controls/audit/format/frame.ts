@@ -76,6 +76,16 @@ export function claimedLength(bytes: Buffer, at: number): number {
   return length > MAX_FRAME_BYTES || length < HEAD_BYTES + FIXED_BODY_BYTES ? 0 : length;
 }
 
+/** Bytes that `peekFrame` needs. */
+export const FRAME_HEAD_BYTES = HEAD_BYTES + 8 + TAG_BYTES;
+
+/** Index and tag as the frame at `at` claims them: nothing of it was checked. */
+export function peekFrame(bytes: Buffer, at: number): Pick<Frame, 'index' | 'tag'> {
+  const place = at + HEAD_BYTES;
+  const index = bytes.readUInt32LE(place) + bytes.readUInt32LE(place + 4) * TWO_32;
+  return { index, tag: bytes.subarray(place + 8, place + 8 + TAG_BYTES) };
+}
+
 /** The whole, undamaged frame at `at` as views into `bytes`, or null. */
 export function readFrame(bytes: Buffer, at: number): Frame | null {
   const length = claimedLength(bytes, at);
