@@ -13,8 +13,8 @@ beforeEach(() => {
 });
 afterEach(() => log.remove());
 
-const findings = () =>
-  verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub'))).flatMap((r) => r.findings);
+const findings = async () =>
+  (await verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub')))).flatMap((r) => r.findings);
 
 const fault = (code: string, syscall: string) => Object.assign(new Error(`${code}: injected`), { code, syscall });
 
@@ -54,7 +54,7 @@ for (const [name, code] of [
     const again = await log.open();
     assert.ok(again.stats().durable >= 2);
     await again.close();
-    assert.deepEqual(findings(), []);
+    assert.deepEqual(await findings(), []);
   });
 }
 
@@ -88,7 +88,7 @@ for (const bytes of [4, 2_000_000]) {
     const again = await log.open();
     assert.equal(again.stats().durable, 2);
     await again.close();
-    assert.deepEqual(findings(), []);
+    assert.deepEqual(await findings(), []);
   });
 }
 
@@ -98,7 +98,7 @@ test('short writes are carried on until the group is whole', async () => {
   const audit = await log.open({ files: { ...fs, write: short as unknown as Files['write'] } });
   await Promise.all(Array.from({ length: 20 }, () => runCall(audit, readyCall(log.clock), log.clock)));
   await audit.close();
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
   assert.equal(audit.stats().durable, 40);
 });
 
@@ -122,7 +122,7 @@ test('while the disk hangs further calls are refused, and go on when it answers'
   assert.ok(!((await waiting) instanceof Refusal));
   await runCall(audit, readyCall(log.clock), log.clock);
   await audit.close();
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
 });
 
 test('a segment that is full or old is followed by another under new keys', async () => {
@@ -134,9 +134,9 @@ test('a segment that is full or old is followed by another under new keys', asyn
   await runCall(audit, readyCall(log.clock), log.clock);
   await audit.close();
   assert.ok(fs.readdirSync(join(log.home, 'audit/node-1/segments')).length >= 4);
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
   const again = await log.open();
   await runCall(again, readyCall(log.clock), log.clock);
   await again.close();
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
 });

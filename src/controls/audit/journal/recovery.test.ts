@@ -32,8 +32,8 @@ beforeEach(() => {
 afterEach(() => log.remove());
 
 const segment = (number = 1) => join(log.home, `audit/node-1/segments/0000000${number}.seg`);
-const findings = () =>
-  verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub'))).flatMap((r) => r.findings);
+const findings = async () =>
+  (await verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub')))).flatMap((r) => r.findings);
 const reader = (store = log.store) =>
   LogReader.open({
     home: log.home,
@@ -70,7 +70,7 @@ test('records behind the last checkpoint are replayed, and signed with the next'
   assert.equal(audit.stats().durable, 14);
   await audit.close();
   assert.equal(audit.stats().signed, 14);
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
 });
 
 test('a log that was killed before its first checkpoint goes on', async () => {
@@ -79,7 +79,7 @@ test('a log that was killed before its first checkpoint goes on', async () => {
   await runCall(audit, readyCall(log.clock), log.clock);
   await audit.close();
   assert.equal(audit.stats().signed, 6);
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
 });
 
 test('a torn tail is copied away, cut off and recorded with its digest, wherever it was torn', async () => {
@@ -97,7 +97,7 @@ test('a torn tail is copied away, cut off and recorded with its digest, wherever
     const audit = await log.open();
     assert.equal(audit.stats().durable, 6, 'five whole records and the one about the tail');
     await audit.close();
-    assert.deepEqual(findings(), []);
+    assert.deepEqual(await findings(), []);
     const record = (await (await reader()).last(1))[0]!;
     assert.equal(record.envelope.kind, 'recovery');
     const [copy] = readdirSync(join(log.home, 'audit-work/node-1/quarantine'));
@@ -198,7 +198,7 @@ test('kill -9 under load loses no acknowledged record and the log verifies after
   const store = openSqliteStore({ path: join(log.home, 'store/gatewrit.db') });
   const audit = await log.open({ store, clock: () => ({ utc: Date.now(), mono: performance.now() }) });
   await audit.close();
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
   const there = new Map<number, string>();
   for (const { index, envelope } of await (await reader(store)).last(1_000_000)) there.set(index, envelope.id);
   await store.close();

@@ -1,11 +1,14 @@
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { sha256, sha256Base64Url } from '../../../core/crypto/digest.ts';
+import { sha256 } from '../../../core/crypto/digest.ts';
 import type { NodeAt } from '../../../core/crypto/merkle.ts';
 import { InternalError } from '../../../core/internal-error.ts';
 import type { Frame } from '../format/frame.ts';
 import { listSegments, SegmentReader, segmentName } from '../format/segments.ts';
-import { type Files, makeFolder, syncFolder } from './files.ts';
+import { type Files, makeFolder, syncFolder, writeWhole } from './files.ts';
+
+const COPY_BYTES = 1024 * 1024;
 
 /** Bytes after the last whole record that nobody was ever told are durable; copied away before they are cut off. */
 export interface TornTail {
@@ -117,30 +120,49 @@ function tearOff(
   offset: number,
 ): number {
   const path = join(folder, segmentName(segment));
-  const length = statSync(path).size - offset;
-  const torn = Buffer.alloc(length);
-  const from = openSync(path, 'r');
-  readSync(from, torn, 0, length, offset);
-  closeSync(from);
   makeFolder(files, quarantine);
-  const copy = join(quarantine, `${utc}-${segment}-${offset}-${sha256Base64Url(torn)}.torn`);
-  if (!existsSync(copy)) {
-    const to = files.openSync(copy, 'w', 0o600);
-    files.writeSync(to, torn);
-    files.fsyncSync(to);
-    files.closeSync(to);
-  }
+  // Another name until it is whole: a start that was interrupted must not take half a copy for the copy.
+  const begun = join(quarantine, 'begun');
+  const { length, sha256 } = copyTail(files, path, offset, begun);
+  files.renameSync(begun, join(quarantine, `${utc}-${segment}-${offset}-${sha256}.torn`));
   syncFolder(files, quarantine);
   if (offset === 0) {
     files.unlinkSync(path);
     syncFolder(files, folder);
   } else {
     const fd = files.openSync(path, 'r+');
-    files.ftruncateSync(fd, offset);
-    files.fsyncSync(fd);
-    files.closeSync(fd);
+    try {
+      files.ftruncateSync(fd, offset);
+      files.fsyncSync(fd);
+    } finally {
+      files.closeSync(fd);
+    }
   }
   return length;
+}
+
+/** A tail may be a whole segment of garbage: one window of memory. */
+function copyTail(files: Files, path: string, offset: number, into: string): { length: number; sha256: string } {
+  const digest = createHash('sha256');
+  const window = Buffer.allocUnsafe(COPY_BYTES);
+  const from = openSync(path, 'r');
+  const to = files.openSync(into, 'w', 0o600);
+  try {
+    let length = 0;
+    for (;;) {
+      const read = readSync(from, window, 0, window.length, offset + length);
+      if (read === 0) break;
+      const bytes = window.subarray(0, read);
+      digest.update(bytes);
+      writeWhole(files, to, bytes, length);
+      length += read;
+    }
+    files.fsyncSync(to);
+    return { length, sha256: digest.digest('base64url') };
+  } finally {
+    closeSync(from);
+    files.closeSync(to);
+  }
 }
 
 /** Copies in quarantine that no `recovery` record speaks of yet, an interrupted start's included. */

@@ -28,7 +28,7 @@ class Disk {
         if (taken === 0) setImmediate(done, this.#fault('write'));
         else fs.write(fd, bytes, from, taken, at, done);
       }) as Files['write'],
-      writeSync: ((fd: number, bytes: Buffer, from = 0, length = bytes.length - from, at: number | null = null) => {
+      writeSync: ((fd: number, bytes: Buffer, from: number, length: number, at: number) => {
         const taken = this.#take(length);
         if (taken === 0) throw this.#fault('write');
         return fs.writeSync(fd, bytes, from, taken, at);
@@ -68,8 +68,8 @@ class Disk {
   }
 }
 
-const findings = (log: Fixture) =>
-  verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub'))).flatMap((r) => r.findings);
+const findings = async (log: Fixture) =>
+  (await verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub')))).flatMap((r) => r.findings);
 
 const kinds = async (log: Fixture) => {
   const keys = { folder: join(log.home, 'keys'), generate: false };
@@ -139,7 +139,7 @@ describe('a shortage', { concurrency: true }, () => {
         await runCall(audit, readyCall(log.clock), log.clock);
         assert.equal(fs.statSync(reserve(log)).size, 8_192, 'the reserve is there again');
         await audit.close();
-        assert.deepEqual(findings(log), [], code);
+        assert.deepEqual(await findings(log), [], code);
         const records = await kinds(log);
         const said = records.filter(({ kind }) => kind === 'full' || kind === 'recovery');
         assert.equal(said.length, 2);
@@ -171,7 +171,7 @@ describe('a shortage', { concurrency: true }, () => {
     await open(audit, log);
     for (let i = 0; i < 6; i++) await runCall(audit, readyCall(log.clock, { tenant: `t${i % 3}` }), log.clock);
     await audit.close();
-    assert.deepEqual(findings(log), []);
+    assert.deepEqual(await findings(log), []);
     assert.deepEqual(log.fatal, []);
     log.remove();
   });
@@ -186,7 +186,7 @@ describe('a shortage', { concurrency: true }, () => {
     await sleep(1_200);
     await refusedCall(audit, log);
     await audit.close();
-    assert.deepEqual(findings(log), []);
+    assert.deepEqual(await findings(log), []);
     log.remove();
   });
 
@@ -204,7 +204,7 @@ describe('a shortage', { concurrency: true }, () => {
     await audit.checkpoint();
     assert.equal(audit.stats().signed, 2);
     await audit.close();
-    assert.deepEqual([findings(log), log.fatal], [[], []]);
+    assert.deepEqual([await findings(log), log.fatal], [[], []]);
     log.remove();
   });
 
@@ -221,7 +221,7 @@ describe('a shortage', { concurrency: true }, () => {
     await audit.close();
     const again = await log.open();
     await again.close();
-    assert.deepEqual(findings(log), []);
+    assert.deepEqual(await findings(log), []);
     log.remove();
   });
 });

@@ -1,3 +1,5 @@
+import { InternalError } from '../../../core/internal-error.ts';
+
 /**
  * Failures that pass when somebody makes room: nothing was written that counts, so the log can be opened again without
  * a new start. A failed sync is never one of them, whatever it is called: Linux may have marked the pages clean
@@ -16,4 +18,15 @@ export function shortageOf(cause: unknown): string | null {
   const { code, syscall } = (cause ?? {}) as NodeJS.ErrnoException;
   if (syscall === 'fsync' || syscall === 'fdatasync') return null;
   return SHORTAGES[code ?? ''] ?? null;
+}
+
+/** What stopped a start, in words; what is no failure of the file system stays as it is. */
+export function cannotOpen(cause: unknown): unknown {
+  const { code, syscall, message } = (cause ?? {}) as NodeJS.ErrnoException;
+  if (cause instanceof InternalError || code === undefined || syscall === undefined) return cause;
+  const why = SHORTAGES[code] ?? 'the file system refused';
+  return new InternalError('audit.cannot_open', `the audit log cannot be opened: ${why} (${message})`, {
+    kind: 'outage',
+    cause,
+  });
 }
