@@ -148,7 +148,9 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
       options.onFatal(error);
     },
     weak: () => weak,
+    onKeyFault: (cause) => log.error('changed keys of the audit log were not taken over; the old ones stay', {}, cause),
     clock,
+    log,
   });
   closing.push(() => audit.close());
 
@@ -221,7 +223,10 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     await approval.close();
   });
 
-  const operations = Object.entries(approval.operations).map(([name, operation]) => ({ name, ...operation }));
+  const operations = Object.entries({ ...approval.operations, ...audit.operations }).map(([name, operation]) => ({
+    name,
+    ...operation,
+  }));
   const changes = new ListChanges();
   closing.push(async () => changes.close());
   const registry = await openRegistry({
@@ -464,6 +469,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     },
     lookAtServers: () => watch.start(settings.registry.observeEverySeconds),
     async reload() {
+      await audit.takeOverKeys();
       await authorization.reload();
       await registry.reload(clock().utc);
       // What somebody may see depends on policy too.

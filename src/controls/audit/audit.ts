@@ -6,6 +6,7 @@ import { type KeyFolder, keyFile, openSigningKeys } from '../../core/crypto/keys
 import type { NodeAt } from '../../core/crypto/merkle.ts';
 import type { Checkpoint } from '../../core/crypto/signed-note.ts';
 import { InternalError, SettingsError } from '../../core/internal-error.ts';
+import { type Log, silentLog } from '../../core/log.ts';
 import type { FinalStage, Stage } from '../../core/stage.ts';
 import type { Store } from '../../core/store/store.ts';
 import type { Follower } from './follower.ts';
@@ -14,13 +15,15 @@ import { type Files, makeFolder, Placer, systemFiles } from './journal/files.ts'
 import { Journal } from './journal/journal.ts';
 import { replay, unreported } from './journal/recovery.ts';
 import { Reserve } from './journal/reserve.ts';
-import { shortageOf } from './journal/shortage.ts';
+import { cannotOpen, shortageOf } from './journal/shortage.ts';
 import { lockWriter } from './journal/writer-lock.ts';
 import { keepPlace, kekSource, markOf } from './keys/kek.ts';
 import { KeyWatch } from './keys/key-watch.ts';
-import { Keyring } from './keys/keyring.ts';
+import { Keyring, tenantTag } from './keys/keyring.ts';
 import { type Vault, vaultOf } from './keys/vault.ts';
+import { type AuditOperations, auditOperations, type Erasure, type ErasurePort, type Whom } from './operations.ts';
 import { Receipts, receiptPurpose } from './proof/receipts.ts';
+import { LogReader } from './reader/read.ts';
 import type { RecordEvent } from './record/events.ts';
 import { type Entry, Ledger, type Placed, SYSTEM_TENANT, type TenantLog } from './record/ledger.ts';
 import { MetaForms } from './record/meta-forms.ts';
@@ -28,6 +31,7 @@ import { PayloadBytes } from './record/payload.ts';
 import { PlainText } from './record/plaintext.ts';
 import { StrangerBound } from './record/strangers.ts';
 import type { AuditSettings } from './settings.ts';
+import { openSinks } from './sinks/sinks.ts';
 import { intentStage, outcomeStage, type StageParts } from './stages.ts';
 import { CheckpointKeys } from './tree/checkpoints.ts';
 import { Integration } from './tree/integration.ts';
@@ -62,7 +66,11 @@ export interface Audit {
   /** Resolves when the record is durable. @throws InternalError when it never will be */
   record(event: RecordEvent): Promise<PlacedReceipt>;
   /** Deletes a subject's key and records it; everything sealed under it is gone, every proof still holds. */
-  erase(request: { tenant: string; subject: string; basis: string; by: string }): Promise<PlacedReceipt>;
+  erase(request: Whom & { basis: string; by: string }): Promise<PlacedReceipt & Erasure>;
+  /** Name of a subject's key; null: there is none. */
+  keyOf(whom: Whom): Promise<string | null>;
+  /** Operations of the admin API. */
+  readonly operations: AuditOperations;
   /** Looks at the key files now; resolves when everything is wrapped and signed under the current keys. */
   takeOverKeys(): Promise<void>;
   /** Brings what is durable into the trees and signs them, now. */
@@ -87,6 +95,8 @@ export interface AuditOptions {
   /** Relaxed controls, in words; stands in every record. */
   readonly weak?: () => readonly string[];
   readonly clock?: () => Now;
+  /** The operator's: a sink that does not take records, and one that does again. */
+  readonly log?: Log;
   readonly files?: Files;
 }
 
@@ -138,6 +148,17 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     const signed = keys.read(place.journal, journalTree.origin);
     const tree = TiledTree.load(journalTree, signed);
     refuseRollback(place.journal, journalPublished.checkpoint, signed);
+    const sinks = await openSinks(settings.sinks, {
+      log: place.log,
+      deployment,
+      replica,
+      verifiers: () => keys.verifiers,
+      store,
+      clock,
+      tell: options.log ?? silentLog,
+      reader: () => LogReader.over({ home, deployment, keyring }),
+    });
+    await sinks.refuseOlder(place.journal, signed);
     const integration = new Integration<TenantLog>(
       { store, keys, placer, utc },
       {
@@ -239,7 +260,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
 
     const strangers = new StrangerBound(settings.strangers);
     const approvals = new Map<string, number>();
-    const followers: Follower[] = [];
+    const followers: Follower[] = sinks.follow();
     let saidFull = false;
     const parts: StageParts = {
       settings,
@@ -360,6 +381,18 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       }
     };
 
+    const erasure: ErasurePort & Pick<Audit, 'erase'> = {
+      async erase({ tenant, subject, basis, by }) {
+        const key = await keyring.eraseSubject(ledger.of(tenant).name, subject, utc());
+        const meta = { basis, by, key, found: key !== null };
+        return { ...(await record({ kind: 'erasure', tenant, meta })), key };
+      },
+      async keyOf({ tenant, subject }) {
+        const tag = tenantTag(deployment, tenant).toString('hex');
+        return (await keyring.subject(tag, subject, utc(), false))?.name ?? null;
+      },
+    };
+
     return {
       stages: { intent: intentStage(parts), outcome: outcomeStage(parts) },
       vault: vaultOf(keyring, deployment, utc),
@@ -368,11 +401,8 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
         await watch.settled();
       },
       record,
-      async erase({ tenant, subject, basis, by }) {
-        const log = ledger.of(tenant);
-        const kid = await keyring.eraseSubject(log.name, subject, utc());
-        return record({ kind: 'erasure', tenant, meta: { basis, by, key: kid, found: kid !== null } });
-      },
+      ...erasure,
+      operations: auditOperations(erasure),
       checkpoint,
       stats: () => ({
         index: journal.next,
@@ -388,7 +418,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     };
   } catch (error) {
     lock.release();
-    throw error;
+    throw cannotOpen(error);
   }
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { kekSettings } from './keys/settings.ts';
+import { sinksSettings } from './sinks/settings.ts';
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -59,6 +60,7 @@ export const auditSettings = z
       .default(true)
       .describe('Every result bears a sealed receipt in _meta["gatewrit/receipt"], which audit prove opens.'),
     kek: kekSettings,
+    sinks: sinksSettings,
     strangers: z
       .strictObject({
         perSecond: z.int().min(1).default(10).describe('Refusals without a principal recorded one by one in a second.'),

@@ -1,0 +1,210 @@
+import { constants, existsSync } from 'node:fs';
+import { open, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Checkpoint, NoteVerifier } from '../../../core/crypto/signed-note.ts';
+import { TILE_WIDTH, tilePath } from '../../../core/crypto/tiles.ts';
+import { segmentName } from '../format/segments.ts';
+import { makeFolder, Placer, type Placing, syncFolder, systemFiles } from '../journal/files.ts';
+import { growsFrom } from '../tree/tree.ts';
+import { adoptCopy } from './copy-adoption.ts';
+import { type Carrier, SinkBroken } from './following.ts';
+import { blocksUntil, type FeedPosition } from './segment-feed.ts';
+import { checkpointOf, type SignedEdge, SignedLog, type SignedTree } from './signed-edge.ts';
+import { readOrNull, readTreeFile, tilesBetween } from './tree-files.ts';
+
+const LOOKS = 5;
+const OPEN_OR_MAKE = constants.O_RDWR | constants.O_CREAT;
+/** Files placed together: they share the syncs of their folders. */
+const PLACED_TOGETHER = 64;
+
+/** The copy's checkpoint of a tree; null when there is none yet. @throws SinkBroken when no key of ours signed it */
+async function copied(copy: string, path: string, verifiers: readonly NoteVerifier[]): Promise<Checkpoint | null> {
+  const file = join(copy, path, 'checkpoint');
+  const note = await readOrNull(file);
+  if (!note) return null;
+  const checkpoint = checkpointOf(note, verifiers);
+  if (checkpoint) return checkpoint;
+  throw new SinkBroken(`${file} is not signed by a key of this log: it is the copy of another`);
+}
+
+/**
+ * A byte-for-byte copy of one replica's log. Only what a checkpoint covers is copied, records first and checkpoints
+ * last, so that `audit verify` finds the copy good at any moment. Nothing that stands in the copy is ever written over
+ * with something else.
+ */
+export class FolderCopy implements Carrier {
+  /** The folder of the setting: it MUST exist, or a disk that is not mounted would be taken for an empty copy. */
+  readonly #root: string;
+  readonly #copy: string;
+  readonly #log: SignedLog;
+  readonly #verifiers: () => readonly NoteVerifier[];
+  readonly #placer: Placer;
+  readonly #work: string;
+  /** Where copying goes on; null: look at the copy first. */
+  #at: FeedPosition | null = null;
+  #journal: Checkpoint | null = null;
+  /** Leaves of each tree the copy is signed for. */
+  readonly #sizes = new Map<string, number>();
+  /** Trees with new leaves that the copy does not sign yet. */
+  readonly #tags = new Set<string>();
+  /** Trees that grew since a cosigned checkpoint of theirs was copied. */
+  readonly #uncosigned = new Set<string>();
+
+  /** @param log `<home>/audit/<replica>` */
+  constructor(options: { log: string; path: string; replica: string; verifiers: () => readonly NoteVerifier[] }) {
+    const { log, path, replica, verifiers } = options;
+    this.#root = path;
+    this.#copy = join(path, 'audit', replica);
+    this.#work = join(path, 'audit-work', replica, 'placing');
+    this.#log = new SignedLog(log, verifiers);
+    this.#verifiers = verifiers;
+    this.#placer = new Placer(systemFiles, this.#work);
+  }
+
+  /** The newest state this copy has seen signed, for the start: a log that is older was rolled back. */
+  newest(): Promise<Checkpoint | null> {
+    return copied(this.#copy, 'journal', this.#verifiers());
+  }
+
+  async carry(signal: AbortSignal): Promise<void> {
+    const journal = await this.#log.journal();
+    if (!journal) return;
+    if (!this.#at) await this.#adopt();
+    for (let looks = 0; looks < LOOKS; looks++) {
+      const now = (await this.#log.journal())!;
+      if (this.#isThere(now)) return this.#bringCosigned();
+      if (!growsFrom(join(this.#log.folder, 'journal'), this.#journal, now.checkpoint))
+        throw new SinkBroken(`${this.#copy} is not a copy of this log: it has signed something else or more`);
+      await this.#bringSegments(now.checkpoint.size, signal);
+      const edge = await this.#log.edge(now, this.#tags);
+      if (!edge) continue;
+      await this.#bringTrees(edge, signal);
+      return this.#bringCosigned();
+    }
+    throw new Error('the log was signed anew at each look');
+  }
+
+  #isThere({ checkpoint }: SignedTree): boolean {
+    return this.#journal?.size === checkpoint.size && Buffer.compare(this.#journal.root, checkpoint.root) === 0;
+  }
+
+  async #adopt(): Promise<void> {
+    if (!existsSync(this.#root)) throw new Error(`there is no folder ${this.#root}; make it on the other disk`);
+    makeFolder(systemFiles, join(this.#copy, 'segments'));
+    makeFolder(systemFiles, this.#work);
+    for (const name of await readdir(this.#work)) await rm(join(this.#work, name));
+    this.#sizes.clear();
+    this.#log.forget();
+    this.#journal = await this.newest();
+    const at = await adoptCopy(join(this.#log.folder, 'segments'), join(this.#copy, 'segments'));
+    if (at.index < (this.#journal?.size ?? 0))
+      throw new SinkBroken(`${this.#copy} is damaged: it has signed records that it does not hold any more`);
+    this.#at = at;
+  }
+
+  async #bringSegments(size: number, signal: AbortSignal): Promise<void> {
+    const folder = join(this.#copy, 'segments');
+    let file: Awaited<ReturnType<typeof open>> | null = null;
+    let segment = 0;
+    try {
+      for await (const block of blocksUntil(join(this.#log.folder, 'segments'), this.#at!, size)) {
+        signal.throwIfAborted();
+        if (!file || segment !== block.segment) {
+          await file?.datasync();
+          await file?.close();
+          segment = block.segment;
+          file = await open(join(folder, segmentName(segment)), OPEN_OR_MAKE, 0o600);
+          if (block.offset === 0) syncFolder(systemFiles, folder);
+          if ((await file.stat()).size !== block.offset)
+            throw new Error(`${join(folder, segmentName(segment))} was changed by somebody else`);
+        }
+        let written = 0;
+        while (written < block.bytes.length) {
+          const left = block.bytes.length - written;
+          written += (await file.write(block.bytes, written, left, block.offset + written)).bytesWritten;
+        }
+        for (const tag of block.tags) this.#tags.add(tag);
+        this.#at = block.next;
+      }
+      await file?.datasync();
+    } catch (error) {
+      // What was written may not be there: the copy is looked at again before it goes on.
+      this.#at = null;
+      throw error;
+    } finally {
+      await file?.close();
+    }
+  }
+
+  async #bringTrees({ trees, journal }: SignedEdge, signal: AbortSignal): Promise<void> {
+    const grown: [SignedTree, from: number][] = [];
+    try {
+      for (const tree of [...trees, journal]) {
+        const from = await this.#sizeOf(tree.path);
+        if (from > tree.checkpoint.size)
+          throw new SinkBroken(`${join(this.#copy, tree.path)} has signed more than the log`);
+        grown.push([tree, from]);
+        await this.#bringTiles(tree, from, signal);
+      }
+      for (let i = 0; i < trees.length; i += PLACED_TOGETHER)
+        await this.#placer.place(trees.slice(i, i + PLACED_TOGETHER).map((tree) => this.#checkpointFile(tree)));
+      await this.#placer.place([this.#checkpointFile(journal)]);
+    } catch (error) {
+      this.#log.forget();
+      throw error;
+    }
+    this.#journal = journal.checkpoint;
+    this.#tags.clear();
+    for (const [tree, from] of grown) {
+      this.#sizes.set(tree.path, tree.checkpoint.size);
+      this.#uncosigned.add(tree.path);
+      await this.#removePartials(tree, from);
+    }
+  }
+
+  #checkpointFile({ path, note }: SignedTree): Placing {
+    return [join(this.#copy, path, 'checkpoint'), note];
+  }
+
+  async #sizeOf(path: string): Promise<number> {
+    return this.#sizes.get(path) ?? (await copied(this.#copy, path, this.#verifiers()))?.size ?? 0;
+  }
+
+  async #bringTiles({ path, checkpoint }: SignedTree, from: number, signal: AbortSignal): Promise<void> {
+    let waiting: Placing[] = [];
+    for (const name of tilesBetween(from, checkpoint.size, path !== 'journal')) {
+      signal.throwIfAborted();
+      const bytes = await readTreeFile(join(this.#log.folder, path), name);
+      const target = join(this.#copy, path, tilePath(name));
+      const there = await readOrNull(target);
+      if (there && !there.equals(bytes)) throw new SinkBroken(`${target} is not what the log has there`);
+      if (!there) waiting.push([target, bytes]);
+      if (waiting.length < PLACED_TOGETHER) continue;
+      await this.#placer.place(waiting);
+      waiting = [];
+    }
+    await this.#placer.place(waiting);
+  }
+
+  /** Partial tiles that are whole by now; the checkpoint that needed them has gone. */
+  async #removePartials({ path, checkpoint }: SignedTree, from: number): Promise<void> {
+    for (const name of tilesBetween(from, checkpoint.size, path !== 'journal')) {
+      if (name.width < TILE_WIDTH) continue;
+      await rm(`${join(this.#copy, path, tilePath(name))}.p`, { recursive: true, force: true });
+    }
+  }
+
+  /** What a witness has signed comes later than what the log has, and is copied when the copy reaches that far. */
+  async #bringCosigned(): Promise<void> {
+    if (this.#uncosigned.size === 0 || !existsSync(join(this.#log.folder, 'journal', 'cosigned'))) return;
+    for (const path of this.#uncosigned) {
+      const note = await readOrNull(join(this.#log.folder, path, 'cosigned'));
+      const size = note ? (checkpointOf(note, this.#verifiers())?.size ?? null) : null;
+      const reach = await this.#sizeOf(path);
+      if (!note || size === null || size > reach) continue;
+      const target = join(this.#copy, path, 'cosigned');
+      if (!(await readOrNull(target))?.equals(note)) await this.#placer.place([[target, note]]);
+      if (size === reach) this.#uncosigned.delete(path);
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Checkpoint, type NoteVerifier, openNote, parseCheckpoint } from '../../../core/crypto/signed-note.ts';
+import { readOrNull } from './tree-files.ts';
+
+/** A tree of the log as it is signed now. */
+export interface SignedTree {
+  /** Below the replica's folder: `journal` or `trees/<tag>`. */
+  readonly path: string;
+  readonly note: Buffer;
+  readonly checkpoint: Checkpoint;
+}
+
+/** All trees as of one moment: the tenants' leaves are the journal's. */
+export interface SignedEdge {
+  readonly journal: SignedTree;
+  /** Those that grew since the last look. */
+  readonly trees: readonly SignedTree[];
+}
+
+/**
+ * Looks at the checkpoints of a replica while it is being written. Tenants' trees are signed before the journal, so
+ * the two may be of different moments: then every leaf of theirs does not add up to the journal's, and a look is
+ * taken again.
+ */
+export class SignedLog {
+  readonly folder: string;
+  readonly #verifiers: () => readonly NoteVerifier[];
+  /** Sizes of the tenants' trees as of the last moment that was taken over; null: none yet. */
+  #sizes: Map<string, number> | null = null;
+
+  /** @param verifiers asked each time: keys are replaced while the log is written */
+  constructor(folder: string, verifiers: () => readonly NoteVerifier[]) {
+    this.folder = folder;
+    this.#verifiers = verifiers;
+  }
+
+  /** The journal's checkpoint; null when nothing is signed yet. */
+  journal(): Promise<SignedTree | null> {
+    return readSigned(this.folder, 'journal', this.#verifiers());
+  }
+
+  /**
+   * The tenants' trees that belong to a journal's checkpoint; null when the writer is ahead of it already.
+   * @param tags trees that have new leaves; null: look at all
+   */
+  async edge(journal: SignedTree, tags: Iterable<string> | null): Promise<SignedEdge | null> {
+    const sizes = new Map(this.#sizes);
+    const trees: SignedTree[] = [];
+    const names = this.#sizes === null || tags === null ? await tagsIn(this.folder) : tags;
+    for (const tag of names) {
+      const tree = await readSigned(this.folder, `trees/${tag}`, this.#verifiers());
+      if (!tree) continue;
+      trees.push(tree);
+      sizes.set(tag, tree.checkpoint.size);
+    }
+    let leaves = 0;
+    for (const size of sizes.values()) leaves += size;
+    if (leaves !== journal.checkpoint.size) return null;
+    this.#sizes = sizes;
+    return { journal, trees };
+  }
+
+  /** What was taken over did not arrive: the next look is at all trees. */
+  forget(): void {
+    this.#sizes = null;
+  }
+}
+
+/** @throws Error when a known key did not sign it */
+export async function readSigned(
+  folder: string,
+  path: string,
+  verifiers: readonly NoteVerifier[],
+): Promise<SignedTree | null> {
+  const note = await readOrNull(join(folder, path, 'checkpoint'));
+  if (!note) return null;
+  const checkpoint = checkpointOf(note, verifiers);
+  if (!checkpoint) throw new Error(`${path}/checkpoint in ${folder} is not signed by a key of this log`);
+  return { path, note, checkpoint };
+}
+
+/** Null when it is not a checkpoint, or no known key signed it. Attacker-controlled. */
+export function checkpointOf(note: Uint8Array, verifiers: readonly NoteVerifier[]): Checkpoint | null {
+  const opened = openNote(Buffer.from(note).toString(), verifiers);
+  return opened ? parseCheckpoint(opened.text) : null;
+}
+
+async function tagsIn(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(join(folder, 'trees'))).filter((name) => /^[0-9a-f]{32}$/.test(name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,80 @@
+import type { Now } from '../../../core/call.ts';
+import type { Checkpoint, NoteVerifier } from '../../../core/crypto/signed-note.ts';
+import { InternalError } from '../../../core/internal-error.ts';
+import type { Log } from '../../../core/log.ts';
+import type { Store } from '../../../core/store/store.ts';
+import type { Follower } from '../follower.ts';
+import type { LogReader } from '../reader/read.ts';
+import { growsFrom } from '../tree/tree.ts';
+import { FolderCopy } from './folder.ts';
+import { type Carrier, Following } from './following.ts';
+import type { SinkSettings, SinksSettings } from './settings.ts';
+
+export interface SinkSurroundings {
+  /** `<home>/audit/<replica>` */
+  readonly log: string;
+  readonly deployment: string;
+  readonly replica: string;
+  /** Asked each time: keys are replaced while the log is written. */
+  readonly verifiers: () => readonly NoteVerifier[];
+  readonly store: Store;
+  readonly clock: () => Now;
+  readonly tell: Log;
+  /** Opens records with the keys of this home; asked by sinks that send records on. */
+  readonly reader: () => LogReader;
+}
+
+/** A carrier that keeps what was signed knows how far that was. */
+interface Keeper extends Carrier {
+  newest(): Promise<Checkpoint | null>;
+}
+
+export interface Sinks {
+  /**
+   * Compares the log, as it is found at the start, with what each copy has seen signed. A copy that cannot be reached
+   * is compared before the first record is brought to it.
+   * @throws InternalError `audit.rolled_back`
+   */
+  refuseOlder(journal: string, signed: Checkpoint | null): Promise<void>;
+  /** To be told of publications from now on. */
+  follow(): Follower[];
+}
+
+/** @throws SettingsError when a sink cannot be used as it is set */
+export async function openSinks(settings: SinksSettings, surroundings: SinkSurroundings): Promise<Sinks> {
+  const carriers: [SinkSettings, Carrier | Keeper][] = [];
+  for (const sink of settings) carriers.push([sink, await carrierOf(sink, surroundings)]);
+  return {
+    async refuseOlder(journal, signed) {
+      for (const [{ name }, carrier] of carriers) {
+        if (!('newest' in carrier)) continue;
+        const newest = await carrier.newest().catch(() => null);
+        if (!newest || (signed && growsFrom(journal, newest, signed))) continue;
+        throw new InternalError(
+          'audit.rolled_back',
+          `the sink ${name} holds ${newest.size} signed records of this log, which has ${signed?.size ?? 0} and does not contain them: a backup was restored or records were removed; bring back the newest copy`,
+          { kind: 'outage' },
+        );
+      }
+    },
+    follow: () => carriers.map(([sink, carrier]) => followingOf(sink, carrier, surroundings)),
+  };
+}
+
+async function carrierOf(sink: SinkSettings, { log, replica, verifiers }: SinkSurroundings): Promise<Carrier | Keeper> {
+  switch (sink.kind) {
+    case 'folder':
+      return new FolderCopy({ log, path: sink.path, replica, verifiers });
+    default:
+      throw new Error('not yet');
+  }
+}
+
+function followingOf(sink: SinkSettings, carrier: Carrier, { clock, tell }: SinkSurroundings): Follower {
+  const gates = 'required' in sink ? { required: sink.required, deadlineMs: sink.deadlineMs } : NEVER_GATES;
+  const everyMs = 'everyMs' in sink ? sink.everyMs : 0;
+  return new Following({ name: sink.name, everyMs, clock, log: tell, carrier, ...gates });
+}
+
+/** A SIEM outage must never gate calls (audit.md 3.8). */
+const NEVER_GATES = { required: false, deadlineMs: 10_000 } as const;
