@@ -103,6 +103,23 @@ describe('the tree', () => {
     assert.deepEqual(wrong, []);
   });
 
+  test('the verifier stands on core/crypto, the log format and Node.js alone', () => {
+    const closure = new Set<string>();
+    const others: string[] = [];
+    const visit = (file: string): void => {
+      if (closure.has(file)) return;
+      closure.add(file);
+      for (const specifier of importsOf(file)) {
+        if (specifier.startsWith('.')) visit(relative(src, resolve(src, dirname(file), specifier)));
+        else if (!specifier.startsWith('node:')) others.push(`${file}: ${specifier}`);
+      }
+    };
+    visit('controls/audit/verifier/index.ts');
+    const home = /^(core\/crypto|controls\/audit\/(verifier|format))\//;
+    assert.ok(closure.size > 10);
+    assert.deepEqual([[...closure].filter((file) => !home.test(file)), others], [[], []]);
+  });
+
   test('there is no import cycle between files', () => {
     const graph = new Map(
       sources.map((file) => [

@@ -20,8 +20,8 @@ beforeEach(() => {
 });
 afterEach(() => log.remove());
 
-const findings = () =>
-  verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub'))).flatMap((r) => r.findings);
+const findings = async () =>
+  (await verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub')))).flatMap((r) => r.findings);
 const reader = () =>
   LogReader.open({
     home: log.home,
@@ -53,7 +53,7 @@ test('an intent is durable before its call goes on, and the outcome refers to it
   assert.equal(first!.meta!['arguments'], call.arguments.digest);
   assert.deepEqual(first!.payload!.get('arguments'), Buffer.from(call.arguments.bytes()));
   assert.equal(second!.payload!.get('reply')!.toString(), '{"a":1}');
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
 });
 
 test('the envelope is RFC 8785 as it stands, and says nothing but kind, time, digests and places', async () => {
@@ -171,7 +171,7 @@ test('1000 parallel calls are all durable, share their syncs, and verify', async
   assert.ok(stats.commits < 200, `${stats.commits} commits`);
   await audit.close();
   assert.equal(audit.stats().signed, 2_000);
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
   assert.deepEqual(log.fatal, []);
 });
 
@@ -195,7 +195,7 @@ test('records sealed together each open to their own call', async () => {
     assert.deepEqual(outcome!.envelope.refs, [intent!.leaf]);
     assert.deepEqual(outcome!.payload!.get('reply'), call.reply!.bytes);
   }
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
 });
 
 test('without a file descriptor the trees wait: the log goes on and is signed when there is one again', async () => {
@@ -216,7 +216,7 @@ test('without a file descriptor the trees wait: the log goes on and is signed wh
   await audit.checkpoint();
   assert.equal(audit.stats().signed, 262);
   await audit.close();
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
 });
 
 test('nothing of a call stands in clear in any file of the home', async () => {
@@ -304,7 +304,7 @@ test('strangers never wait, are bounded, and the rest is one record with a count
   assert.equal(counted.length, 1);
   assert.equal(counted[0]!.meta!['count'], 45);
   assert.deepEqual(counted[0]!.meta!['codes'], { 'authentication.invalid': 45 });
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
 });
 
 test('strangers may use a tenth of the volume at most', async () => {
@@ -333,7 +333,7 @@ test('a full log refuses calls, says so once, and still takes the end of what wa
   await audit.close();
   const kinds = (await lastRecords()).map(({ envelope }) => envelope.kind);
   assert.equal(kinds.filter((kind) => kind === 'full').length, 1);
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
 });
 
 test('erasing a subject takes payloads and stored values away and leaves accountability and every proof', async () => {
@@ -355,7 +355,7 @@ test('erasing a subject takes payloads and stored values away and leaves account
   assert.ok(otherOutcome!.payload);
   assert.equal(erasure!.envelope.kind, 'erasure');
   assert.equal(erasure!.meta!['basis'], 'request 7');
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
 });
 
 test('the vault opens what it sealed, for the same subject in the same place, and nothing else', async () => {
@@ -415,5 +415,5 @@ test('a key encryption key is replaced: everything is wrapped anew, old records 
   await runCall(audit, readyCall(log.clock), log.clock);
   await audit.close();
   for (const record of await lastRecords()) assert.deepEqual(record.notes, []);
-  assert.deepEqual(findings(), []);
+  assert.deepEqual(await findings(), []);
 });

@@ -1,61 +1,97 @@
-import { type Dirent, existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Frontier, HASH_BYTES } from '../../../core/crypto/merkle.ts';
-import { type Checkpoint, type NoteVerifier, openNote, parseCheckpoint } from '../../../core/crypto/signed-note.ts';
+import type { Checkpoint, NoteVerifier } from '../../../core/crypto/signed-note.ts';
+import { parseTilePath, TILE_HEIGHT, TILE_WIDTH, tilePath, tileWidthAt } from '../../../core/crypto/tiles.ts';
+import { readCheckpoint } from './checkpoint-files.ts';
+import type { Saying } from './findings.ts';
+import type { LogSource } from './source.ts';
 import {
-  encodeBundle,
-  parseTilePath,
-  TILE_HEIGHT,
-  TILE_WIDTH,
-  type TileName,
-  tilePath,
-  tileWidthAt,
-} from '../../../core/crypto/tiles.ts';
+  bundleDeparture,
+  type Departure,
+  type KnownTile,
+  type TileFile,
+  TileFiles,
+  tileDeparture,
+} from './tile-check.ts';
 
 export interface VerifiedTree {
+  /** `<deployment>/<tag>/<replica>`, `<deployment>/journal/<replica>`, or of a roll-up `<deployment>/<tag>`. */
   readonly origin: string;
   /** Leaves in the journal, and how many of them the signed checkpoint covers. */
   readonly leaves: number;
   readonly signed: number;
-  /** base64 */
+  /** base64, of the signed checkpoint; '' when there is none. */
   readonly root: string;
 }
 
-interface TreeCheckOptions {
-  readonly folder: string;
+/** A size and root that somebody vouches for: the tree must have had this root at this size. */
+export interface Claim {
+  /** File of the claim, for findings. */
+  readonly file: string;
+  readonly checkpoint: Checkpoint;
+  /** What is wrong when the tree is shorter, or its root another. */
+  readonly short: (leaves: number) => string;
+  readonly other: string;
+}
+
+export interface TreeCheckOptions extends Saying {
+  /** The tree's folder. */
+  readonly source: LogSource;
   /** Relative to the replica's folder, for findings. */
   readonly path: string;
+  /** Does it hold bundles beside the hashes? */
   readonly entries: boolean;
+  /** Bytes of the largest entry. */
+  readonly largest: number;
   readonly verifiers: readonly NoteVerifier[];
-  readonly report: (file: string, index: number | null, what: string) => void;
-  readonly skip: (what: string) => void;
 }
 
 interface RightEdge {
   index: number;
   count: number;
-  /** Journal index of the first record below this tile. */
-  first: number;
-  readonly hashes: Buffer;
+  hashes: Buffer;
+  firsts: number[];
 }
 
-/** Rebuilds one tree from the journal and compares every tile, bundle and the checkpoint with what is on disk. */
+/** A tree of a few records needs little; a log may have thousands of such trees. */
+const FIRST_HASHES = 16;
+
+/** Rebuilds one tree from the journal and compares every tile, bundle and checkpoint with what the source has. */
 export class TreeCheck {
   readonly #options: TreeCheckOptions;
+  readonly #files: TileFiles;
   readonly #checkpoint: Checkpoint | null;
   readonly #frontier = new Frontier();
   readonly #edges: RightEdge[] = [];
-  #bundle: Buffer[] = [];
-  #bundleFirst = 0;
-  #rootAtCheckpoint: Uint8Array | null = null;
+  /** By size; those before `#claim` were compared. */
+  readonly #claims: Claim[] = [];
+  #claim = 0;
+  #claimSize = Number.POSITIVE_INFINITY;
+  /** Whole tiles that are not compared yet. */
+  #known: KnownTile[] = [];
+  /** Hashes, as level/index, that differ because a tile below them does. */
+  readonly #dirty = new Set<string>();
+  #carried = 0;
   #lastIndex = 0;
   /** Leaves that the journal's checkpoint covers: those the tree's own must cover too. */
   expected = 0;
 
-  constructor(options: TreeCheckOptions) {
+  private constructor(options: TreeCheckOptions, checkpoint: Checkpoint | null) {
     this.#options = options;
-    this.#checkpoint = this.#readCheckpoint();
-    if (this.#checkpoint?.size === 0) this.#rootAtCheckpoint = this.#frontier.root();
+    this.#files = new TileFiles(options.source, options.largest);
+    this.#checkpoint = checkpoint;
+    if (!checkpoint) return;
+    this.claim({
+      file: `${options.path}/checkpoint`,
+      checkpoint,
+      short: (leaves) => `${checkpoint.size} leaves were signed, the journal has ${leaves}`,
+      other: 'the records are not those that were signed: another root',
+    });
+  }
+
+  /** Reads the checkpoint first: what it covers was there before, also when the log is being written meanwhile. */
+  static async open(options: TreeCheckOptions): Promise<TreeCheck> {
+    const { source, path, verifiers } = options;
+    return new TreeCheck(options, await readCheckpoint(source, `${path}/checkpoint`, verifiers, options));
   }
 
   get leaves(): number {
@@ -70,6 +106,11 @@ export class TreeCheck {
     return this.#checkpoint?.origin ?? null;
   }
 
+  /** Something to compare before the next turn of the reader. */
+  get isWaiting(): boolean {
+    return this.#known.length > 0;
+  }
+
   summary(): VerifiedTree {
     return {
       origin: this.origin ?? `(no checkpoint) ${this.#options.path}`,
@@ -79,26 +120,37 @@ export class TreeCheck {
     };
   }
 
-  add(leaf: Uint8Array, index: number, envelope: Uint8Array): void {
-    this.#lastIndex = index;
-    this.#frontier.append(leaf, this.#keep);
-    if (this.#options.entries) this.#addEntry(envelope);
-    if (this.leaves === this.signed) this.#rootAtCheckpoint = this.#frontier.root();
+  /** MUST come before any leaf. */
+  claim(claim: Claim): void {
+    this.#claims.push(claim);
+    this.#claims.sort((a, b) => a.checkpoint.size - b.checkpoint.size);
+    this.#claimSize = this.#claims[0]!.checkpoint.size;
+    if (this.#claimSize === 0) this.#compareClaims();
   }
 
-  /** @param live the log is being written: what is newer than this reading is no finding */
-  finish(live: boolean): void {
+  /** @param index in the journal. The leaf is copied. */
+  add(leaf: Uint8Array, index: number): void {
+    this.#lastIndex = index;
+    this.#frontier.append(leaf, this.#keep);
+    if (this.#frontier.size === this.#claimSize) this.#compareClaims();
+  }
+
+  /** Compares the tiles that have become whole. */
+  async settle(): Promise<void> {
+    const known = this.#known;
+    this.#known = [];
+    await this.#compareAll(known);
+  }
+
+  /**
+   * @param live the log is being written: what is newer than this reading is no finding
+   * @param broken the journal could not be read to its end: that there are fewer leaves than were signed follows
+   * @param next index of the record that would come next
+   */
+  async finish({ live, broken, next }: { live: boolean; broken: boolean; next: number }): Promise<void> {
     const { path, report, skip } = this.#options;
-    const checkpoint = this.#checkpoint;
-    if (checkpoint && this.leaves < checkpoint.size) {
-      report(
-        `${path}/checkpoint`,
-        this.#lastIndex,
-        `${checkpoint.size} leaves were signed, the journal has ${this.leaves}`,
-      );
-    } else if (checkpoint && this.#rootAtCheckpoint && Buffer.compare(this.#rootAtCheckpoint, checkpoint.root) !== 0) {
-      report(`${path}/checkpoint`, null, 'the records are not those that were signed: another root');
-    }
+    for (const { file, short } of this.#claims.slice(this.#claim))
+      if (!broken || file !== `${path}/checkpoint`) report(file, next, short(this.leaves));
     if (this.signed < this.expected)
       report(
         `${path}/checkpoint`,
@@ -107,137 +159,108 @@ export class TreeCheck {
       );
     if (this.leaves > this.signed)
       skip(`${path}: ${this.leaves - this.signed} records are not signed yet (checksums and digests were checked)`);
-    this.#checkEdges();
-    this.#walk('', live);
+    await this.settle();
+    await this.#compareAll(this.#openTiles());
+    await this.#walk('', live, broken);
   }
 
-  #readCheckpoint(): Checkpoint | null {
-    const { folder, path, verifiers, report, skip } = this.#options;
-    const file = join(folder, 'checkpoint');
-    if (!existsSync(file)) return null;
-    const text = readFileSync(file);
-    const opened = openNote(text.toString('utf8'), verifiers);
-    const checkpoint = opened ? parseCheckpoint(opened.text) : null;
-    if (!checkpoint) {
-      report(`${path}/checkpoint`, null, 'it is not a checkpoint signed by the given key');
-      return null;
+  #compareClaims(): void {
+    const root = this.#frontier.root();
+    for (; this.#claims[this.#claim]?.checkpoint.size === this.leaves; this.#claim++) {
+      const { file, checkpoint, other } = this.#claims[this.#claim]!;
+      if (Buffer.compare(root, checkpoint.root) !== 0) this.#options.report(file, null, other);
     }
-    if (opened!.unknown > 0) skip(`${path}/checkpoint: ${opened!.unknown} signatures by keys that were not given`);
-    return checkpoint;
+    this.#claimSize = this.#claims[this.#claim]?.checkpoint.size ?? Number.POSITIVE_INFINITY;
   }
 
   readonly #keep = (level: number, _index: number, node: Uint8Array): void => {
     if (level % TILE_HEIGHT !== 0) return;
     const edge = this.#edge(level / TILE_HEIGHT);
-    if (edge.count === 0) edge.first = level === 0 ? this.#lastIndex : edge.first;
+    if (edge.count * HASH_BYTES === edge.hashes.length) edge.hashes = grown(edge.hashes);
+    edge.firsts[edge.count] = level === 0 ? this.#lastIndex : this.#carried;
     edge.hashes.set(node, edge.count * HASH_BYTES);
     edge.count++;
     if (edge.count < TILE_WIDTH) return;
-    this.#compareTile(level / TILE_HEIGHT, edge);
+    this.#carried = edge.firsts[0]!;
+    this.#known.push({ level: level / TILE_HEIGHT, ...edge });
     edge.index++;
     edge.count = 0;
+    edge.hashes = Buffer.allocUnsafeSlow(TILE_WIDTH * HASH_BYTES);
+    edge.firsts = [];
   };
 
   #edge(level: number): RightEdge {
     while (this.#edges.length <= level)
-      this.#edges.push({ index: 0, count: 0, first: 0, hashes: Buffer.alloc(TILE_WIDTH * HASH_BYTES) });
+      this.#edges.push({ index: 0, count: 0, hashes: Buffer.allocUnsafeSlow(FIRST_HASHES * HASH_BYTES), firsts: [] });
     return this.#edges[level]!;
   }
 
-  #addEntry(envelope: Uint8Array): void {
-    if (this.#bundle.length === 0) this.#bundleFirst = this.#lastIndex;
-    this.#bundle.push(Buffer.from(envelope));
-    if (this.#bundle.length < TILE_WIDTH) return;
-    const index = this.leaves / TILE_WIDTH - 1;
-    this.#compareBundle(index);
-    this.#bundle = [];
+  #openTiles(): KnownTile[] {
+    return this.#edges.flatMap((edge, level) => (edge.count > 0 ? [{ level, ...edge }] : []));
   }
 
-  #compareTile(level: number, edge: RightEdge): void {
-    const { index, count, first, hashes } = edge;
-    this.#compare({ level, index, width: count }, hashes, first, (width) => width * HASH_BYTES);
+  /** Read together, judged in order: a difference above follows from one below. */
+  async #compareAll(known: readonly KnownTile[]): Promise<void> {
+    const { entries } = this.#options;
+    const signed = this.signed;
+    const found = await Promise.all(
+      known.map(async ({ level, index, count }) => ({
+        hashes: await this.#files.read(level, index, count, signed),
+        bundle: entries && level === 0 ? await this.#files.read('entries', index, count, signed) : null,
+      })),
+    );
+    known.forEach((tile, i) => {
+      const { hashes, bundle } = found[i]!;
+      const { level, index } = tile;
+      for (const file of hashes.files) {
+        const departure = tileDeparture(tile, file, (slot) => this.#dirty.has(`${level}/${index * TILE_WIDTH + slot}`));
+        if (departure !== null) this.#dirty.add(`${level + 1}/${index}`);
+        this.#reportDeparture(tile, file, departure);
+      }
+      this.#reportMissing(tile, level, hashes.missing);
+      for (const file of bundle?.files ?? []) this.#reportDeparture(tile, file, bundleDeparture(tile, file));
+      this.#reportMissing(tile, 'entries', bundle?.missing ?? null);
+    });
   }
 
-  #compareBundle(index: number): void {
-    const bundle = encodeBundle(this.#bundle);
-    const ends = [0];
-    for (const entry of this.#bundle) ends.push(ends.at(-1)! + 2 + entry.length);
-    this.#compare({ level: 'entries', index, width: this.#bundle.length }, bundle, this.#bundleFirst, (w) => ends[w]!);
+  #reportDeparture({ firsts }: KnownTile, { path }: TileFile, departure: Departure): void {
+    if (departure === null) return;
+    const { path: tree, report } = this.#options;
+    if (departure === 'too long') report(`${tree}/${path}`, null, 'it goes on behind the last record');
+    else report(`${tree}/${path}`, firsts[departure]!, 'it does not follow from the records');
   }
 
-  /**
-   * Compares the tile, and every partial tile of it that is on disk, with what the records give. What the checkpoint
-   * reaches over must be there, as partial or whole tile.
-   */
-  #compare(known: TileName, expected: Buffer, first: number, lengthAt: (width: number) => number): void {
-    const { folder, path, report } = this.#options;
-    const whole = tilePath({ ...known, width: TILE_WIDTH });
-    const widths = partialWidths(join(folder, `${whole}.p`)).filter((width) => width <= known.width);
-    if (known.width === TILE_WIDTH) widths.push(TILE_WIDTH);
-    const present = new Set<number>();
-    for (const width of widths) {
-      const tile = tilePath({ ...known, width });
-      const bytes = readOrNull(join(folder, tile));
-      if (!bytes) continue;
-      present.add(width);
-      if (bytes.compare(expected, 0, lengthAt(width)) !== 0)
-        report(`${path}/${tile}`, first, 'it does not follow from the records');
-    }
-    const needed = tileWidthAt(this.signed, known.level === 'entries' ? 0 : known.level, known.index);
-    if (needed > 0 && needed <= known.width && !present.has(needed) && !existsSync(join(folder, whole)))
-      report(`${path}/${tilePath({ ...known, width: needed })}`, first, 'it is missing');
-  }
-
-  #checkEdges(): void {
-    for (const [level, edge] of this.#edges.entries()) if (edge.count > 0) this.#compareTile(level, edge);
-    if (this.#bundle.length > 0) this.#compareBundle(Math.floor(this.leaves / TILE_WIDTH));
+  #reportMissing({ index, firsts }: KnownTile, level: number | 'entries', width: number | null): void {
+    if (width === null) return;
+    const { path, report } = this.#options;
+    report(`${path}/${tilePath({ level, index, width })}`, firsts[0]!, 'it is missing');
   }
 
   /** Every file below the tree must be one that was compared. */
-  #walk(below: string, live: boolean): void {
-    const { folder, path, entries, report, skip } = this.#options;
-    for (const item of listOf(join(folder, below))) {
-      const name = below === '' ? item.name : `${below}/${item.name}`;
-      if (item.isDirectory()) {
-        this.#walk(name, live);
+  async #walk(folder: string, live: boolean, broken: boolean): Promise<void> {
+    const { source, path, entries, report, skip } = this.#options;
+    for (const item of (await source.list(folder)) ?? []) {
+      const name = folder === '' ? item : `${folder}/${item}`;
+      if (name.endsWith('/')) {
+        await this.#walk(name.slice(0, -1), live, broken);
         continue;
       }
-      if (name === 'checkpoint') continue;
-      const tile = item.isFile() ? parseTilePath(name) : null;
+      if (name === 'checkpoint' || this.#claims.some(({ file }) => file === `${path}/${name}`)) continue;
+      const tile = parseTilePath(name);
       if (!tile || (tile.level === 'entries' && !entries)) {
         report(`${path}/${name}`, null, 'a file that does not belong to the log');
         continue;
       }
-      const level = tile.level === 'entries' ? 0 : tile.level;
-      const known = tileWidthAt(this.leaves, level, tile.index);
-      if (tile.width > known && live) skip(`${path}/${name}: written while this was read`);
-      else if (tile.width > known) report(`${path}/${name}`, null, 'it covers more records than there are');
+      const known = tileWidthAt(this.leaves, tile.level === 'entries' ? 0 : tile.level, tile.index);
+      if (tile.width <= known || broken) continue;
+      if (live) skip(`${path}/${name}: written while this was read`);
+      else report(`${path}/${name}`, null, 'it covers more records than there are');
     }
   }
 }
 
-function partialWidths(folder: string): number[] {
-  return listOf(folder)
-    .map(({ name }) => name)
-    .filter((name) => /^[1-9][0-9]{0,2}$/.test(name) && Number(name) < TILE_WIDTH)
-    .map(Number);
-}
-
-/** Empty when the folder is not, or no longer, there: a writer removes partial tiles that are whole by now. */
-function listOf(folder: string): Dirent[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
-}
-
-function readOrNull(path: string): Buffer | null {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
+function grown(hashes: Buffer): Buffer {
+  const wider = Buffer.allocUnsafeSlow(Math.min(TILE_WIDTH * HASH_BYTES, 4 * hashes.length));
+  hashes.copy(wider);
+  return wider;
 }

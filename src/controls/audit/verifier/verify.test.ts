@@ -16,7 +16,8 @@ let large: Fixture;
 const logOf = ({ home }: Fixture) => join(home, 'audit');
 const verifiersOf = ({ home }: Fixture) => readVerifiers(join(home, 'keys/audit.pub'));
 const filesOf = (folder: string) => globSync(join(folder, '**/*')).filter((path) => statSync(path).isFile());
-const findings = (log: Fixture, folder = logOf(log)) => verifyLog(folder, verifiersOf(log)).flatMap((r) => r.findings);
+const findings = async (log: Fixture, folder = logOf(log)) =>
+  (await verifyLog(folder, verifiersOf(log))).flatMap((r) => r.findings);
 
 before(async () => {
   small = fixture();
@@ -41,12 +42,12 @@ after(() => {
 });
 
 /** Runs `harm` on a copy of the log and gives what the verifier says of it. */
-function harmed(log: Fixture, harm: (replica: string) => void) {
+async function harmed(log: Fixture, harm: (replica: string) => void) {
   const copy = join(log.home, 'copy');
   cpSync(logOf(log), copy, { recursive: true });
   try {
     harm(join(copy, 'node-1'));
-    return findings(log, copy);
+    return await findings(log, copy);
   } finally {
     rmSync(copy, { recursive: true });
   }
@@ -65,9 +66,9 @@ function framesOf(path: string) {
   return { bytes, frames };
 }
 
-test('an untouched log is good, by the public key alone, and what is not covered is said', () => {
+test('an untouched log is good, by the public key alone, and what is not covered is said', async () => {
   for (const log of [small, large]) {
-    const [report] = verifyLog(logOf(log), verifiersOf(log));
+    const [report] = await verifyLog(logOf(log), verifiersOf(log));
     assert.deepEqual(report!.findings, []);
     assert.ok(report!.records > 0);
     assert.equal(report!.skipped.length, 1);
@@ -75,7 +76,7 @@ test('an untouched log is good, by the public key alone, and what is not covered
   }
 });
 
-test('every flipped bit in any file of the log is reported', (t) => {
+test('every flipped bit in any file of the log is reported', async (t) => {
   const step = Math.max(1, Math.round(4 / scale));
   let flips = 0;
   for (const file of filesOf(logOf(small))) {
@@ -85,16 +86,16 @@ test('every flipped bit in any file of the log is reported', (t) => {
       bent[i] = bent[i]! ^ (1 << ((i + seed) % 8));
       writeFileSync(file, bent);
       flips++;
-      assert.ok(findings(small).length > 0, `byte ${i} of ${file} (seed ${seed})`);
+      assert.ok((await findings(small)).length > 0, `byte ${i} of ${file} (seed ${seed})`);
     }
     writeFileSync(file, good);
   }
-  assert.deepEqual(findings(small), []);
+  assert.deepEqual(await findings(small), []);
   t.diagnostic(`${flips} flips, seed ${seed}`);
 });
 
-test('a flip in the middle of a large log is reported with the record it concerns', () => {
-  const said = harmed(large, (replica) => {
+test('a flip in the middle of a large log is reported with the record it concerns', async () => {
+  const said = await harmed(large, (replica) => {
     const path = join(replica, 'segments/00000001.seg');
     const { bytes, frames } = framesOf(path);
     bytes[frames[200]!.start + 60]! ^= 1;
@@ -104,8 +105,8 @@ test('a flip in the middle of a large log is reported with the record it concern
   assert.equal(said[0]?.file, 'segments/00000001.seg');
 });
 
-test('a changed record with a mended checksum is reported: the root is another', () => {
-  const said = harmed(large, (replica) => {
+test('a changed record with a mended checksum is reported: the root is another', async () => {
+  const said = await harmed(large, (replica) => {
     const path = join(replica, 'segments/00000001.seg');
     const { bytes, frames } = framesOf(path);
     const { start, end } = frames[7]!;
@@ -118,7 +119,7 @@ test('a changed record with a mended checksum is reported: the root is another',
   assert.ok(said.some(({ what }) => what.includes('another root')));
 });
 
-test('removed, swapped, inserted and appended records are reported, mended or not', () => {
+test('removed, swapped, inserted and appended records are reported, mended or not', async () => {
   const edit = (change: (bytes: Buffer, frames: { start: number; end: number }[]) => Buffer) => {
     return harmed(large, (replica) => {
       const path = join(replica, 'segments/00000001.seg');
@@ -127,18 +128,18 @@ test('removed, swapped, inserted and appended records are reported, mended or no
     });
   };
   const cut = (bytes: Buffer, { start, end }: { start: number; end: number }) => bytes.subarray(start, end);
-  const removed = edit((bytes, f) => Buffer.concat([bytes.subarray(0, f[5]!.start), bytes.subarray(f[5]!.end)]));
+  const removed = await edit((bytes, f) => Buffer.concat([bytes.subarray(0, f[5]!.start), bytes.subarray(f[5]!.end)]));
   assert.ok(removed.length > 0);
-  const swapped = edit((bytes, f) =>
+  const swapped = await edit((bytes, f) =>
     Buffer.concat([bytes.subarray(0, f[5]!.start), cut(bytes, f[6]!), cut(bytes, f[5]!), bytes.subarray(f[6]!.end)]),
   );
   assert.ok(swapped.length > 0);
-  const inserted = edit((bytes, f) =>
+  const inserted = await edit((bytes, f) =>
     Buffer.concat([bytes.subarray(0, f[5]!.start), cut(bytes, f[4]!), bytes.subarray(f[5]!.start)]),
   );
   assert.ok(inserted.length > 0);
   // Indexes and checksums mended as a careful forger would.
-  const mended = edit((bytes, f) => {
+  const mended = await edit((bytes, f) => {
     const rest = Buffer.from(bytes.subarray(f[5]!.end));
     for (let i = 6; i < f.length; i++) {
       const start = f[i]!.start - f[5]!.end;
@@ -150,23 +151,26 @@ test('removed, swapped, inserted and appended records are reported, mended or no
   assert.ok(mended.some(({ what }) => what.includes('were signed, the journal has')));
 });
 
-test('a log cut at a record boundary is reported: more was signed than is there', () => {
-  const said = harmed(large, (replica) => {
+test('a log cut at a record boundary is reported: more was signed than is there', async () => {
+  const said = await harmed(large, (replica) => {
     const path = join(replica, 'segments/00000001.seg');
     truncateSync(path, framesOf(path).frames.at(-1)!.start);
   });
   assert.ok(said.some(({ what }) => what.includes('were signed')));
 });
 
-test('missing, emptied, foreign and stray files are reported', () => {
+test('missing, emptied, foreign and stray files are reported', async () => {
   const files = filesOf(logOf(small)).map((path) => path.slice(logOf(small).length + '/node-1/'.length));
   assert.ok(files.length >= 8);
   for (const file of files) {
     // A partial tile that a wider one has taken the place of holds nothing of its own: it may go, but not change.
     if (!file.endsWith('.p/2') || !file.startsWith('journal/'))
-      assert.ok(harmed(small, (replica) => rmSync(join(replica, file))).length > 0, `${file} removed`);
-    assert.ok(harmed(small, (replica) => truncateSync(join(replica, file))).length > 0, `${file} emptied`);
-    assert.ok(harmed(small, (replica) => appendFileSync(join(replica, file), '\0')).length > 0, `${file} longer`);
+      assert.ok((await harmed(small, (replica) => rmSync(join(replica, file)))).length > 0, `${file} removed`);
+    assert.ok((await harmed(small, (replica) => truncateSync(join(replica, file)))).length > 0, `${file} emptied`);
+    assert.ok(
+      (await harmed(small, (replica) => appendFileSync(join(replica, file), '\0'))).length > 0,
+      `${file} longer`,
+    );
   }
   for (const file of [
     'note.txt',
@@ -176,15 +180,15 @@ test('missing, emptied, foreign and stray files are reported', () => {
     'journal/tile/entries/000',
     'segments/00000009.seg',
   ]) {
-    const said = harmed(small, (replica) => {
+    const said = await harmed(small, (replica) => {
       cpSync(join(replica, 'journal/checkpoint'), join(replica, file), { recursive: true });
     });
     assert.ok(said.length > 0, `${file} added`);
   }
 });
 
-test('a tenant taken out of the log whole, its records renumbered, is reported', () => {
-  const said = harmed(small, (replica) => {
+test('a tenant taken out of the log whole, its records renumbered, is reported', async () => {
+  const said = await harmed(small, (replica) => {
     // The second segment holds the second tenant alone.
     rmSync(join(replica, 'segments/00000002.seg'));
     const journal = openNote(readFileSync(join(replica, 'journal/checkpoint'), 'utf8'), verifiersOf(small))!;
@@ -193,7 +197,7 @@ test('a tenant taken out of the log whole, its records renumbered, is reported',
   assert.ok(said.some(({ file }) => file === 'journal/checkpoint'));
 });
 
-test('another key, or the key of another deployment, verifies nothing', () => {
-  const said = verifyLog(logOf(small), verifiersOf(large)).flatMap((report) => report.findings);
+test('another key, or the key of another deployment, verifies nothing', async () => {
+  const said = (await verifyLog(logOf(small), verifiersOf(large))).flatMap((report) => report.findings);
   assert.ok(said.some(({ what }) => what.includes('not a checkpoint signed by the given key')));
 });

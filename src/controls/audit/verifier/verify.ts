@@ -1,166 +1,241 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sha256, sha256Base64Url } from '../../../core/crypto/digest.ts';
-import type { NoteVerifier } from '../../../core/crypto/signed-note.ts';
+import type { Checkpoint, NoteVerifier } from '../../../core/crypto/signed-note.ts';
 import { envelopeText, parseEnvelope } from '../format/envelope.ts';
-import type { Frame } from '../format/frame.ts';
+import { type Frame, MAX_ENVELOPE_BYTES, MAX_FRAME_BYTES } from '../format/frame.ts';
 import { journalLeaf } from '../format/journal-leaf.ts';
-import { encodeHeader, listSegments, SegmentReader, segmentName } from '../format/segments.ts';
-import { TreeCheck, type VerifiedTree } from './verify-tree.ts';
-
-/** What does not hold. `index` is the journal index of the first record concerned, when there is one. */
-export interface VerifyFinding {
-  readonly file: string;
-  readonly index: number | null;
-  readonly what: string;
-}
+import { encodeHeader, SegmentWindow, segmentName, WINDOW_BYTES } from '../format/segments.ts';
+import { Findings, type VerifyFinding } from './findings.ts';
+import { below, type LogSource } from './source.ts';
+import { type Claim, TreeCheck, type VerifiedTree } from './verify-tree.ts';
 
 export interface VerifyReport {
+  /** Name of the replica's folder; `rollup/<tag>` for a roll-up; '' for what belongs to neither. */
   readonly replica: string;
   readonly records: number;
   readonly segments: number;
   readonly trees: readonly VerifiedTree[];
+  /** What does not hold, the first bad record first; empty: every byte is the one that was signed. */
   readonly findings: readonly VerifyFinding[];
   /** What this reading cannot speak for. */
   readonly skipped: readonly string[];
+  /** Nothing is signed yet, and nothing is old enough that it would have to be: neither good nor bad. */
+  readonly young: boolean;
 }
 
-/** More findings than these say nothing new. */
-const MOST_FINDINGS = 100;
+/** A checkpoint somebody kept elsewhere. */
+export interface KeptCheckpoint extends Checkpoint {
+  /** Where it was kept, for findings. */
+  readonly name: string;
+}
+
+export interface ReplicaOptions {
+  readonly verifiers: readonly NoteVerifier[];
+  readonly kept: readonly KeptCheckpoint[];
+  /** ms UTC */
+  readonly now: number;
+  /** Told after each window of the journal: at most once for each megabyte. */
+  readonly onProgress: (records: number, bytes: number) => void;
+}
+
 const REREADS = 4;
 const REREAD_AFTER_MS = 50;
+/** Grown trees are signed once a minute at the latest (`checkpointMs`). */
+const SIGNED_WITHIN_MS = 120_000;
+const FOREIGN = 'a file that does not belong to the log';
 
 /**
  * Reads one replica's log with nothing but the public key: every frame, ciphertext digest, envelope, entry bundle, hash
  * tile and checkpoint. Memory grows with the number of tenants, not of records. Everything read is attacker-controlled.
- * @param folder `<home>/audit/<replica>`
+ * @param source the folder `<home>/audit/<replica>`
  */
-export function verifyReplica(folder: string, verifiers: readonly NoteVerifier[]): VerifyReport {
-  return new Verification(folder, verifiers).run();
+export async function verifyReplica(source: LogSource, name: string, options: ReplicaOptions): Promise<VerifyReport> {
+  return new Verification(source, name, options).run();
 }
 
 class Verification {
-  readonly #folder: string;
-  readonly #verifiers: readonly NoteVerifier[];
-  readonly #findings: VerifyFinding[] = [];
+  readonly #source: LogSource;
+  readonly #name: string;
+  readonly #options: ReplicaOptions;
+  readonly #findings = new Findings();
   readonly #skipped: string[] = [];
   readonly #trees = new Map<string, TreeCheck>();
-  readonly #journal: TreeCheck;
+  #journal!: TreeCheck;
   #records = 0;
-  #sizes = new Map<string, number>();
+  #bytes = 0;
+  #segments = 0;
+  /** What lies behind the last record could not be read as a log. */
+  #broken = false;
+  #retiredAt: number | null = null;
+  /** Time, by its envelope, of the first record that no checkpoint covers. */
+  #unsignedSince: number | null = null;
+  /** The last segment, and how far it was read. */
+  #last = { path: '', offset: 0 };
 
-  constructor(folder: string, verifiers: readonly NoteVerifier[]) {
-    this.#folder = folder;
-    this.#verifiers = verifiers;
-    this.#journal = this.#openTree('journal', false);
+  constructor(source: LogSource, name: string, options: ReplicaOptions) {
+    this.#source = source;
+    this.#name = name;
+    this.#options = options;
   }
 
-  run(): VerifyReport {
+  async run(): Promise<VerifyReport> {
     // Checkpoints first: what they cover was on disk before, also when the log is being written meanwhile.
-    const trees = join(this.#folder, 'trees');
-    for (const tag of existsSync(trees) ? readdirSync(trees) : []) {
-      if (/^[0-9a-f]{32}$/.test(tag)) this.#trees.set(tag, this.#openTree(`trees/${tag}`, true));
-      else this.#report(`trees/${tag}`, null, 'a file that does not belong to the log');
+    this.#journal = await this.#openTree('journal', false);
+    const names = await this.#source.list('trees');
+    for (const name of names ?? []) {
+      const tag = name.slice(0, -1);
+      if (/^[0-9a-f]{32}\/$/.test(name)) this.#trees.set(tag, await this.#openTree(`trees/${tag}`, true));
+      else this.#report(`trees/${name.replace(/\/$/, '')}`, null, FOREIGN);
     }
-    const segments = this.#readSegments();
-    const live = this.#isGrowing();
-    for (const tree of this.#trees.values()) tree.finish(live);
-    this.#journal.finish(live);
-    if (this.#records > 0 && this.#journal.signed === 0)
-      this.#report('journal/checkpoint', 0, 'there is no signed checkpoint: nothing proves these records');
-    this.#lookForStrangers();
+    await this.#readSegments();
+    const live = await this.#isGrowing();
+    const end = { live, broken: this.#broken, next: this.#records };
+    for (const tree of this.#trees.values()) await tree.finish(end);
+    await this.#journal.finish(end);
+    const young = this.#judgeUnsigned();
+    await this.#lookForStrangers();
     this.#compareOrigins();
-    this.#skipped.push('whether a later log existed (only a copy of a checkpoint kept elsewhere shows that)');
+    if (this.#options.kept.length === 0)
+      this.#skipped.push('whether a later log existed (only a copy of a checkpoint kept elsewhere shows that)');
     return {
-      replica: relative(join(this.#folder, '..'), this.#folder),
+      replica: this.#name,
       records: this.#records,
-      segments,
+      segments: this.#segments,
       trees: [...this.#trees.values(), this.#journal].map((tree) => tree.summary()),
-      findings: this.#findings.slice(0, MOST_FINDINGS),
+      findings: this.#findings.first(),
       skipped: this.#skipped,
+      young: young && this.#findings.none,
     };
   }
 
-  readonly #report = (file: string, index: number | null, what: string): void => {
-    if (this.#findings.length < MOST_FINDINGS) this.#findings.push({ file, index, what });
-  };
+  readonly #report = (file: string, index: number | null, what: string): void => this.#findings.add(file, index, what);
 
-  #openTree(path: string, entries: boolean): TreeCheck {
-    return new TreeCheck({
-      folder: join(this.#folder, path),
+  async #openTree(path: string, entries: boolean): Promise<TreeCheck> {
+    const tree = await TreeCheck.open({
+      source: below(this.#source, path),
       path,
       entries,
-      verifiers: this.#verifiers,
+      largest: MAX_ENVELOPE_BYTES,
+      verifiers: this.#options.verifiers,
       report: this.#report,
       skip: (what) => this.#skipped.push(what),
     });
+    for (const kept of this.#options.kept) if (kept.origin === tree.origin) tree.claim(claimOf(kept));
+    return tree;
   }
 
-  #readSegments(): number {
-    const folder = join(this.#folder, 'segments');
-    const { numbers, strangers } = listSegments(folder);
-    for (const name of strangers) this.#report(`segments/${name}`, null, 'a file that does not belong to the log');
-    if (numbers.length === 0) this.#report('segments', 0, 'there is no segment');
-    let expected = 1;
-    for (const number of numbers) {
-      if (number !== expected)
-        this.#report(`segments/${segmentName(expected)}`, this.#records, 'the segment is missing');
-      this.#readSegment(folder, number, number === numbers.at(-1));
-      expected = number + 1;
+  async #readSegments(): Promise<void> {
+    const listed = await this.#source.list('segments');
+    const numbers = new Set<number>();
+    for (const name of listed ?? []) {
+      if (/^[0-9]{8}\.seg$/.test(name) && Number(name.slice(0, 8)) > 0) numbers.add(Number(name.slice(0, 8)));
+      else this.#report(`segments/${name.replace(/\/$/, '')}`, null, FOREIGN);
     }
-    return numbers.length;
+    const last = Math.max(0, ...numbers);
+    for (let number = 1; !this.#broken; number++) {
+      // Where nothing can be listed, and when the writer has begun another one meanwhile, the file itself tells.
+      const isThere = numbers.has(number) || (await this.#source.size(segmentPath(number))) !== null;
+      if (isThere) {
+        this.#segments++;
+        await this.#readSegment(number);
+      } else if (number < last) {
+        this.#report(segmentPath(number), this.#records, 'the segment is missing');
+        this.#broken = true;
+      } else break;
+    }
+    if (this.#broken)
+      this.#skipped.push(`what follows in the journal: it could not be read beyond record ${this.#records}`);
   }
 
-  #readSegment(folder: string, number: number, isLast: boolean): void {
-    const reader = new SegmentReader(folder, number);
-    const file = `segments/${segmentName(number)}`;
-    try {
-      const head = reader.header();
-      const trees: Record<string, number> = {};
-      for (const [tag, tree] of this.#trees) if (tree.leaves > 0) trees[tag] = tree.leaves;
-      const expected = encodeHeader({ segment: number, first: this.#records, trees });
-      if (!head || !expected.equals(head.bytes))
-        this.#report(file, this.#records, 'the header does not follow from the segments before it');
-      if (!head) return;
-      for (let tries = 0; ; tries++) {
-        for (let frame = reader.next(); frame; frame = reader.next()) this.#readFrame(file, frame);
-        // The writer may be in the middle of a group: look again before calling it damage.
-        const mayGrow = isLast && this.#records >= this.#journal.signed;
-        if (!mayGrow || reader.offset === reader.size || tries === REREADS) break;
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REREAD_AFTER_MS);
-      }
-      if (reader.offset < reader.size) this.#leftOver(reader, file, isLast);
-      this.#sizes.set(reader.path, reader.offset);
-    } finally {
-      reader.close();
+  async #readSegment(number: number): Promise<void> {
+    const file = segmentPath(number);
+    const window = new SegmentWindow();
+    const fill = (least = window.wanted) => this.#fill(file, window, least);
+    let head = window.header();
+    while (!head && (await fill())) head = window.header();
+    const trees: Record<string, number> = {};
+    for (const [tag, tree] of this.#trees) if (tree.leaves > 0) trees[tag] = tree.leaves;
+    const expected = encodeHeader({ segment: number, first: this.#records, trees });
+    if (!head || !expected.equals(head.bytes))
+      this.#report(file, this.#records, 'the header does not follow from the segments before it');
+    if (!head) {
+      // What must stand there is known: the records behind it can be read all the same.
+      while (window.end < expected.length && (await fill(expected.length)));
+      window.skip(expected.length);
+    }
+    for (let tries = 0; ; tries++) {
+      await this.#readFrames(file, window, fill);
+      // The writer may be in the middle of a group: look again before calling it damage.
+      const isCut = window.wanted > 0 && window.offset < window.end;
+      if (this.#broken || !isCut || tries === REREADS || this.#records < this.#journal.signed) break;
+      if ((await this.#source.size(segmentPath(number + 1))) !== null) break;
+      await sleep(REREAD_AFTER_MS);
+    }
+    this.#last = { path: file, offset: window.offset };
+    this.#bytes += window.offset;
+    if (!this.#broken) await this.#leftOver(file, number, window.offset);
+  }
+
+  async #readFrames(file: string, window: SegmentWindow, fill: () => Promise<boolean>): Promise<void> {
+    for (;;) {
+      const frame = window.next();
+      if (frame) {
+        const tag = frame.tag.toString('hex');
+        const tree = this.#trees.get(tag) ?? (await this.#meet(tag));
+        if (!this.#take(file, frame, tree)) return;
+      } else if (!(await fill())) return;
     }
   }
 
-  #leftOver(reader: SegmentReader, file: string, isLast: boolean): void {
-    const { offset } = reader;
-    const bytes = reader.size - offset;
-    const what =
-      isLast && this.#records >= this.#journal.signed
-        ? `${bytes} bytes from byte ${offset} on are no whole record: an interrupted write, which the next start repairs, or damage`
-        : `the record at byte ${offset} is damaged (checksum or form)`;
+  /** The next window, once everything in the one before has been compared. */
+  async #fill(file: string, window: SegmentWindow, least: number): Promise<boolean> {
+    if (least === 0 || least > MAX_FRAME_BYTES) return false;
+    await this.#settle();
+    this.#options.onProgress(this.#records, this.#bytes + window.offset);
+    const bytes = await this.#source.read(file, window.end, window.end + Math.max(WINDOW_BYTES, least));
+    if (!bytes || bytes.length === 0) return false;
+    window.feed(bytes);
+    return true;
+  }
+
+  async #settle(): Promise<void> {
+    const waiting = [this.#journal, ...this.#trees.values()].filter((tree) => tree.isWaiting);
+    await Promise.all(waiting.map((tree) => tree.settle()));
+  }
+
+  /** A tree that no listing named, or none could be made. */
+  async #meet(tag: string): Promise<TreeCheck> {
+    const tree = await this.#openTree(`trees/${tag}`, true);
+    this.#trees.set(tag, tree);
+    return tree;
+  }
+
+  async #leftOver(file: string, number: number, offset: number): Promise<void> {
+    const rest = ((await this.#source.size(file)) ?? 0) - offset;
+    if (rest <= 0) return;
+    const isLast = (await this.#source.size(segmentPath(number + 1))) === null;
+    const isTail = isLast && this.#records >= this.#journal.signed;
+    this.#broken = !isTail;
+    const what = isTail
+      ? `${rest} bytes from byte ${offset} on are no whole record: an interrupted write, which the next start repairs, or damage`
+      : `the record at byte ${offset} is damaged (checksum or form)`;
     this.#report(file, this.#records, what);
   }
 
-  #readFrame(file: string, frame: Frame): void {
-    if (frame.index !== this.#records)
+  /** @returns false when this is not the record that comes next: then no later one can be placed either */
+  #take(file: string, frame: Frame, tree: TreeCheck): boolean {
+    if (frame.index !== this.#records) {
       this.#report(file, this.#records, `record ${this.#records} was expected, record ${frame.index} stands there`);
-    const tag = frame.tag.toString('hex');
-    let tree = this.#trees.get(tag);
-    if (!tree) {
-      tree = this.#openTree(`trees/${tag}`, true);
-      this.#trees.set(tag, tree);
+      this.#broken = true;
+      return false;
     }
     const leaf = sha256(frame.leaf);
     this.#checkEnvelope(file, frame, tree.leaves);
-    tree.add(leaf, frame.index, frame.envelope);
+    tree.add(leaf, frame.index);
     if (frame.index < this.#journal.signed) tree.expected = tree.leaves;
-    this.#journal.add(journalLeaf(frame.index, frame.tag, leaf), frame.index, frame.envelope);
+    this.#journal.add(journalLeaf(frame.index, frame.tag, leaf), frame.index);
     this.#records = frame.index + 1;
+    return true;
   }
 
   #checkEnvelope(file: string, frame: Frame, position: number): void {
@@ -169,21 +244,45 @@ class Verification {
       this.#report(file, frame.index, 'the envelope is not canonical JSON of its form');
       return;
     }
-    if (envelope.parts.length !== frame.parts.length) this.#report(file, frame.index, 'a part is missing or too many');
-    envelope.parts.forEach((part, i) => {
+    const { parts, refs, kind, t_ms } = envelope;
+    if (parts.length !== frame.parts.length) this.#report(file, frame.index, 'a part is missing or too many');
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[i]!;
       const sealed = frame.parts[i];
       if (sealed && (part.ct_len !== sealed.length || part.ct_sha256 !== sha256Base64Url(sealed)))
         this.#report(file, frame.index, `the sealed part ${part.name} is not the one the envelope names`);
-    });
-    if (envelope.refs.some((ref) => ref >= position))
-      this.#report(file, frame.index, 'it refers to a record that is not before it');
+    }
+    for (const ref of refs)
+      if (ref >= position) this.#report(file, frame.index, 'it refers to a record that is not before it');
+    if (kind === 'retirement') this.#retiredAt ??= frame.index;
+    else if (this.#retiredAt !== null)
+      this.#report(file, frame.index, `the replica was retired by record ${this.#retiredAt}, yet this one follows`);
+    if (frame.index >= this.#journal.signed) this.#unsignedSince ??= t_ms;
   }
 
   /** Has a writer added to the log since its segments were read? */
-  #isGrowing(): boolean {
-    for (const [path, size] of this.#sizes) if (statSync(path).size > size) return true;
-    const now = listSegments(join(this.#folder, 'segments')).numbers.length;
-    return now > this.#sizes.size && this.#findings.length === 0;
+  async #isGrowing(): Promise<boolean> {
+    if (this.#segments === 0) return false;
+    if (((await this.#source.size(this.#last.path)) ?? 0) > this.#last.offset) return true;
+    return this.#findings.none && (await this.#source.size(segmentPath(this.#segments + 1))) !== null;
+  }
+
+  /** Nothing is signed: right of a log that has just begun, and of no other. */
+  #judgeUnsigned(): boolean {
+    const trees = [this.#journal, ...this.#trees.values()];
+    if (trees.some((tree) => tree.signed > 0 || tree.origin !== null)) {
+      if (this.#segments === 0) this.#report('segments', 0, 'there is no segment');
+      if (this.#journal.origin === null)
+        this.#report('journal/checkpoint', 0, 'there is no signed checkpoint: nothing proves these records');
+      return false;
+    }
+    const age = this.#options.now - (this.#unsignedSince ?? this.#options.now);
+    if (Math.abs(age) <= SIGNED_WITHIN_MS) {
+      this.#skipped.push(`all of it: nothing is signed yet, the oldest record is ${Math.round(age / 1000)} s old`);
+      return true;
+    }
+    this.#report('journal/checkpoint', 0, 'there is no signed checkpoint: nothing proves these records');
+    return false;
   }
 
   #compareOrigins(): void {
@@ -197,10 +296,24 @@ class Verification {
       this.#report('journal/checkpoint', null, `its origin ${journal.join('/')} is not a journal's`);
   }
 
-  #lookForStrangers(): void {
-    for (const name of readdirSync(this.#folder)) {
-      if (!['segments', 'journal', 'trees'].includes(name))
-        this.#report(name, null, 'a file that does not belong to the log');
-    }
+  async #lookForStrangers(): Promise<void> {
+    const names = await this.#source.list('');
+    if (!names) this.#skipped.push('files that do not belong to the log: this source cannot list what it has');
+    for (const name of names ?? [])
+      if (!['segments/', 'journal/', 'trees/'].includes(name)) this.#report(name.replace(/\/$/, ''), null, FOREIGN);
   }
+}
+
+function segmentPath(number: number): string {
+  return `segments/${segmentName(number)}`;
+}
+
+function claimOf({ name, ...checkpoint }: KeptCheckpoint): Claim {
+  const what = `the log was cut back or rewritten: ${checkpoint.origin}`;
+  return {
+    file: name,
+    checkpoint,
+    short: (leaves) => `${what} has ${leaves} records, ${checkpoint.size} were signed`,
+    other: `${what} is another at ${checkpoint.size} records`,
+  };
 }

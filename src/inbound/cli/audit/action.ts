@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { VerifierError } from '../../../controls/audit/index.ts';
 import { InternalError } from '../../../core/internal-error.ts';
 import type { Io } from '../command.ts';
 
@@ -39,7 +40,8 @@ export async function runAction(name: string, action: Action, argv: string[], io
     const code = await action.run({ values, positionals: parsed.positionals, json: values['json'] === true }, io);
     if (code !== null) return code;
   } catch (error) {
-    if (!(error instanceof InternalError) || error.kind === 'bug') throw error;
+    const isSaid = error instanceof VerifierError || (error instanceof InternalError && error.kind !== 'bug');
+    if (!isSaid) throw error;
     io.stderr(`gatewrit audit ${name}: ${error.message}\n`);
     return 3;
   }

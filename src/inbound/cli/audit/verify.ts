@@ -1,49 +1,65 @@
+import { readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { readVerifiers, type VerifyReport, verifyLog } from '../../../controls/audit/index.ts';
-import { InternalError } from '../../../core/internal-error.ts';
+import {
+  readKept,
+  readVerifiers,
+  urlSource,
+  VerifierError,
+  type VerifyReport,
+  verifyLog,
+} from '../../../controls/audit/index.ts';
 import type { Io } from '../command.ts';
 import { type Action, type Given, textOf } from './action.ts';
 
 export const verifyAction: Action = {
-  usage: `usage: gatewrit audit verify [FOLDER] [--key FILE] [--home D] [--json]
+  usage: `usage: gatewrit audit verify [FOLDER|URL] [options]
 
 Reads a whole log offline and says whether every byte is the one that was signed. FOLDER is <home>/audit (the default)
-or one replica's folder in it. It needs the public key alone, never one from inside the log: --key FILE, else
-<home>/keys/audit.pub; the home is --home, else the folder around a FOLDER named audit.
+or one replica's folder in it; URL is where a web server has one of them. It needs the public key alone, never one from
+inside the log: --key FILE, else <home>/keys/audit.pub; the home is --home, else the folder around a FOLDER named audit.
 
 options
-  --home D   home of the gateway (default .gatewrit)
-  --key FILE public key as printed into keys/audit.pub
-  --json     machine-readable answer
+  --home D      home of the gateway (default .gatewrit)
+  --key FILE    public key as printed into keys/audit.pub
+  --since-checkpoint FILE
+                a checkpoint kept elsewhere, which the log must contain; shows a log that was cut back or written
+                anew (repeatable)
+  --replica R   a replica below URL: a web server cannot list them (repeatable)
+  --ca FILE     certificate of the authority of URL, when the system does not know it
+  --json        machine-readable answer
 
-exit: 0 good, 1 a finding, 2 wrong use, 3 could not run
+exit: 0 good (or so young that nothing is signed yet: it says so), 1 a finding, 2 wrong use, 3 could not run
 
 example
   gatewrit audit verify .gatewrit/audit
 `,
-  options: { home: { type: 'string' }, key: { type: 'string' } },
+  options: {
+    home: { type: 'string' },
+    key: { type: 'string' },
+    'since-checkpoint': { type: 'string', multiple: true },
+    replica: { type: 'string', multiple: true },
+    ca: { type: 'string' },
+  },
   run: (given, io) => (given.positionals.length > 1 ? null : verify(given.positionals[0], given, io)),
 };
 
-function verify(folder: string | undefined, given: Given, io: Io): number {
-  const home = textOf(given, 'home');
-  const key = textOf(given, 'key');
-  const { json } = given;
-  const place = resolve(folder ?? join(home ?? '.gatewrit', 'audit'));
-  const around = basename(place) === 'audit' ? dirname(place) : '.gatewrit';
-  const keyFile = resolve(key ?? join(home ?? around, 'keys', 'audit.pub'));
-  if (keyFile.startsWith(`${place}/`))
-    throw new InternalError(
-      'audit.unreadable',
-      `${keyFile} lies inside the log: a forger would have put his own there`,
-      {
-        kind: 'outage',
-      },
-    );
-  const verifiers = readVerifiers(keyFile);
-  const reports = verifyLog(place, verifiers);
+async function verify(where: string | undefined, given: Given, io: Io): Promise<number> {
+  const { place, verifiers, keyFile, source } = sourceOf(where, given);
+  const kept = listOf(given, 'since-checkpoint').map((file) => readKept(resolve(file), verifiers));
+  const onProgress = progressOf(io);
+  let reports: VerifyReport[];
+  try {
+    reports = await verifyLog(source, verifiers, {
+      kept,
+      replicas: listOf(given, 'replica'),
+      onProgress: onProgress.say,
+    });
+  } finally {
+    onProgress.clear();
+    if (typeof source !== 'string') source.close?.();
+  }
   const good = reports.every((report) => report.findings.length === 0);
-  if (json) {
+  if (given.json) {
     const keys = verifiers.map(({ name, keyHash }) => `${name}+${keyHash}`);
     io.stdout(`${JSON.stringify({ ok: good, folder: place, key: keyFile, keys, replicas: reports })}\n`);
     return good ? 0 : 1;
@@ -51,8 +67,54 @@ function verify(folder: string | undefined, given: Given, io: Io): number {
   for (const report of reports) io.stdout(describe(report));
   const signers = verifiers.map(({ name, keyHash }) => `${name}+${keyHash}`).join(', ');
   io.stdout(`key: ${keyFile} (${signers})\n`);
-  io.stdout(good ? 'GOOD: every byte of the log is accounted for\n' : 'BAD: the log is not the one that was signed\n');
+  io.stdout(verdict(reports, good));
   return good ? 0 : 1;
+}
+
+function sourceOf(where: string | undefined, given: Given) {
+  const home = textOf(given, 'home');
+  const key = textOf(given, 'key');
+  if (where !== undefined && /^https?:\/\//.test(where)) {
+    const keyFile = resolve(key ?? join(home ?? '.gatewrit', 'keys', 'audit.pub'));
+    const ca = textOf(given, 'ca');
+    const verifiers = readVerifiers(keyFile);
+    return { place: where, keyFile, verifiers, source: urlSource(where, { ca: ca && readFileSync(ca, 'utf8') }) };
+  }
+  const place = resolve(where ?? join(home ?? '.gatewrit', 'audit'));
+  const around = basename(place) === 'audit' ? dirname(place) : '.gatewrit';
+  const keyFile = resolve(key ?? join(home ?? around, 'keys', 'audit.pub'));
+  if (keyFile.startsWith(`${place}/`))
+    throw new VerifierError('key', `${keyFile} lies inside the log: a forger would have put his own there`);
+  return { place, keyFile, verifiers: readVerifiers(keyFile), source: place };
+}
+
+function listOf(given: Given, name: string): readonly string[] {
+  const value = given.values[name];
+  return Array.isArray(value) ? value : [];
+}
+
+/** Said on a terminal alone, and only when it takes long enough to be asked for. */
+function progressOf(io: Io) {
+  const begun = performance.now();
+  let said = begun;
+  return {
+    say(replica: string, records: number, bytes: number) {
+      const now = performance.now();
+      if (!process.stderr.isTTY || now - begun < 2_000 || now - said < 500) return;
+      said = now;
+      io.stderr(`\r${replica}: ${records} records, ${Math.round(bytes / 1e6)} MB read`);
+    },
+    clear() {
+      if (said > begun) io.stderr('\r\u001b[K');
+    },
+  };
+}
+
+function verdict(reports: readonly VerifyReport[], good: boolean): string {
+  if (!good) return 'BAD: the log is not the one that was signed\n';
+  if (reports.every(({ young }) => young))
+    return 'NOTHING IS SIGNED YET: the log has just begun, and nothing proves it so far; verify again in a minute\n';
+  return 'GOOD: every byte of the log is accounted for\n';
 }
 
 function describe(report: VerifyReport): string {
