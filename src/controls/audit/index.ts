@@ -3,8 +3,20 @@ export { type ExportFacts, ocsfEvents, ocsfOf } from './export/ocsf.ts';
 export { otlpOf } from './export/otlp.ts';
 export { keptKek } from './keys/kek.ts';
 export type { Vault } from './keys/vault.ts';
+export {
+  type AnswerMatch,
+  matchAnswer,
+  type RecordedReply,
+  readSavedAnswer,
+  replyOf,
+  type SavedAnswer,
+} from './proof/answer.ts';
+export { recordsMeant } from './proof/find.ts';
+export { DISCLOSURES, type Disclosure, proofOf } from './proof/prove.ts';
+export { MAX_PROOF_BYTES, type ProofReport, verifyProofs } from './proof/verify-proof.ts';
 export { LogReader, type OpenRecord } from './reader/read.ts';
 export { EVENT_KINDS, type EventKind, type RecordEvent } from './record/events.ts';
+export { decodePayload } from './record/payload.ts';
 export { AUDIT_REFUSALS } from './refusals.ts';
 export { type AuditSettings, auditSettings } from './settings.ts';
 export {
