@@ -1,5 +1,6 @@
 import type { Actor, Principal } from '../../core/call.ts';
 import { sha256Base64Url } from '../../core/crypto/digest.ts';
+import { principalKey } from '../../core/principal-key.ts';
 import { type Claims, claimAt, isStrings, own } from './claims.ts';
 import { type IssuerSettings, RESERVED_TENANT, TENANT } from './settings.ts';
 
@@ -47,8 +48,7 @@ export function makePrincipal(who: Omit<Principal, 'key' | 'authority'>): Princi
     scopes: Object.freeze(scopes),
     groups: Object.freeze(groups),
     actors: Object.freeze(actors),
-    // A JSON list keeps its items apart whatever they hold.
-    key: sha256Base64Url(JSON.stringify([tenant, issuer, subject])),
+    key: principalKey(tenant, issuer, subject),
     authority: sha256Base64Url(JSON.stringify([tenant, issuer, subject, client, scopes, groups, proof, actors])),
   });
 }

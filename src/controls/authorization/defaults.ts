@@ -42,6 +42,10 @@ scopes:
     title: Decide approvals
     description: Approve or deny calls of others. Nobody decides on his own.
     risk: high
+  gatewrit:audit:erase:
+    title: Erase a subject
+    description: Delete the key of one person's calls for good; the record of what was done stays.
+    risk: high
 `;
 
 const QUICKSTART_SCOPES = `  postgres:query:readonly:

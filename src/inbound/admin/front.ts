@@ -53,6 +53,7 @@ export function adminFront(options: AdminFrontOptions): (req: IncomingMessage, r
     operate(c.env, 'admin.approvals.approve', { id: c.req.param('id') }, true),
   );
   app.post('/api/approvals/:id/deny', (c) => operate(c.env, 'admin.approvals.deny', { id: c.req.param('id') }, true));
+  app.post('/api/audit/erase', (c) => operate(c.env, 'admin.audit.erase', {}, true));
   app.notFound(async (c) => {
     const answer = await operate(c.env, NO_OPERATION, {}, false);
     if (answer.status !== 422) return answer;

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { Agent, request } from 'undici';
+import { type AdminAnswer, askAdmin, refusalText } from './admin-api.ts';
 import { type CardJson, cardText, type SummaryJson, tableText } from './approvals-text.ts';
 import type { Command, Io } from './command.ts';
 import { type Ready, readReady } from './ready.ts';
@@ -24,7 +23,6 @@ Example: gatewrit approvals list --as approver1
 
 const VERBS = ['list', 'show', 'approve', 'deny'] as const;
 type Verb = (typeof VERBS)[number];
-const TIMEOUT_MS = 15_000;
 
 /** Gets a bearer token for a person: development mints it, elsewhere the person signs in. */
 export type SignIn = (home: string, person: string) => Promise<string>;
@@ -99,52 +97,24 @@ function readArguments(argv: string[]): Asked | 'help' | string {
   }
 }
 
-interface Answer {
-  readonly status: number;
-  readonly body: Readonly<Record<string, unknown>>;
-}
-
-/** Only the authority the gateway named is trusted, and no redirect is followed: the token goes nowhere else. */
-async function send(asked: Asked, ready: Ready, token: string): Promise<Answer> {
+function send(asked: Asked, ready: Ready, token: string): Promise<AdminAnswer> {
   const decides = asked.verb === 'approve' || asked.verb === 'deny';
   const end = asked.verb === 'list' ? '' : `/${asked.id}${decides ? `/${asked.verb}` : ''}`;
-  const url = new URL(`/api/approvals${end}`, ready.admin);
-  if (url.protocol !== 'https:') throw new Error('its admin address is not https');
-  const dispatcher = new Agent({ connect: { ca: readFileSync(ready.ca) } });
-  try {
-    const { statusCode, body } = await request(url, {
-      dispatcher,
-      method: decides ? 'POST' : 'GET',
-      headers: {
-        authorization: `Bearer ${token}`,
-        accept: 'application/json',
-        ...(decides ? { 'content-type': 'application/json' } : {}),
-      },
-      body: decides ? JSON.stringify(asked.reason === undefined ? {} : { reason: asked.reason }) : null,
-      headersTimeout: TIMEOUT_MS,
-      bodyTimeout: TIMEOUT_MS,
-    });
-    const text = await body.text();
-    return { status: statusCode, body: JSON.parse(text) as Record<string, unknown> };
-  } finally {
-    await dispatcher.close();
-  }
+  const sent = decides ? (asked.reason === undefined ? {} : { reason: asked.reason }) : null;
+  return askAdmin(ready, token, `/api/approvals${end}`, sent);
 }
 
-function report(asked: Asked, { status, body }: Answer, io: Io): number {
+function report(asked: Asked, { status, body }: AdminAnswer, io: Io): number {
   if (asked.json) io.stdout(`${JSON.stringify(body)}\n`);
   if (status === 200 && body['error'] === undefined) {
     if (!asked.json) io.stdout(textOf(asked.verb, body));
     return 0;
   }
-  const error = (body['error'] ?? {}) as { code?: unknown; message?: unknown; correlationId?: unknown };
-  const known = typeof error.message === 'string' ? error.message : 'no reason given';
-  const trace = typeof error.correlationId === 'string' ? ` (correlation id ${error.correlationId})` : '';
-  io.stderr(`gatewrit approvals: ${String(error.code ?? status)}: ${known}${trace}\n`);
+  io.stderr(`gatewrit approvals: ${refusalText({ status, body })}\n`);
   return status >= 500 ? 3 : 1;
 }
 
-function textOf(verb: Verb, body: Answer['body']): string {
+function textOf(verb: Verb, body: AdminAnswer['body']): string {
   if (verb === 'list') return tableText(body as unknown as { approvals: SummaryJson[]; more: number });
   if (verb === 'show') return cardText(body as unknown as CardJson);
   const { id, state, votes, quorum, runBy } = body as {

@@ -4,7 +4,7 @@ import { approvalsCommand } from './approvals.ts';
 import { readReady } from './ready.ts';
 
 /** Signs a development person in at the admin API; in production people sign in with code + PKCE. */
-async function signIn(home: string, person: string): Promise<string> {
+export async function signIn(home: string, person: string, scopes: readonly string[]): Promise<string> {
   const ready = readReady(home);
   if (!ready?.issuer) {
     throw new InternalError(
@@ -19,9 +19,11 @@ async function signIn(home: string, person: string): Promise<string> {
     issuer: ready.issuer,
     audience: `${ready.admin}/api`,
     subject: person,
-    scopes: ['gatewrit:approvals:read', 'gatewrit:approvals:decide'],
+    scopes,
     groups,
   });
 }
 
-export const signedInApprovals = approvalsCommand(signIn);
+const APPROVALS = ['gatewrit:approvals:read', 'gatewrit:approvals:decide'];
+
+export const signedInApprovals = approvalsCommand((home, person) => signIn(home, person, APPROVALS));

@@ -39,7 +39,7 @@ export interface KekOptions {
 const PLACE_FILE = 'audit-kek.place.json';
 
 export function kekSource({ keys, store, settings }: KekOptions): KekSource {
-  const kek = settings === undefined ? readPlace(keys.folder) : settings;
+  const kek = settings === undefined ? keptKek(keys.folder) : settings;
   if (typeof kek === 'object' && kek !== null)
     return wrappedSource(keys, store, transitKms(kek.transit), kek.transit.url);
   const reference = kek ?? undefined;
@@ -60,7 +60,8 @@ export function keepPlace(folder: string, settings: KekSettings): void {
   else writeFileSync(path, `${JSON.stringify({ kek: settings })}\n`, { mode: 0o600 });
 }
 
-function readPlace(folder: string): KekSettings {
+/** The setting as the last start kept it. */
+export function keptKek(folder: string): KekSettings {
   const path = join(folder, PLACE_FILE);
   if (!existsSync(path)) return undefined;
   try {

@@ -8,7 +8,19 @@ const ACTIONS: Readonly<Record<string, { summary: string; load(): Promise<Action
     summary: 'reads a whole log and says whether every byte is the one that was signed',
     load: async () => (await import('./verify.ts')).verifyAction,
   },
+  erase: {
+    summary: 'deletes the key of one subject, and so everything their calls said and got',
+    load: async () => (await import('./erase.ts')).eraseAction,
+  },
   list: { summary: 'the last records', load: async () => (await import('./list.ts')).listAction },
+  prove: {
+    summary: 'the proof that a record, or a call, is in the signed log',
+    load: async () => (await import('./prove.ts')).proveAction,
+  },
+  'verify-proof': {
+    summary: 'checks such a proof with the public key alone',
+    load: async () => (await import('./verify-proof.ts')).verifyProofAction,
+  },
   show: {
     summary: 'one record, or all records of a call',
     load: async () => (await import('./show.ts')).showAction,
