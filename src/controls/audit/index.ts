@@ -1,6 +1,7 @@
 export { type Audit, type AuditOptions, type AuditStats, openAudit, type PlacedReceipt } from './audit.ts';
 export { type ExportFacts, ocsfEvents, ocsfOf } from './export/ocsf.ts';
 export { otlpOf } from './export/otlp.ts';
+export { type ExchangeOptions, retireKek, rotateKek, stillNeeded } from './keys/exchange.ts';
 export { keptKek } from './keys/kek.ts';
 export type { Vault } from './keys/vault.ts';
 export {

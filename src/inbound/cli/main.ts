@@ -17,7 +17,10 @@ const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Comma
     summary: 'explain the configuration, control by control, and name what is weak',
     load: async () => (await import('./check.ts')).checkCommand,
   },
-  keys: { summary: 'make and list the keys of a home', load: async () => (await import('./keys.ts')).keysCommand },
+  keys: {
+    summary: 'make, list and exchange the keys of a home',
+    load: async () => (await import('./keys.ts')).keysCommand,
+  },
   token: { summary: 'print a development token', load: async () => (await import('./token.ts')).tokenCommand },
   approvals: {
     summary: 'list, show, approve and deny calls that wait for a person',

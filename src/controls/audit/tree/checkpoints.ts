@@ -14,7 +14,8 @@ import {
 import { InternalError } from '../../../core/internal-error.ts';
 import type { Store } from '../../../core/store/store.ts';
 
-const TABLE = 'audit_checkpoints';
+export const CHECKPOINT_TABLE = 'audit_checkpoints';
+const TABLE = CHECKPOINT_TABLE;
 export const CHECKPOINT_FILE = 'checkpoint';
 
 /** One key signs for all origins of a deployment; its name in notes is the deployment. */

@@ -1,0 +1,93 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openSigningKeys, retireKeys, rotateKeys } from '../../../core/crypto/keys.ts';
+import { openNote, parseVerifierLine, verifierLine } from '../../../core/crypto/signed-note.ts';
+import { InternalError, SettingsError } from '../../../core/internal-error.ts';
+import type { Store } from '../../../core/store/store.ts';
+import { CHECKPOINT_TABLE } from '../tree/checkpoints.ts';
+import { kekSource } from './kek.ts';
+import { readWrapped, retireWrapped, rotateWrapped } from './kek-wrapped.ts';
+import { countNotUnder } from './keyring.ts';
+
+export interface ExchangeOptions {
+  readonly home: string;
+  readonly store: Store;
+  /** ms UTC */
+  readonly now: number;
+}
+
+export interface KekExchange {
+  /** Key ids. */
+  readonly current: string;
+  readonly other: string;
+  readonly place: string;
+}
+
+const folderOf = (home: string) => ({ folder: join(home, 'keys'), generate: false });
+
+/** Puts a fresh KEK first, wherever the home's are. @throws SettingsError, InternalError `audit.kms` */
+export async function rotateKek({ home, store, now }: ExchangeOptions): Promise<KekExchange> {
+  const keys = folderOf(home);
+  const source = kekSource({ keys, store });
+  if (source.file !== null) return { ...rotateKeys(keys.folder, 'audit-kek', source.file), place: source.place };
+  if (!source.kms)
+    throw new SettingsError(`the KEK stands in ${source.place}: put a fresh key first there, and restart`);
+  const before = await readWrapped(store, now);
+  if (!before) throw new SettingsError('there is no wrapped KEK yet: start the gateway once');
+  const current = await rotateWrapped(store, source.kms, before, now);
+  if (current === null) throw new SettingsError('two KEKs are live; run gatewrit keys retire audit-kek first');
+  return { current, other: before.keks[0]!.kid, place: source.place };
+}
+
+/** Takes the previous KEK away. @throws SettingsError when it is still needed, or there is none */
+export async function retireKek(options: ExchangeOptions): Promise<KekExchange> {
+  const needed = await stillNeeded('audit-kek', options);
+  if (needed !== null) throw new SettingsError(`key audit-kek: ${needed}`);
+  const { home, store, now } = options;
+  const keys = folderOf(home);
+  const source = kekSource({ keys, store });
+  if (source.file !== null) return { ...retireKeys(keys.folder, 'audit-kek', source.file), place: source.place };
+  const before = source.kms && (await readWrapped(store, now));
+  const [current, previous] = before?.keks ?? [];
+  if (!before || !current || !previous)
+    throw new SettingsError(`key audit-kek: there is none to retire in ${source.place}`);
+  if (!(await retireWrapped(store, before, now))) throw new SettingsError('somebody else changed the KEKs; look again');
+  return { current: current.kid, other: previous.kid, place: source.place };
+}
+
+/** Why the previous key of a class cannot go yet, in words; null: nothing needs it. */
+export async function stillNeeded(
+  name: 'audit-kek' | 'checkpoint',
+  { home, store, now }: ExchangeOptions,
+): Promise<string | null> {
+  if (name === 'checkpoint') return checkpointsLeft({ home, store, now });
+  const source = kekSource({ keys: folderOf(home), store });
+  const current = source.kms ? (await readWrapped(store, now))?.keks[0]?.kid : (await source.open(now))[0].kid;
+  if (current === undefined) return null;
+  const left = await countNotUnder(store, current, now);
+  return left === 0 ? null : `${left} stored keys are not wrapped under ${current} yet; ${GOES_ON}`;
+}
+
+const GOES_ON = 'a running gateway does it in the background, a start goes on with it';
+
+/** Both copies of every checkpoint must bear the current key: what a start cannot read it refuses. */
+async function checkpointsLeft({ home, store, now }: ExchangeOptions): Promise<string | null> {
+  const printed = join(home, 'keys', 'audit.pub');
+  if (!existsSync(printed)) return null;
+  const name = parseVerifierLine(readFileSync(printed, 'utf8').split('\n')[0]!)?.name;
+  if (name === undefined) throw new InternalError('audit.keys', `${printed} is not a list of keys`, { kind: 'outage' });
+  const [current] = openSigningKeys(folderOf(home), 'checkpoint');
+  const verifiers = [parseVerifierLine(verifierLine(name, current.publicKey))!];
+  const notes = globSync(['audit/*/journal/checkpoint', 'audit/*/trees/*/checkpoint', 'audit/rollup/*/checkpoint'], {
+    cwd: home,
+  }).map((file) => readFileSync(join(home, file), 'utf8'));
+  // A home has at most a few trees per tenant: one page would hold them, the loop is for those that have more.
+  for (let after: string | undefined; ; ) {
+    const rows = await store.list(CHECKPOINT_TABLE, { prefix: '', limit: 500, ...(after ? { after } : {}), now });
+    notes.push(...rows.map((row) => Buffer.from(row.value).toString()));
+    after = rows.at(-1)?.key;
+    if (rows.length < 500) break;
+  }
+  const left = notes.filter((note) => openNote(note, verifiers) === null).length;
+  return left === 0 ? null : `${left} checkpoints are not signed by ${current.kid} yet; ${GOES_ON}`;
+}
