@@ -50,9 +50,9 @@ for (const part of wanted) {
       const options = { home, callers, tenants, calls: null, point };
       const { child, said } = startWriter(options, (line) => {
         if (line === 'waiting') {
-          child.stdin.write('go\n');
+          child.stdin.write('open\nwrite\n');
           // Some are killed while they open the log; a point that is never met must not keep it alive.
-          const waitMs = point ? 1_500 : opening ? afterMs : afterMs + 100;
+          const waitMs = point ? 1_500 : opening ? afterMs / 3 : afterMs + 100;
           timer = setTimeout(() => {
             atInstant = true;
             child.kill('SIGKILL');

@@ -9,8 +9,8 @@ import { openSqliteStore } from '../../src/core/store/sqlite.ts';
 
 /**
  * A process that writes a log with all its might and is to be killed, or to meet faults: many callers at once, several
- * tenants, small segments, checkpoints all the time. Says `waiting`, begins when it reads a line, then says `ready <ms
- * it took to open>`, a line `ack <index> <id>` for each record it was told is durable, and `done` at its end.
+ * tenants, small segments, checkpoints all the time. Says `waiting`, opens the log when it reads a line, then says `ready
+ * <ms it took>`, writes when it reads another one: a line `ack <index> <id>` for each record it was told is durable, and `done` at its end.
  */
 export interface WriterOptions {
   readonly home: string;
@@ -64,11 +64,9 @@ function filesThatKill({ name, nth, when }: KillPoint): Files {
 async function write({ home, callers, tenants, calls, point }: WriterOptions): Promise<void> {
   // Bytes of a pipe are written at once: what is told here was told before the process can be killed.
   const say = (line: string) => fs.writeSync(1, `${line}\n`);
-  const lines = createInterface({ input: process.stdin });
-  const begin = new Promise((resolve) => lines.once('line', resolve));
+  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
   say('waiting');
-  await begin;
-  lines.close();
+  await lines.next();
   const store = openSqliteStore({ path: join(home, 'store/gatewrit.db') });
   const started = performance.now();
   const audit = await openAudit({
@@ -85,6 +83,7 @@ async function write({ home, callers, tenants, calls, point }: WriterOptions): P
     ...(point ? { files: filesThatKill(point) } : {}),
   });
   say(`ready ${Math.round(performance.now() - started)}`);
+  await lines.next();
   let left = calls ?? Number.POSITIVE_INFINITY;
   const caller = async (tenant: string) => {
     while (left-- > 0) {
@@ -96,13 +95,14 @@ async function write({ home, callers, tenants, calls, point }: WriterOptions): P
         // A refused call: its intent may be there all the same.
       }
       for (const placed of [call.intent, call.receipt]) if (placed) say(`ack ${placed.index} ${placed.id}`);
-      if (!call.receipt) await new Promise((resolve) => setTimeout(resolve, 5));
+      if (!call.receipt) await new Promise((resolve) => setTimeout(resolve, 20));
     }
   };
   await Promise.all(Array.from({ length: callers }, (_, i) => caller(`tenant-${i % tenants}`)));
   await audit.close();
   await store.close();
   say('done');
+  process.exit(0);
 }
 
 if (import.meta.main) {

@@ -14,7 +14,9 @@ beforeEach(() => {
 afterEach(() => log.remove());
 
 const findings = async () =>
-  (await verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub')))).flatMap((r) => r.findings);
+  (await verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub')))).flatMap(
+    (r) => r.findings,
+  );
 
 const fault = (code: string, syscall: string) => Object.assign(new Error(`${code}: injected`), { code, syscall });
 

@@ -33,7 +33,9 @@ afterEach(() => log.remove());
 
 const segment = (number = 1) => join(log.home, `audit/node-1/segments/0000000${number}.seg`);
 const findings = async () =>
-  (await verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub')))).flatMap((r) => r.findings);
+  (await verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub')))).flatMap(
+    (r) => r.findings,
+  );
 const reader = (store = log.store) =>
   LogReader.open({
     home: log.home,

@@ -64,12 +64,19 @@ class Disk {
   }
 
   #fault(syscall: string): Error {
-    return Object.assign(new Error(`${this.code}: injected`), { code: this.code, syscall });
+    // As Node says it: it has no name for this one.
+    const unnamed = { code: 'Unknown system error -122', errno: -122 };
+    return Object.assign(new Error(`${this.code}: injected`), {
+      ...(this.code === 'EDQUOT' && process.platform === 'linux' ? unnamed : { code: this.code }),
+      syscall,
+    });
   }
 }
 
 const findings = async (log: Fixture) =>
-  (await verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub')))).flatMap((r) => r.findings);
+  (await verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub')))).flatMap(
+    (r) => r.findings,
+  );
 
 const kinds = async (log: Fixture) => {
   const keys = { folder: join(log.home, 'keys'), generate: false };

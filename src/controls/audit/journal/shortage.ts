@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { InternalError } from '../../../core/internal-error.ts';
 
 /**
@@ -15,17 +16,22 @@ const SHORTAGES: Readonly<Record<string, string>> = {
 
 /** Why nothing can be written for now, in words; null when the failure is none that passes. */
 export function shortageOf(cause: unknown): string | null {
-  const { code, syscall } = (cause ?? {}) as NodeJS.ErrnoException;
-  if (syscall === 'fsync' || syscall === 'fdatasync') return null;
-  return SHORTAGES[code ?? ''] ?? null;
+  const failure = (cause ?? {}) as NodeJS.ErrnoException;
+  if (failure.syscall === 'fsync' || failure.syscall === 'fdatasync') return null;
+  return SHORTAGES[codeOf(failure)] ?? null;
+}
+
+/** Node has no name for EDQUOT, only its number. */
+function codeOf({ code, errno }: NodeJS.ErrnoException): string {
+  return errno === -constants.errno.EDQUOT ? 'EDQUOT' : (code ?? '');
 }
 
 /** What stopped a start, in words; what is no failure of the file system stays as it is. */
 export function cannotOpen(cause: unknown): unknown {
-  const { code, syscall, message } = (cause ?? {}) as NodeJS.ErrnoException;
-  if (cause instanceof InternalError || code === undefined || syscall === undefined) return cause;
-  const why = SHORTAGES[code] ?? 'the file system refused';
-  return new InternalError('audit.cannot_open', `the audit log cannot be opened: ${why} (${message})`, {
+  const failure = (cause ?? {}) as NodeJS.ErrnoException;
+  if (cause instanceof InternalError || failure.syscall === undefined) return cause;
+  const why = SHORTAGES[codeOf(failure)] ?? 'the file system refused';
+  return new InternalError('audit.cannot_open', `the audit log cannot be opened: ${why} (${failure.message})`, {
     kind: 'outage',
     cause,
   });
