@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sha256, sha256Base64Url } from '../../../core/crypto/digest.ts';
 import type { Checkpoint, NoteVerifier } from '../../../core/crypto/signed-note.ts';
-import { envelopeText, parseEnvelope } from '../format/envelope.ts';
 import { type Frame, MAX_ENVELOPE_BYTES, MAX_FRAME_BYTES } from '../format/frame.ts';
 import { journalLeaf } from '../format/journal-leaf.ts';
 import { encodeHeader, SegmentWindow, segmentName, WINDOW_BYTES } from '../format/segments.ts';
+import { checkEnvelope } from './envelope-check.ts';
 import { Findings, type VerifyFinding } from './findings.ts';
 import { below, type LogSource } from './source.ts';
 import { type Claim, TreeCheck, type VerifiedTree } from './verify-tree.ts';
@@ -239,8 +239,8 @@ class Verification {
   }
 
   #checkEnvelope(file: string, frame: Frame, position: number): void {
-    const envelope = parseEnvelope(frame.envelope);
-    if (!envelope || envelopeText(envelope) !== frame.envelope.toString('latin1')) {
+    const envelope = checkEnvelope(frame.envelope);
+    if (!envelope) {
       this.#report(file, frame.index, 'the envelope is not canonical JSON of its form');
       return;
     }
