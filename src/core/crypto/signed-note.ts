@@ -5,6 +5,8 @@ import { HASH_BYTES } from './merkle.ts';
 /** C2SP signed-note v1.0.0 with Ed25519 (type 0x01), and the three lines of C2SP tlog-checkpoint v1.0.0. */
 const ED25519 = 0x01;
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
+/** What the reference code in Go reads of a note at most. */
+const MAX_SIGNATURES = 100;
 const DASH = '\u2014 ';
 
 export interface NoteSigner {
@@ -29,18 +31,28 @@ export interface Checkpoint {
 
 /** `name+hash+key`: the line that goes into `audit.pub`. */
 export function verifierLine(name: string, publicKey: KeyObject): string {
-  const typed = typedKey(publicKey);
-  return `${name}+${keyHash(name, typed).toString('hex')}+${typed.toString('base64')}`;
+  return typedVerifierLine(name, ED25519, publicKey);
+}
+
+/** @param type of the signature, as in C2SP signed-note: the same key has another hash for another kind of statement */
+export function typedVerifierLine(name: string, type: number, publicKey: KeyObject): string {
+  const hash = noteKeyHash(name, type, publicKey).toString('hex');
+  return `${name}+${hash}+${typedKey(type, publicKey).toString('base64')}`;
 }
 
 /** Reads one verifier line; null when it is malformed, its hash is wrong or its type is not Ed25519. */
 export function parseVerifierLine(line: string): NoteVerifier | null {
+  return parseTypedVerifierLine(line, ED25519);
+}
+
+/** The same for another type whose keys are those of Ed25519. */
+export function parseTypedVerifierLine(line: string, type: number): NoteVerifier | null {
   const match = /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/.exec(line);
   if (!match) return null;
   const [, name, hash, encoded] = match as unknown as [string, string, string, string];
   const typed = strictBase64(encoded);
-  if (typed?.length !== 33 || typed[0] !== ED25519) return null;
-  if (keyHash(name, typed).toString('hex') !== hash) return null;
+  if (typed?.length !== 33 || typed[0] !== type) return null;
+  if (hashOfTyped(name, typed).toString('hex') !== hash) return null;
   const publicKey = createPublicKey({
     key: Buffer.concat([SPKI_PREFIX, typed.subarray(1)]),
     format: 'der',
@@ -51,11 +63,8 @@ export function parseVerifierLine(line: string): NoteVerifier | null {
 
 /** @param text ends with a newline */
 export function signNote(text: string, signer: NoteSigner): string {
-  const signature = Buffer.concat([
-    keyHash(signer.name, typedKey(signer.publicKey)),
-    sign(null, Buffer.from(text), signer.privateKey),
-  ]);
-  return `${text}\n${DASH}${signer.name} ${signature.toString('base64')}\n`;
+  const hash = noteKeyHash(signer.name, ED25519, signer.publicKey);
+  return `${text}\n${signatureLine(signer.name, hash, sign(null, Buffer.from(text), signer.privateKey))}`;
 }
 
 export interface OpenedNote {
@@ -68,25 +77,64 @@ export interface OpenedNote {
 
 /** The text of an attacker-controlled note, when a known key signed it and no line of a known key is bad; otherwise null. */
 export function openNote(note: string, verifiers: readonly NoteVerifier[]): OpenedNote | null {
-  const gap = note.lastIndexOf('\n\n');
-  if (gap < 0 || !note.endsWith('\n')) return null;
-  const text = note.slice(0, gap + 1);
+  const parts = splitNote(note);
+  if (!parts) return null;
+  const { text, signatures } = parts;
   let signedBy: NoteVerifier | null = null;
   let unknown = 0;
-  for (const line of note.slice(gap + 2, -1).split('\n')) {
-    const match = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/=]+)$/.exec(line);
-    const blob = match ? strictBase64(match[2]!) : null;
-    if (!match || !blob || blob.length < 5) return null;
-    const hash = blob.subarray(0, 4).toString('hex');
-    const known = verifiers.find((verifier) => verifier.name === match[1] && verifier.keyHash === hash);
+  for (const { name, keyHash, signature } of signatures) {
+    const known = verifiers.find((verifier) => verifier.name === name && verifier.keyHash === keyHash);
     if (!known) {
       unknown++;
       continue;
     }
-    if (!verify(null, Buffer.from(text), known.publicKey, blob.subarray(4))) return null;
+    if (!verify(null, Buffer.from(text), known.publicKey, signature)) return null;
     signedBy ??= known;
   }
   return signedBy ? { text, signedBy, unknown } : null;
+}
+
+/** One signature line, not verified. */
+export interface SignatureLine {
+  readonly name: string;
+  /** 8 hex digits */
+  readonly keyHash: string;
+  /** What follows the key's hash. */
+  readonly signature: Buffer;
+  /** The line as it stands, with its newline. */
+  readonly line: string;
+}
+
+/** Text and signature lines of an attacker-controlled note; null when it is none. */
+export function splitNote(note: string): { text: string; signatures: readonly SignatureLine[] } | null {
+  const gap = note.lastIndexOf('\n\n');
+  if (gap < 0 || !note.endsWith('\n')) return null;
+  const signatures = signatureLines(note.slice(gap + 2));
+  return signatures && { text: note.slice(0, gap + 1), signatures };
+}
+
+/** @returns null when a line is malformed, there is none, or there are more than anybody needs */
+export function signatureLines(text: string): readonly SignatureLine[] | null {
+  if (!text.endsWith('\n')) return null;
+  const lines = text.slice(0, -1).split('\n');
+  if (lines.length > MAX_SIGNATURES) return null;
+  const signatures: SignatureLine[] = [];
+  for (const line of lines) {
+    const match = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/=]+)$/.exec(line);
+    const blob = match ? strictBase64(match[2]!) : null;
+    if (!match || !blob || blob.length < 5) return null;
+    signatures.push({
+      name: match[1]!,
+      keyHash: blob.toString('hex', 0, 4),
+      signature: blob.subarray(4),
+      line: `${line}\n`,
+    });
+  }
+  return signatures;
+}
+
+export function signatureLine(name: string, keyHash: Uint8Array, signature: Uint8Array): string {
+  return `${DASH}${name} ${Buffer.concat([keyHash, signature]).toString('base64')}\n`;
 }
 
 /** Three lines, no extension lines (audit.md 3.6). */
@@ -105,12 +153,17 @@ export function parseCheckpoint(text: string): Checkpoint | null {
   return Number.isSafeInteger(count) ? { origin, size: count, root } : null;
 }
 
-function typedKey(publicKey: KeyObject): Buffer {
-  const raw = publicKey.export({ format: 'der', type: 'spki' }).subarray(SPKI_PREFIX.length);
-  return Buffer.concat([Buffer.from([ED25519]), raw]);
+/** First four bytes of SHA-256(name ‖ \n ‖ type ‖ key). */
+export function noteKeyHash(name: string, type: number, publicKey: KeyObject): Buffer {
+  return hashOfTyped(name, typedKey(type, publicKey));
 }
 
-function keyHash(name: string, typed: Uint8Array): Buffer {
+function typedKey(type: number, publicKey: KeyObject): Buffer {
+  const raw = publicKey.export({ format: 'der', type: 'spki' }).subarray(SPKI_PREFIX.length);
+  return Buffer.concat([Buffer.from([type]), raw]);
+}
+
+function hashOfTyped(name: string, typed: Uint8Array): Buffer {
   return sha256(Buffer.concat([Buffer.from(`${name}\n`), typed])).subarray(0, 4);
 }
 
