@@ -118,6 +118,7 @@ function keyPoints({ home, sections, configuration, now }: HomeOptions): WeakPoi
   for (const name of KEY_CLASSES) {
     if (name === 'operator' && sections.registry.trust.length > 0) continue;
     if (name === 'upstream-credentials' && !oauth) continue;
+    if (name === 'audit-kek' && sections.audit.kek !== undefined) continue;
     const file = join(folder, `${name}.jwks`);
     if (!existsSync(file)) {
       if (!development) points.push(stops(OF_KEY[name], `key ${name} is missing`, `gatewrit keys init --home ${home}`));

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { sha256 } from '../../../core/crypto/digest.ts';
 import { type SealKey, unseal } from '../../../core/crypto/envelope.ts';
-import { type KeyFolder, openSymmetricKeys } from '../../../core/crypto/keys.ts';
+import type { KeyFolder } from '../../../core/crypto/keys.ts';
 import { parseCheckpoint } from '../../../core/crypto/signed-note.ts';
 import { InternalError } from '../../../core/internal-error.ts';
 import type { Store } from '../../../core/store/store.ts';
 import { commitment, type Envelope, type PartName, parseEnvelope, partAad, R_BYTES } from '../format/envelope.ts';
 import type { Frame } from '../format/frame.ts';
 import { listSegments } from '../format/segments.ts';
+import { kekSource } from '../keys/kek.ts';
 import { Keyring, keyAlias, type SegmentKey } from '../keys/keyring.ts';
 import { decodePayload } from '../record/payload.ts';
 import { beginningOf, type FrameAt, frameAt, JournalCursor, type Place, segmentOf } from './cursor.ts';
@@ -63,7 +64,8 @@ export class LogReader {
   }
 
   static async open(options: { home: string; keys: KeyFolder; store: Store; deployment: string }): Promise<LogReader> {
-    const keyring = await Keyring.open(options.store, openSymmetricKeys(options.keys, 'audit-kek'), Date.now());
+    const keks = await kekSource({ keys: options.keys, store: options.store }).open(Date.now());
+    const keyring = await Keyring.open(options.store, keks, Date.now());
     return LogReader.over({ ...options, keyring });
   }
 
