@@ -15,6 +15,7 @@ interface Schema {
   readonly additionalProperties?: Schema | boolean;
   readonly items?: Schema;
   readonly anyOf?: readonly Schema[];
+  readonly oneOf?: readonly Schema[];
   readonly required?: readonly string[];
 }
 
@@ -55,9 +56,15 @@ function rowsOf(schema: Schema, at: string): Row[] {
 
 /** Rows of what lies in a map, a list or a choice of forms. */
 function below(schema: Schema, at: string): Row[] {
-  if (schema.anyOf) return schema.anyOf.flatMap((form) => below(form, at));
+  const forms = schema.anyOf ?? schema.oneOf;
+  if (forms) return onceEach(forms.flatMap((form) => below(form, at)));
   if (schema.items) return below(schema.items, `${at}[]`);
   return rowsOf(schema, at);
+}
+
+/** Forms of one thing have keys in common. */
+function onceEach(rows: readonly Row[]): Row[] {
+  return [...new Map(rows.map((row) => [row.join('|'), row])).values()];
 }
 
 /** A mapping without a sentence of its own says nothing that its keys do not say. */
@@ -71,7 +78,8 @@ function rowOf(schema: Schema, key: string, required: boolean): Row[] {
 function formOf(schema: Schema): string {
   if (schema.enum) return schema.enum.map((one) => code(String(one))).join(', ');
   if (schema.const !== undefined) return code(String(schema.const));
-  if (schema.anyOf) return [...new Set(schema.anyOf.map(formOf))].join(' or ');
+  const forms = schema.anyOf ?? schema.oneOf;
+  if (forms) return [...new Set(forms.map(formOf))].join(' or ');
   if (schema.items) return `list of ${formOf(schema.items)}`;
   const { minimum, maximum } = schema;
   if (schema.type === 'integer' || schema.type === 'number') {

@@ -20,6 +20,7 @@ export { EVENT_KINDS, type EventKind, type RecordEvent } from './record/events.t
 export { decodePayload } from './record/payload.ts';
 export { AUDIT_REFUSALS } from './refusals.ts';
 export { type AuditSettings, auditSettings } from './settings.ts';
+export { type BucketLog, openS3Log } from './sinks/s3-source.ts';
 export {
   type KeptCheckpoint,
   readKept,

@@ -18,7 +18,7 @@ export interface FeedPosition {
   readonly index: number;
 }
 
-/** Bytes of one segment, whole records (and the header before the first). `bytes` holds until the next block. */
+/** Bytes of one segment, whole records (and the header before the first); the caller's to keep. */
 export interface Block {
   readonly segment: number;
   readonly offset: number;
@@ -49,12 +49,17 @@ export async function* blocksUntil(folder: string, from: FeedPosition, size: num
   }
 }
 
-/** The same within one segment; ends where it ends, or where no whole record follows. */
-export async function* blocksOfSegment(folder: string, from: FeedPosition, size: number): AsyncGenerator<Block> {
+/** The same within one segment, whose bytes from `end` on are not looked at; ends where no whole record follows. */
+export async function* blocksOfSegment(
+  folder: string,
+  from: FeedPosition,
+  size: number,
+  end = Number.MAX_SAFE_INTEGER,
+): AsyncGenerator<Block> {
   let at = from;
   const file = await open(join(folder, segmentName(at.segment)), 'r');
   try {
-    for (let block = await readBlock(file, at, size); block; block = await readBlock(file, at, size)) {
+    for (let block = await readBlock(file, at, size, end); block; block = await readBlock(file, at, size, end)) {
       at = block.next;
       yield block;
       if (at.index >= size) return;
@@ -65,33 +70,34 @@ export async function* blocksOfSegment(folder: string, from: FeedPosition, size:
 }
 
 /** Null at the end of the segment, and where no whole record follows. */
-async function readBlock(file: FileHandle, at: FeedPosition, size: number): Promise<Block | null> {
-  let window = await readAt(file, at.offset, WINDOW_BYTES);
+async function readBlock(file: FileHandle, at: FeedPosition, size: number, end: number): Promise<Block | null> {
+  const read = (length: number) => readAt(file, at.offset, Math.min(length, end - at.offset));
+  let window = await read(WINDOW_BYTES);
   let head = 0;
   if (at.offset === 0) {
     if (window.length < SEGMENT_HEAD_BYTES || window.toString('latin1', 0, 8) !== SEGMENT_MAGIC) return null;
     head = SEGMENT_HEAD_BYTES + window.readUInt32LE(12);
     if (head > MAX_FRAME_BYTES) return null;
-    if (head + FRAME_HEAD_BYTES > window.length) window = await readAt(file, 0, head + WINDOW_BYTES);
+    if (head + FRAME_HEAD_BYTES > window.length) window = await read(head + WINDOW_BYTES);
     if (head > window.length) return null;
   }
   const first = claimedLength(window, head);
-  if (head + first > window.length) window = await readAt(file, at.offset, head + first);
+  if (head + first > window.length) window = await read(head + first);
   const tags = new Set<string>();
-  let end = head;
+  let whole = head;
   let { index } = at;
   while (index < size) {
-    const length = claimedLength(window, end);
-    if (length === 0 || end + length > window.length) break;
-    const body = end + FRAME_HEAD_BYTES;
+    const length = claimedLength(window, whole);
+    if (length === 0 || whole + length > window.length) break;
+    const body = whole + FRAME_HEAD_BYTES;
     if (window.readUInt32LE(body) + window.readUInt32LE(body + 4) * 2 ** 32 !== index) break;
     tags.add(window.toString('hex', body + 8, body + 8 + TAG_BYTES));
-    end += length;
+    whole += length;
     index++;
   }
-  if (end === 0) return null;
-  const next = { segment: at.segment, offset: at.offset + end, index };
-  return { segment: at.segment, offset: at.offset, bytes: window.subarray(0, end), tags, next };
+  if (whole === 0) return null;
+  const next = { segment: at.segment, offset: at.offset + whole, index };
+  return { segment: at.segment, offset: at.offset, bytes: window.subarray(0, whole), tags, next };
 }
 
 /** Fewer bytes where the file ends. */

@@ -1,14 +1,16 @@
 import type { Now } from '../../../core/call.ts';
 import type { Checkpoint, NoteVerifier } from '../../../core/crypto/signed-note.ts';
-import { InternalError } from '../../../core/internal-error.ts';
+import { InternalError, SettingsError } from '../../../core/internal-error.ts';
 import type { Log } from '../../../core/log.ts';
 import type { Store } from '../../../core/store/store.ts';
 import type { Follower } from '../follower.ts';
 import type { LogReader } from '../reader/read.ts';
 import { growsFrom } from '../tree/tree.ts';
+import { openBucket } from './drivers/aws-s3.ts';
 import { FolderCopy } from './folder.ts';
 import { type Carrier, Following } from './following.ts';
-import type { SinkSettings, SinksSettings } from './settings.ts';
+import { ObjectCopy } from './s3.ts';
+import type { S3SinkSettings, SinkSettings, SinksSettings } from './settings.ts';
 
 export interface SinkSurroundings {
   /** `<home>/audit/<replica>` */
@@ -61,13 +63,39 @@ export async function openSinks(settings: SinksSettings, surroundings: SinkSurro
   };
 }
 
-async function carrierOf(sink: SinkSettings, { log, replica, verifiers }: SinkSurroundings): Promise<Carrier | Keeper> {
+async function carrierOf(sink: SinkSettings, surroundings: SinkSurroundings): Promise<Carrier | Keeper> {
+  const { log, replica, verifiers } = surroundings;
   switch (sink.kind) {
     case 'folder':
       return new FolderCopy({ log, path: sink.path, replica, verifiers });
+    case 's3':
+      return objectCopyOf(sink, surroundings);
     default:
       throw new Error('not yet');
   }
+}
+
+/** A bucket that says it locks nothing is refused at once; one that does not answer is asked again before it is used. */
+async function objectCopyOf(sink: S3SinkSettings, around: SinkSurroundings): Promise<ObjectCopy> {
+  const { log, replica, verifiers, clock } = around;
+  const bucket = await openBucket({ ...sink, endpoint: sink.endpoint }, sink.mode);
+  const copy = new ObjectCopy({
+    bucket,
+    where: `the bucket ${sink.bucket}`,
+    log,
+    root: `${sink.prefix === '' ? '' : `${sink.prefix}/`}${replica}/`,
+    retentionDays: sink.retentionDays,
+    verifiers,
+    utc: () => clock().utc,
+  });
+  try {
+    await copy.checkLock();
+  } catch (error) {
+    if (!(error instanceof SettingsError)) return copy;
+    bucket.close();
+    throw error;
+  }
+  return copy;
 }
 
 function followingOf(sink: SinkSettings, carrier: Carrier, { clock, tell }: SinkSurroundings): Follower {
