@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { verifyConsistency, verifyInclusion } from '../../src/core/crypto/merkle.ts';
+import { checkpointText, parseCheckpoint } from '../../src/core/crypto/signed-note.ts';
+import { parseTlogProof, tlogProofText } from '../../src/core/crypto/tlog-proof.ts';
 
 const folder = process.env['GATEWRIT_VECTORS'] ?? fileURLToPath(new URL('../../../shared/vectors', import.meta.url));
 const file = `${folder}/merkle-proofs.json`;
@@ -26,15 +28,17 @@ interface Consistency {
   readonly wantErr: boolean;
 }
 
-const bytes = (text: string | null) => Buffer.from(text ?? '', 'base64');
-
-test('every third-party inclusion and consistency proof is judged as its author says', { skip: missing }, (t) => {
-  const vectors = JSON.parse(readFileSync(file, 'utf8')) as {
+const vectors = () =>
+  JSON.parse(readFileSync(file, 'utf8')) as {
     inclusion: Record<string, Inclusion>;
     consistency: Record<string, Consistency>;
   };
+const bytes = (text: string | null) => Buffer.from(text ?? '', 'base64');
+
+test('every third-party inclusion and consistency proof is judged as its author says', { skip: missing }, (t) => {
+  const { inclusion, consistency } = vectors();
   let judged = 0;
-  for (const [name, one] of Object.entries(vectors.inclusion)) {
+  for (const [name, one] of Object.entries(inclusion)) {
     const good = verifyInclusion({
       index: one.leafIdx,
       size: one.treeSize,
@@ -45,7 +49,7 @@ test('every third-party inclusion and consistency proof is judged as its author 
     assert.equal(good, !one.wantErr, `inclusion ${name}`);
     judged++;
   }
-  for (const [name, one] of Object.entries(vectors.consistency)) {
+  for (const [name, one] of Object.entries(consistency)) {
     const good = verifyConsistency({
       from: one.size1,
       to: one.size2,
@@ -58,4 +62,28 @@ test('every third-party inclusion and consistency proof is judged as its author 
   }
   assert.equal(judged, 196);
   t.diagnostic(`${judged} proofs judged`);
+});
+
+test('none of the bad inclusion proofs becomes a good one as a tlog-proof, and no good one a bad one', {
+  skip: missing,
+}, (t) => {
+  let carried = 0;
+  for (const [name, one] of Object.entries(vectors().inclusion)) {
+    const text = tlogProofText({
+      extra: null,
+      index: one.leafIdx,
+      path: (one.proof ?? []).map(bytes),
+      checkpoint: `${checkpointText({ origin: 'o', size: one.treeSize, root: bytes(one.root) })}\n\u2014 o AAAAAAA=\n`,
+    });
+    const proof = parseTlogProof(text);
+    const signed = proof && parseCheckpoint(proof.checkpoint.slice(0, proof.checkpoint.indexOf('\n\n') + 1));
+    const good =
+      proof !== null &&
+      signed !== null &&
+      verifyInclusion({ ...signed, index: proof.index, leaf: bytes(one.leafHash), proof: proof.path });
+    assert.equal(good, !one.wantErr, name);
+    if (signed) carried++;
+  }
+  assert.equal(carried, 80);
+  t.diagnostic(`${carried} of 98 have the form of one`);
 });
