@@ -1,4 +1,3 @@
-import { canonicalJson } from '../../../core/crypto/jcs.ts';
 import { PART_NAMES, type PartName } from '../format/envelope.ts';
 import { MAX_ENVELOPE_BYTES } from '../format/frame.ts';
 
@@ -16,8 +15,11 @@ export interface Evidence {
 const FORMAT = 'gatewrit-record@v1';
 
 export function encodeEvidence({ entry, openings }: Evidence): Buffer {
-  const opened = Object.fromEntries([...openings].map(([name, opening]) => [name, opening.toString('base64')]));
-  return Buffer.from(canonicalJson({ entry: entry.toString('utf8'), format: FORMAT, openings: opened }));
+  // Members in the order of RFC 8785.
+  const opened = Object.fromEntries(
+    PART_NAMES.flatMap((name) => (openings.has(name) ? [[name, openings.get(name)!.toString('base64')]] : [])),
+  );
+  return Buffer.from(JSON.stringify({ entry: entry.toString('utf8'), format: FORMAT, openings: opened }));
 }
 
 /** Reads attacker-controlled evidence; null when it is not exactly what `encodeEvidence` writes. */

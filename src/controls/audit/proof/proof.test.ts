@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { parseVerifierLine, signNote, verifierLine } from '../../../core/crypto/signed-note.ts';
+import { cosign, parseWitnessLine, witnessLine } from '../../../core/crypto/cosignature.ts';
+import { type NoteSigner, parseVerifierLine, signNote, verifierLine } from '../../../core/crypto/signed-note.ts';
 import { parseTlogProof, tlogProofText } from '../../../core/crypto/tlog-proof.ts';
 import type { Audit } from '../audit.ts';
 import { CANARIES, type Fixture, fixture, readyCall, runCall } from '../audit-kit.test.ts';
@@ -144,6 +146,16 @@ describe('a proof', () => {
     }
   });
 
+  test('needs no receipt: where they are off, none is given', async () => {
+    const quiet = fixture();
+    const log = await quiet.open({}, { receipts: false });
+    const call = readyCall({ ...quiet.clock });
+    await runCall(log, call, { ...quiet.clock });
+    assert.deepEqual([call.receipt!.index, call.receipt!.text], [1, undefined]);
+    await log.close();
+    quiet.remove();
+  });
+
   test('of what is not signed yet is none: it says how far the tree is', async () => {
     const call = readyCall({ ...at.clock });
     await runCall(audit, call, { ...at.clock });
@@ -184,6 +196,31 @@ describe('a proof', () => {
     );
     assert.deepEqual(reports[2]!.envelope!.refs, [reports[1]!.leaf]);
     assert.deepEqual(reports[1]!.envelope!.refs, [reports[0]!.leaf]);
+  });
+
+  test('under a cosigned checkpoint says who has seen the tree, and when; a witness nobody named counts for nothing', async () => {
+    const record = await one('5');
+    const folder = join(at.home, 'audit/node-1/trees', record.origin.split('/')[1]!);
+    const note = readFileSync(join(folder, 'checkpoint'), 'utf8');
+    const signed = note.slice(0, note.indexOf('\n\n') + 1);
+    const [witness, other] = ['w.example', 'v.example'].map((name) => ({
+      name,
+      ...generateKeyPairSync('ed25519'),
+    })) as [NoteSigner, NoteSigner];
+    writeFileSync(join(folder, 'cosigned'), note + cosign(signed, witness, 1_790_000_007) + cosign(signed, other, 9));
+    const proof = await text(record);
+    rmSync(join(folder, 'cosigned'));
+    const known = parseWitnessLine(witnessLine(witness.name, witness.publicKey))!;
+    const [report] = verifyProofs(proof, { verifiers, witnesses: [known] });
+    assert.deepEqual(
+      [report!.ok, report!.cosignedBy, report!.unknown],
+      [true, [{ name: 'w.example', time: 1_790_000_007 }], 1],
+    );
+    assert.deepEqual(verifyProofs(proof, { verifiers })[0]!.cosignedBy, []);
+    const forger = parseWitnessLine(witnessLine('w.example', other.publicKey))!;
+    assert.deepEqual(verifyProofs(proof, { verifiers, witnesses: [forger] })[0]!.cosignedBy, []);
+    const late = proof.replace(cosign(signed, witness, 1_790_000_007), cosign(`x${signed}`, witness, 1_790_000_007));
+    assert.ok(!verifyProofs(late, { verifiers, witnesses: [known] })[0]!.ok, 'a cosignature of another tree');
   });
 
   test('still holds after the person was erased, and what was disclosed before stays proven', async () => {

@@ -1,5 +1,6 @@
+import { openCosigned, type WitnessVerifier } from '../../../core/crypto/cosignature.ts';
 import { leafHash, verifyInclusion } from '../../../core/crypto/merkle.ts';
-import { type NoteVerifier, openNote, parseCheckpoint } from '../../../core/crypto/signed-note.ts';
+import { type NoteVerifier, parseCheckpoint } from '../../../core/crypto/signed-note.ts';
 import { parseTlogProof, splitTlogProofs } from '../../../core/crypto/tlog-proof.ts';
 import { commitment, type Envelope, envelopeText, type PartName, parseEnvelope, R_BYTES } from '../format/envelope.ts';
 import { parseEvidence } from './evidence.ts';
@@ -17,7 +18,7 @@ export interface ProofReport {
   readonly size: number | null;
   /** Name and hash of the key that signed it. */
   readonly signedBy: string | null;
-  /** Witnesses among those given that have seen the tree, and when, ms UTC. */
+  /** Witnesses among those given that have seen the tree, and when, s since 1970. */
   readonly cosignedBy: readonly { readonly name: string; readonly time: number }[];
   /** Signature lines by keys that were not given. */
   readonly unknown: number;
@@ -29,6 +30,8 @@ export interface ProofReport {
 export interface ProofKeys {
   /** Checkpoint keys of the log, from somewhere else than the proof. */
   readonly verifiers: readonly NoteVerifier[];
+  /** None: cosignatures prove nothing. */
+  readonly witnesses?: readonly WitnessVerifier[];
 }
 
 /** Above what one record can be, twice over: base64 and the JSON around it. */
@@ -40,7 +43,7 @@ export function verifyProofs(text: string, keys: ProofKeys): ProofReport[] {
   return splitTlogProofs(text).map((one) => verifyProof(one, keys));
 }
 
-function verifyProof(text: string, { verifiers }: ProofKeys): ProofReport {
+function verifyProof(text: string, { verifiers, witnesses = [] }: ProofKeys): ProofReport {
   const findings: string[] = [];
   const report = {
     findings,
@@ -55,13 +58,14 @@ function verifyProof(text: string, { verifiers }: ProofKeys): ProofReport {
   };
   const proof = parseTlogProof(text);
   if (!proof) return { ...report, ok: false, findings: ['it is not a tlog-proof (c2sp.org/tlog-proof@v1)'] };
-  const note = openNote(proof.checkpoint, verifiers);
+  const note = openCosigned(proof.checkpoint, verifiers, witnesses);
   if (!note)
-    return { ...report, ok: false, findings: ['its checkpoint is not signed by the given key, or was changed'] };
+    return { ...report, ok: false, findings: ['its checkpoint is not signed by the given keys, or was changed'] };
   const signed = {
     ...report,
     leaf: proof.index,
     signedBy: `${note.signedBy.name}+${note.signedBy.keyHash}`,
+    cosignedBy: note.cosignedBy,
     unknown: note.unknown,
   };
   const checkpoint = parseCheckpoint(note.text);

@@ -6,9 +6,12 @@ import {
   type ProofReport,
   readSavedAnswer,
   readVerifiers,
+  readWitnesses,
+  readWitnessesIfAny,
   replyOf,
   type SavedAnswer,
   verifyProofs,
+  WITNESS_KEYS_FILE,
 } from '../../../controls/audit/index.ts';
 import type { Io } from '../command.ts';
 import { type Action, type Given, textOf } from './action.ts';
@@ -16,23 +19,29 @@ import { inAnswerWords, readAnswerFile, readBounded } from './answer-words.ts';
 import { visible } from './record-text.ts';
 
 export const verifyProofAction: Action = {
-  usage: `usage: gatewrit audit verify-proof FILE [--key FILE] [--reply FILE] [--home D] [--json]
+  usage: `usage: gatewrit audit verify-proof FILE [--key FILE] [--witness FILE] [--reply FILE] [--home D] [--json]
 
 Checks a proof that audit prove wrote, offline, with the public key of the log and nothing else. Says what is proven, and
 what is not.
 
 options
-  --key FILE    public key of the log (default <home>/keys/audit.pub), from somebody you trust and not with the proof
-  --reply FILE  an answer that somebody kept: is it the one whose outcome is proven? Needs a proof with its meta part
-  --home D      home of the gateway (default .gatewrit)
-  --json        machine-readable answer
+  --key FILE      public key of the log (default <home>/keys/audit.pub), from somebody you trust and not with the proof
+  --witness FILE  public keys of witnesses (default <home>/keys/witnesses.pub where it is there)
+  --reply FILE    an answer that somebody kept: is it the one whose outcome is proven? Needs a proof with its meta part
+  --home D        home of the gateway (default .gatewrit)
+  --json          machine-readable answer
 
 exit: 0 proven, 1 a finding, 2 wrong use, 3 could not run
 
 example
   gatewrit audit verify-proof call.tlog-proof --key audit.pub
 `,
-  options: { home: { type: 'string' }, key: { type: 'string' }, reply: { type: 'string' } },
+  options: {
+    home: { type: 'string' },
+    key: { type: 'string' },
+    witness: { type: 'string' },
+    reply: { type: 'string' },
+  },
   run(given, io) {
     const [file, ...more] = given.positionals;
     return file === undefined || more.length > 0 ? null : verifyFile(file, given, io);
@@ -40,11 +49,14 @@ example
 };
 
 function verifyFile(file: string, given: Given, io: Io): number {
-  const key = textOf(given, 'key') ?? join(textOf(given, 'home') ?? '.gatewrit', 'keys', 'audit.pub');
+  const keys = join(textOf(given, 'home') ?? '.gatewrit', 'keys');
+  const key = textOf(given, 'key') ?? join(keys, 'audit.pub');
+  const witness = textOf(given, 'witness');
   const reply = textOf(given, 'reply');
   const verifiers = readVerifiers(key);
+  const witnesses = witness ? readWitnesses(witness) : readWitnessesIfAny(join(keys, WITNESS_KEYS_FILE));
   const saved = reply === undefined ? null : readAnswerFile(reply, readSavedAnswer);
-  const reports = verifyProofs(readBounded(file, MAX_PROOF_BYTES).toString('utf8'), { verifiers });
+  const reports = verifyProofs(readBounded(file, MAX_PROOF_BYTES).toString('utf8'), { verifiers, witnesses });
   const proven = reports.every((report) => report.ok);
   const answer = saved && compared(saved, reports);
   const ok = proven && (answer === null || answer.same);
@@ -70,7 +82,8 @@ function describe(report: ProofReport, number: number, all: readonly ProofReport
     for (const ref of envelope.refs) lines.push(`  refers to leaf ${ref}${whichHas(ref, report, all)}`);
   }
   if (signedBy) lines.push(`  in the tree of ${size} leaves that ${visible(signedBy)} signed`);
-  for (const { name, time } of cosignedBy) lines.push(`  seen by the witness ${visible(name)}, ${timeOf(time)}`);
+  for (const { name, time } of cosignedBy)
+    lines.push(`  seen by the witness ${visible(name)}, ${timeOf(time * 1_000)}`);
   if (unknown > 0) lines.push(`  ${unknown} signatures by keys that were not given`);
   for (const [name, value] of opened(report)) lines.push(`  ${name}: ${visible(value)}`);
   for (const part of envelope?.parts ?? [])
@@ -123,9 +136,7 @@ function whichHas(ref: number, { origin }: ProofReport, all: readonly ProofRepor
 function notProven(reports: readonly ProofReport[]): string[] {
   const said = ['that what the gateway recorded is true, or the whole of what happened'];
   if (reports.some((report) => report.cosignedBy.length === 0))
-    said.push('that the operator showed this tree to others: no witness that was given has cosigned it');
-  if (reports.some((report) => report.cosignedBy.length === 0))
-    said.push('when it was signed: only a witness says that');
+    said.push('when the tree was signed, and that others were shown the same one: no given witness has cosigned it');
   return said;
 }
 
