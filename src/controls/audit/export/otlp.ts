@@ -1,4 +1,5 @@
 import type { OpenRecord } from '../reader/read.ts';
+import type { Intents } from './intents.ts';
 import { type ExportFacts, ocsfEvents } from './ocsf.ts';
 
 /** SeverityNumber of the OpenTelemetry log data model, by `severity_id` of OCSF. */
@@ -18,9 +19,9 @@ interface Event {
 
 /**
  * A whole ExportLogsServiceRequest of OTLP/HTTP in the JSON mapping: the body of each log record is the OCSF event. What
- * tells a record that comes twice stands in the attributes: origin and leaf.
+ * tells a record that comes twice stands in the attributes: origin and leaf. `intents` has seen the records before these.
  */
-export function otlpOf(records: readonly OpenRecord[], facts: ExportFacts): object {
+export function otlpOf(records: readonly OpenRecord[], facts: ExportFacts, intents?: Intents): object {
   const byReplica = Map.groupBy(records, ({ replica }) => replica);
   return {
     resourceLogs: [...byReplica].map(([replica, list]) => ({
@@ -36,7 +37,7 @@ export function otlpOf(records: readonly OpenRecord[], facts: ExportFacts): obje
         {
           scope: { name: 'gatewrit.audit', version: facts.version },
           logRecords: list.flatMap((record) =>
-            ocsfEvents(record, facts).map((event) => logRecord(record, event as Event)),
+            ocsfEvents(record, facts, intents?.of(record)).map((event) => logRecord(record, event as Event)),
           ),
         },
       ],

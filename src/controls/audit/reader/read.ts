@@ -41,6 +41,11 @@ export interface RecordPlace {
   readonly leaf: number;
 }
 
+export interface FollowOptions {
+  readonly payload?: boolean;
+  readonly only?: (envelope: Envelope) => boolean;
+}
+
 export type FollowedRecord = OpenRecord & { readonly at: RecordPlace };
 
 /** Followers run in the process that serves calls: after this many ms calls have their turn. */
@@ -101,10 +106,10 @@ export class LogReader {
 
   /**
    * Every durable record of a replica from a journal index on, in order; ends at the end of what is signed now: ask again
-   * later. `payload` is left closed unless asked for. Constant memory; lets other work of the process go on between.
+   * later. `payload` is left closed unless asked for; what `only` does not want is read, but not opened. Constant memory; lets other work of the process go on between.
    * @throws InternalError `audit.unreadable` at a record that is not there whole: nothing is left out
    */
-  async *follow(replica: string, from: number, options: { payload?: boolean } = {}): AsyncGenerator<FollowedRecord> {
+  async *follow(replica: string, from: number, options: FollowOptions = {}): AsyncGenerator<FollowedRecord> {
     const to = this.durable(replica);
     if (from >= to) return;
     const place = this.#placeBefore(replica, from);
@@ -116,9 +121,11 @@ export class LogReader {
         const at = cursor.next();
         if (!at) throw unreadable(replica, cursor.index);
         if (at.index >= from) {
-          const record = await this.#read(replica, cursor, at, options.payload === true);
-          if (!record) throw unreadable(replica, at.index);
-          yield { ...record, at };
+          const frame = cursor.frame(at);
+          const envelope = frame && parseEnvelope(frame.envelope);
+          if (!envelope) throw unreadable(replica, at.index);
+          if (options.only?.(envelope) !== false)
+            yield { ...(await this.#open(replica, at, frame, envelope, options.payload === true)), at };
         }
         if (performance.now() - began > SLICE_MS) {
           await breathe();
@@ -153,8 +160,9 @@ export class LogReader {
   /** The record at a place that is known; null when another record, or none, stands there. */
   async atPlace(replica: string, index: number, place: RecordPlace): Promise<OpenRecord | null> {
     const frame = frameAt(this.#folder(replica), place);
-    if (frame?.index !== index) return null;
-    return this.#open(replica, { leaf: place.leaf, tag: frame.tag.toString('hex') }, frame, true);
+    const envelope = frame?.index === index ? parseEnvelope(frame.envelope) : null;
+    if (!frame || !envelope) return null;
+    return this.#open(replica, { leaf: place.leaf, tag: frame.tag.toString('hex') }, frame, envelope, true);
   }
 
   /** Every record of a call (its correlation id), or the record with this id. Reads the whole log. */
@@ -221,17 +229,17 @@ export class LogReader {
 
   async #read(replica: string, cursor: JournalCursor, at: FrameAt, payload: boolean): Promise<OpenRecord | null> {
     const frame = cursor.frame(at);
-    return frame && this.#open(replica, at, frame, payload);
+    const envelope = frame && parseEnvelope(frame.envelope);
+    return envelope ? this.#open(replica, at, frame, envelope, payload) : null;
   }
 
   async #open(
     replica: string,
     { leaf, tag }: Pick<FrameAt, 'leaf' | 'tag'>,
     frame: Frame,
+    envelope: Envelope,
     withPayload: boolean,
-  ): Promise<OpenRecord | null> {
-    const envelope = parseEnvelope(frame.envelope);
-    if (!envelope) return null;
+  ): Promise<OpenRecord> {
     const { index, parts } = frame;
     const leafHash = sha256(frame.leaf);
     const origin = `${this.#deployment}/${tag}/${replica}`;

@@ -12,6 +12,14 @@ const ACTIONS: Readonly<Record<string, { summary: string; load(): Promise<Action
     summary: 'deletes the key of one subject, and so everything their calls said and got',
     load: async () => (await import('./erase.ts')).eraseAction,
   },
+  search: {
+    summary: 'records by who, what and when',
+    load: async () => (await import('./search.ts')).searchAction,
+  },
+  export: {
+    summary: 'records as OCSF 1.8 or OTLP, going on where the last export ended',
+    load: async () => (await import('./export.ts')).exportAction,
+  },
   list: { summary: 'the last records', load: async () => (await import('./list.ts')).listAction },
   prove: {
     summary: 'the proof that a record, or a call, is in the signed log',
@@ -24,6 +32,10 @@ const ACTIONS: Readonly<Record<string, { summary: string; load(): Promise<Action
   show: {
     summary: 'one record, or all records of a call',
     load: async () => (await import('./show.ts')).showAction,
+  },
+  witness: {
+    summary: 'cosigns checkpoints of logs that only ever grow; runs where the operator has no say',
+    load: async () => (await import('./witness.ts')).witnessAction,
   },
 };
 

@@ -1,28 +1,50 @@
 import type { OpenRecord } from '../../../controls/audit/index.ts';
 
-export function plain({ payload, ...record }: OpenRecord): object {
+/** A record as JSON: every member by name, so that nothing goes out that was not meant to. `payload` only with `full`. */
+export function plain(record: OpenRecord, full = true): object {
+  const { replica, index, leaf, origin, leafHash, envelope, meta, payload, notes } = record;
   const items = payload && Object.fromEntries([...payload].map(([name, bytes]) => [name, bytes.toString('utf8')]));
-  return { ...record, payload: items };
+  return {
+    replica,
+    index,
+    leaf,
+    origin,
+    leafHash: leafHash.toString('base64'),
+    envelope,
+    meta,
+    ...(full ? { payload: items } : {}),
+    notes,
+  };
 }
 
-export function inFull(record: OpenRecord): string {
-  const { replica, index, leaf, origin, envelope, meta, payload, notes } = record;
+/** @param links lines about what the record refers to and what refers to it */
+export function inFull(record: OpenRecord, links: readonly string[] = []): string {
+  const { replica, index, leaf, origin, leafHash, envelope, meta, payload, notes } = record;
   const lines = [
     `record ${index} of ${replica} (leaf ${leaf} of ${origin})`,
-    `  ${envelope.kind} ${envelope.id} ${new Date(envelope.t_ms).toISOString()}${envelope.refs.length > 0 ? ` refers to leaf ${envelope.refs.join(', ')}` : ''}`,
+    `  ${envelope.kind} ${visible(envelope.id)} ${dateOf(envelope.t_ms)}${envelope.refs.length > 0 ? ` refers to leaf ${envelope.refs.join(', ')}` : ''}`,
+    `  leaf hash: ${leafHash.toString('base64')}`,
+    ...links.map((link) => `  ${link}`),
   ];
-  for (const [name, value] of Object.entries(meta ?? {})) lines.push(`  ${name}: ${visible(JSON.stringify(value))}`);
+  for (const [name, value] of Object.entries(meta ?? {}))
+    lines.push(`  ${visible(name)}: ${visible(JSON.stringify(value))}`);
   for (const [name, bytes] of payload ?? [])
-    lines.push(`  ${name} (${bytes.length} bytes): ${visible(bytes.toString('utf8'))}`);
+    lines.push(`  ${visible(name)} (${bytes.length} bytes): ${visible(bytes.toString('utf8'))}`);
   for (const what of notes) lines.push(`  ${what}`);
   return lines.join('\n');
 }
 
 export function inShort({ index, envelope, meta }: OpenRecord): string {
-  const facts = ['subject', 'target', 'method', 'code', 'status', 'would_refuse'].flatMap((name) =>
+  const facts = ['subject', 'target', 'method', 'event', 'code', 'status', 'would_refuse'].flatMap((name) =>
     meta?.[name] === undefined ? [] : [`${name}=${visible(String(meta[name]))}`],
   );
-  return `${String(index).padStart(8)}  ${new Date(envelope.t_ms).toISOString()}  ${envelope.kind.padEnd(8)}  ${facts.join(' ')}`;
+  return `${String(index).padStart(8)}  ${dateOf(envelope.t_ms)}  ${envelope.kind.padEnd(8)}  ${facts.join(' ')}`;
+}
+
+/** A time that nobody can have recorded honestly is still shown. */
+export function dateOf(time: number): string {
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? `${time} ms` : date.toISOString();
 }
 
 /** Recorded text is attacker-controlled: it must not steer a terminal. */
