@@ -1,3 +1,4 @@
+import { type Cosigned, openCosigned, type WitnessVerifier } from '../../../core/crypto/cosignature.ts';
 import { type Checkpoint, type NoteVerifier, openNote, parseCheckpoint } from '../../../core/crypto/signed-note.ts';
 import type { Saying } from './findings.ts';
 import type { LogSource } from './source.ts';
@@ -39,4 +40,43 @@ export async function readCheckpoint(
   if (!checkpoint) report(file, null, 'it is not a checkpoint signed by the given key');
   else if (checkpoint.unknown > 0) skip(`${file}: ${checkpoint.unknown} signatures by keys that were not given`);
   return checkpoint;
+}
+
+/** Whose signatures are looked for. */
+export interface Keys {
+  readonly verifiers: readonly NoteVerifier[];
+  readonly witnesses: readonly WitnessVerifier[];
+  /** Is a tree that none of the given witnesses has cosigned a finding? */
+  readonly witnessed: boolean;
+}
+
+/** A checkpoint that witnesses have seen. */
+export interface CosignedCheckpoint extends SignedCheckpoint {
+  readonly by: readonly Cosigned[];
+}
+
+/** The `cosigned` checkpoint of a tree, which may be older than its `checkpoint`; null when there is none that holds. */
+export async function readCosigned(
+  source: LogSource,
+  file: string,
+  { verifiers, witnesses, witnessed }: Keys,
+  { report, skip }: Saying,
+): Promise<CosignedCheckpoint | null> {
+  const note = await readNote(source, 'cosigned');
+  if (note === null) {
+    if (witnessed) report(file, null, 'none of the given witnesses has cosigned this tree');
+    else if (witnesses.length > 0) skip(`${file}: none of the given witnesses has cosigned this tree yet`);
+    return null;
+  }
+  const opened = openCosigned(note, verifiers, witnesses);
+  const checkpoint = opened ? parseCheckpoint(opened.text) : null;
+  if (!checkpoint) {
+    report(file, null, 'it is not a checkpoint signed by the given key, or a cosignature of a given witness is bad');
+    return null;
+  }
+  const { unknown, cosignedBy } = opened!;
+  if (unknown > 0) skip(`${file}: ${unknown} cosignatures of witnesses whose keys were not given`);
+  if (witnesses.length > 0 && cosignedBy.length === 0)
+    report(file, null, 'none of the given witnesses has cosigned this tree');
+  return { ...checkpoint, unknown, by: cosignedBy };
 }

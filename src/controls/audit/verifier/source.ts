@@ -18,6 +18,11 @@ export interface LogSource {
   size(path: string): Promise<number | null>;
   /** The bytes [from, to) of a file, fewer where it ends before; null when there is none. The buffer is the caller's. */
   read(path: string, from: number, to: number): Promise<Buffer | null>;
+  /**
+   * What the source itself shows to be wrong (versions that hide what was written first), by path from the log's root.
+   * Asked when everything has been read.
+   */
+  findings?(): readonly { readonly file: string; readonly what: string }[];
   /** Gives back connections and descriptors; the source is not used after that. */
   close?(): void;
 }

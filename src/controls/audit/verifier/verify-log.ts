@@ -1,11 +1,17 @@
 import { readFileSync } from 'node:fs';
+import { parseWitnessLine, type WitnessVerifier } from '../../../core/crypto/cosignature.ts';
 import { type NoteVerifier, parseVerifierLine } from '../../../core/crypto/signed-note.ts';
-import { openCheckpoint } from './checkpoint-files.ts';
+import { type Keys, openCheckpoint } from './checkpoint-files.ts';
 import { below, folderSource, type LogSource } from './source.ts';
 import { VerifierError } from './verifier-error.ts';
 import { type KeptCheckpoint, type VerifyReport, verifyReplica } from './verify.ts';
+import { verifyRollup } from './verify-rollup.ts';
 
 export interface VerifyOptions {
+  /** Keys of witnesses (`readWitnesses`), whose cosignatures are then checked. */
+  readonly witnesses?: readonly WitnessVerifier[];
+  /** Is a tree that none of the given witnesses has cosigned a finding? (default false: it is said) */
+  readonly witnessed?: boolean;
   /** Checkpoints kept elsewhere: the log must contain them (`readKept`). */
   readonly kept?: readonly KeptCheckpoint[];
   /** Replicas to read where the source cannot list them. */
@@ -38,15 +44,12 @@ export async function verifyLog(
 async function verifySource(
   source: LogSource,
   verifiers: readonly NoteVerifier[],
-  { kept = [], replicas = [], now = Date.now(), onProgress = () => undefined }: VerifyOptions,
+  options: VerifyOptions,
 ): Promise<VerifyReport[]> {
+  const { kept = [], replicas = [], now = Date.now(), onProgress = () => undefined } = options;
+  const keys: Keys = { verifiers, witnesses: options.witnesses ?? [], witnessed: options.witnessed ?? false };
   const of = (part: LogSource, name: string) =>
-    verifyReplica(part, name, {
-      verifiers,
-      kept,
-      now,
-      onProgress: (records, bytes) => onProgress(name, records, bytes),
-    });
+    verifyReplica(part, name, { keys, kept, now, onProgress: (...read) => onProgress(name, ...read) });
   const names = await source.list('');
   const reports: VerifyReport[] = [];
   if (names?.includes('segments/') || (!names && replicas.length === 0)) {
@@ -56,16 +59,46 @@ async function verifySource(
         `${source.name} has no journal/checkpoint, and cannot be asked which replicas it has: name them, or one replica's own address`,
       );
     reports.push(await of(source, source.name.replace(/\/$/, '').split('/').at(-1) ?? ''));
-  } else {
-    for (const name of names ?? replicas.map((replica) => `${replica}/`))
-      reports.push(
-        name.endsWith('/') ? await of(below(source, name.slice(0, -1)), name.slice(0, -1)) : strayFile(name),
-      );
+    return withRest(source, reports, kept);
+  }
+  for (const name of names ?? replicas.map((replica) => `${replica}/`)) {
+    if (name === ROLLUP) continue;
+    if (name.endsWith('/')) reports.push(await of(below(source, name.slice(0, -1)), name.slice(0, -1)));
+    else reports.push(strayFile(name));
   }
   if (reports.length === 0) throw new VerifierError('unreadable', `${source.name} holds no audit log`);
+  for (const tag of await rollupsOf(source, names, reports)) {
+    if (/^[0-9a-f]{32}\/$/.test(tag)) reports.push(await verifyRollup(source, tag.slice(0, -1), keys));
+    else reports.push(strayFile(`${ROLLUP}${tag.replace(/\/$/, '')}`));
+  }
+  return withRest(source, reports, kept);
+}
+
+const ROLLUP = 'rollup/';
+
+/** Tenants that have a roll-up: as listed, or of those met in the replicas. Folders end with a slash. */
+async function rollupsOf(
+  source: LogSource,
+  names: readonly string[] | null,
+  reports: readonly VerifyReport[],
+): Promise<readonly string[]> {
+  if (names) return names.includes(ROLLUP) ? ((await source.list('rollup')) ?? []) : [];
+  const met = new Set(reports.flatMap(({ trees }) => trees.map(({ origin }) => origin.split('/')[1] ?? '')));
+  const found: string[] = [];
+  for (const tag of met)
+    if (/^[0-9a-f]{32}$/.test(tag) && (await source.size(`${ROLLUP}${tag}/checkpoint`)) !== null) found.push(`${tag}/`);
+  return found;
+}
+
+/** Adds what belongs to no replica: trees that should be here, and what the source itself shows. */
+function withRest(source: LogSource, reports: VerifyReport[], kept: readonly KeptCheckpoint[]): VerifyReport[] {
   const origins = new Set(reports.flatMap(({ trees }) => trees.map(({ origin }) => origin)));
   const lost = kept.filter(({ origin }) => !origins.has(origin));
-  return lost.length === 0 ? reports : [...reports, lostTrees(lost)];
+  if (lost.length > 0) reports.push(lostTrees(lost));
+  const shown = source.findings?.() ?? [];
+  if (shown.length > 0)
+    reports.push({ ...NOTHING, findings: shown.map(({ file, what }) => ({ file, index: null, what })) });
+  return reports;
 }
 
 /** Reads `audit.pub`: one verifier line per live checkpoint key. @throws VerifierError `key` */
@@ -76,6 +109,14 @@ export function readVerifiers(path: string): NoteVerifier[] {
     .map(parseVerifierLine);
   if (verifiers.length > 0 && verifiers.every((verifier) => verifier !== null)) return verifiers;
   throw new VerifierError('key', `${path} does not hold note verifier keys (name+hash+key)`);
+}
+
+/** Reads `witnesses.pub`: one verifier line (type 0x04) per witness. @throws VerifierError `key` */
+export function readWitnesses(path: string): WitnessVerifier[] {
+  const lines = textOf(path, 'the witness key', 'name it with --witness').split('\n').filter(Boolean);
+  const witnesses = lines.map(parseWitnessLine);
+  if (witnesses.length > 0 && witnesses.every((witness) => witness !== null)) return witnesses;
+  throw new VerifierError('key', `${path} does not hold keys of witnesses (name+hash+key, of type 4)`);
 }
 
 /** Reads a checkpoint that was kept elsewhere. @throws VerifierError `key` when it is none, or not by a given key */

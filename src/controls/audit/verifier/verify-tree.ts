@@ -1,7 +1,8 @@
+import type { Cosigned } from '../../../core/crypto/cosignature.ts';
 import { Frontier, HASH_BYTES } from '../../../core/crypto/merkle.ts';
-import type { Checkpoint, NoteVerifier } from '../../../core/crypto/signed-note.ts';
+import type { Checkpoint } from '../../../core/crypto/signed-note.ts';
 import { parseTilePath, TILE_HEIGHT, TILE_WIDTH, tilePath, tileWidthAt } from '../../../core/crypto/tiles.ts';
-import { readCheckpoint } from './checkpoint-files.ts';
+import { type CosignedCheckpoint, type Keys, readCheckpoint, readCosigned } from './checkpoint-files.ts';
 import type { Saying } from './findings.ts';
 import type { LogSource } from './source.ts';
 import {
@@ -21,6 +22,8 @@ export interface VerifiedTree {
   readonly signed: number;
   /** base64, of the signed checkpoint; '' when there is none. */
   readonly root: string;
+  /** How many leaves the last cosigned checkpoint covers, and which of the given witnesses cosigned it when (s UTC). */
+  readonly cosigned: { readonly size: number; readonly by: readonly Cosigned[] } | null;
 }
 
 /** A size and root that somebody vouches for: the tree must have had this root at this size. */
@@ -28,8 +31,8 @@ export interface Claim {
   /** File of the claim, for findings. */
   readonly file: string;
   readonly checkpoint: Checkpoint;
-  /** What is wrong when the tree is shorter, or its root another. */
-  readonly short: (leaves: number) => string;
+  /** What was done with so many leaves, and what is wrong when the root is another. */
+  readonly verb: string;
   readonly other: string;
 }
 
@@ -42,7 +45,7 @@ export interface TreeCheckOptions extends Saying {
   readonly entries: boolean;
   /** Bytes of the largest entry. */
   readonly largest: number;
-  readonly verifiers: readonly NoteVerifier[];
+  readonly keys: Keys;
 }
 
 interface RightEdge {
@@ -60,6 +63,7 @@ export class TreeCheck {
   readonly #options: TreeCheckOptions;
   readonly #files: TileFiles;
   readonly #checkpoint: Checkpoint | null;
+  readonly #cosigned: CosignedCheckpoint | null;
   readonly #frontier = new Frontier();
   readonly #edges: RightEdge[] = [];
   /** By size; those before `#claim` were compared. */
@@ -75,23 +79,25 @@ export class TreeCheck {
   /** Leaves that the journal's checkpoint covers: those the tree's own must cover too. */
   expected = 0;
 
-  private constructor(options: TreeCheckOptions, checkpoint: Checkpoint | null) {
+  private constructor(options: TreeCheckOptions, checkpoint: Checkpoint | null, cosigned: CosignedCheckpoint | null) {
     this.#options = options;
     this.#files = new TileFiles(options.source, options.largest);
     this.#checkpoint = checkpoint;
-    if (!checkpoint) return;
-    this.claim({
-      file: `${options.path}/checkpoint`,
-      checkpoint,
-      short: (leaves) => `${checkpoint.size} leaves were signed, the journal has ${leaves}`,
-      other: 'the records are not those that were signed: another root',
-    });
+    this.#cosigned = cosigned;
+    const other = 'the records are not those that were signed: another root';
+    if (checkpoint) this.claim({ file: `${options.path}/checkpoint`, checkpoint, verb: 'signed', other });
+    if (!cosigned) return;
+    this.claim({ file: `${options.path}/cosigned`, checkpoint: cosigned, verb: 'cosigned', other });
+    if (!checkpoint || cosigned.origin !== checkpoint.origin || cosigned.size > checkpoint.size)
+      options.report(`${options.path}/cosigned`, null, 'its tree is not one that `checkpoint` goes on from');
   }
 
-  /** Reads the checkpoint first: what it covers was there before, also when the log is being written meanwhile. */
+  /** Reads the checkpoints, the older first: what they cover was there before, also when the log is being written. */
   static async open(options: TreeCheckOptions): Promise<TreeCheck> {
-    const { source, path, verifiers } = options;
-    return new TreeCheck(options, await readCheckpoint(source, `${path}/checkpoint`, verifiers, options));
+    const { source, path, keys } = options;
+    const cosigned = await readCosigned(source, `${path}/cosigned`, keys, options);
+    const checkpoint = await readCheckpoint(source, `${path}/checkpoint`, keys.verifiers, options);
+    return new TreeCheck(options, checkpoint, cosigned);
   }
 
   get leaves(): number {
@@ -117,6 +123,7 @@ export class TreeCheck {
       leaves: this.leaves,
       signed: this.signed,
       root: Buffer.from(this.#checkpoint?.root ?? []).toString('base64'),
+      cosigned: this.#cosigned && { size: this.#cosigned.size, by: this.#cosigned.by },
     };
   }
 
@@ -149,8 +156,16 @@ export class TreeCheck {
    */
   async finish({ live, broken, next }: { live: boolean; broken: boolean; next: number }): Promise<void> {
     const { path, report, skip } = this.#options;
-    for (const { file, short } of this.#claims.slice(this.#claim))
-      if (!broken || file !== `${path}/checkpoint`) report(file, next, short(this.leaves));
+    // Where the journal breaks off that there are fewer leaves follows; a checkpoint kept elsewhere is told all the same.
+    for (const { file, checkpoint, verb } of this.#claims.slice(this.#claim)) {
+      if (broken && file.startsWith(`${path}/`)) continue;
+      const what = `${checkpoint.size} leaves were ${verb}, the journal has ${this.leaves}`;
+      report(
+        file,
+        next,
+        verb === 'signed before' ? `the log was cut back or rewritten: ${checkpoint.origin}: ${what}` : what,
+      );
+    }
     if (this.signed < this.expected)
       report(
         `${path}/checkpoint`,
@@ -245,7 +260,7 @@ export class TreeCheck {
         await this.#walk(name.slice(0, -1), live, broken);
         continue;
       }
-      if (name === 'checkpoint' || this.#claims.some(({ file }) => file === `${path}/${name}`)) continue;
+      if (name === 'checkpoint' || name === 'cosigned') continue;
       const tile = parseTilePath(name);
       if (!tile || (tile.level === 'entries' && !entries)) {
         report(`${path}/${name}`, null, 'a file that does not belong to the log');

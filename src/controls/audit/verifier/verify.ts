@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sha256, sha256Base64Url } from '../../../core/crypto/digest.ts';
-import type { Checkpoint, NoteVerifier } from '../../../core/crypto/signed-note.ts';
+import type { Checkpoint } from '../../../core/crypto/signed-note.ts';
 import { type Frame, MAX_ENVELOPE_BYTES, MAX_FRAME_BYTES } from '../format/frame.ts';
 import { journalLeaf } from '../format/journal-leaf.ts';
 import { encodeHeader, SegmentWindow, segmentName, WINDOW_BYTES } from '../format/segments.ts';
+import type { Keys } from './checkpoint-files.ts';
 import { checkEnvelope } from './envelope-check.ts';
 import { Findings, type VerifyFinding } from './findings.ts';
 import { below, type LogSource } from './source.ts';
@@ -30,7 +31,7 @@ export interface KeptCheckpoint extends Checkpoint {
 }
 
 export interface ReplicaOptions {
-  readonly verifiers: readonly NoteVerifier[];
+  readonly keys: Keys;
   readonly kept: readonly KeptCheckpoint[];
   /** ms UTC */
   readonly now: number;
@@ -116,7 +117,7 @@ class Verification {
       path,
       entries,
       largest: MAX_ENVELOPE_BYTES,
-      verifiers: this.#options.verifiers,
+      keys: this.#options.keys,
       report: this.#report,
       skip: (what) => this.#skipped.push(what),
     });
@@ -309,11 +310,6 @@ function segmentPath(number: number): string {
 }
 
 function claimOf({ name, ...checkpoint }: KeptCheckpoint): Claim {
-  const what = `the log was cut back or rewritten: ${checkpoint.origin}`;
-  return {
-    file: name,
-    checkpoint,
-    short: (leaves) => `${what} has ${leaves} records, ${checkpoint.size} were signed`,
-    other: `${what} is another at ${checkpoint.size} records`,
-  };
+  const other = `the log was cut back or rewritten: ${checkpoint.origin} is another at ${checkpoint.size} records`;
+  return { file: name, checkpoint, verb: 'signed before', other };
 }
