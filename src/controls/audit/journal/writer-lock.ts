@@ -1,5 +1,5 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { InternalError } from '../../../core/internal-error.ts';
 
@@ -11,9 +11,15 @@ const SQLITE_BUSY = 5;
  * @throws InternalError `audit.locked` when another process holds it, `audit.cannot_open` when nobody can
  */
 export function lockWriter(home: string, replica: string): { release(): void } {
-  const folder = join(home, 'locks');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const path = join(folder, `audit-${replica}.lock`);
+  return lockFile(
+    join(home, 'locks', `audit-${replica}.lock`),
+    `another process writes the audit log of replica ${replica}; stop it, or start this one as another replica`,
+  );
+}
+
+/** The same for any file. @param held what to say when another process holds it */
+export function lockFile(path: string, held: string): { release(): void } {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   closeSync(openSync(path, 'a', 0o600));
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
@@ -26,11 +32,7 @@ export function lockWriter(home: string, replica: string): { release(): void } {
         kind: 'outage',
         cause,
       });
-    throw new InternalError(
-      'audit.locked',
-      `another process writes the audit log of replica ${replica}; stop it, or start this one as another replica`,
-      { kind: 'outage', cause },
-    );
+    throw new InternalError('audit.locked', held, { kind: 'outage', cause });
   }
   return { release: () => database.close() };
 }
