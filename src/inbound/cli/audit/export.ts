@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import {
   closeSync,
   existsSync,
@@ -232,9 +231,9 @@ function openOutput(path: string | undefined, io: Io): Output {
   if (path === undefined) {
     return {
       write: io.stdout,
-      flush: async () => {
-        while (process.stdout.writableLength > 0) await once(process.stdout, 'drain');
-      },
+      // An empty write is done when everything before it is.
+      flush: () =>
+        new Promise((resolve, reject) => process.stdout.write('', (error) => (error ? reject(error) : resolve()))),
       close: () => undefined,
     };
   }
