@@ -20,6 +20,10 @@ export interface WriterOptions {
   readonly calls: number | null;
   /** Where it kills itself. */
   readonly point: KillPoint | null;
+  /** Default: signed all the time. */
+  readonly checkpointMs?: number;
+  /** Default: small. */
+  readonly segmentBytes?: number;
 }
 
 /** Before, while or after the nth call of one function of the file system. */
@@ -61,7 +65,8 @@ function filesThatKill({ name, nth, when }: KillPoint): Files {
   return { ...fs, [name]: killing };
 }
 
-async function write({ home, callers, tenants, calls, point }: WriterOptions): Promise<void> {
+async function write(options: WriterOptions): Promise<void> {
+  const { home, callers, tenants, calls, point, checkpointMs = 15, segmentBytes = 64 * 1024 } = options;
   // Bytes of a pipe are written at once: what is told here was told before the process can be killed.
   const say = (line: string) => fs.writeSync(1, `${line}\n`);
   const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -70,7 +75,7 @@ async function write({ home, callers, tenants, calls, point }: WriterOptions): P
   const store = openSqliteStore({ path: join(home, 'store/gatewrit.db') });
   const started = performance.now();
   const audit = await openAudit({
-    settings: auditSettings.parse({ checkpointMs: 15, segmentBytes: 64 * 1024, reserveBytes: 64 * 1024 }),
+    settings: auditSettings.parse({ checkpointMs, segmentBytes, reserveBytes: 64 * 1024 }),
     home,
     keys: { folder: join(home, 'keys'), generate: true },
     store,

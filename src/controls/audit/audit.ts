@@ -10,7 +10,7 @@ import { type Log, silentLog } from '../../core/log.ts';
 import type { FinalStage, Stage } from '../../core/stage.ts';
 import type { Store } from '../../core/store/store.ts';
 import type { Follower } from './follower.ts';
-import { journalLeaf } from './format/journal-leaf.ts';
+import { journalLeaf, journalLeafInto } from './format/journal-leaf.ts';
 import { type Files, makeFolder, Placer, systemFiles } from './journal/files.ts';
 import { Journal } from './journal/journal.ts';
 import { replay, unreported } from './journal/recovery.ts';
@@ -187,6 +187,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       }
       return known;
     };
+    const journalLeafHash = Buffer.alloc(32);
     const replayed = replay({
       files,
       folder: place.segments,
@@ -197,12 +198,14 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       leafOf: journalLeaf,
       visit(frame, tag, leaf, position) {
         const { tree: tenantTree, checkpoint, nodeAt } = treeOf(tag);
-        if (position === tenantTree.size) tenantTree.append(leaf, Buffer.from(frame.envelope));
+        if (position === tenantTree.size) tenantTree.append(leaf, frame.envelope);
         else if (position > tenantTree.size)
           throw corrupt(`the tree ${tenantTree.origin} lacks leaves that were signed`);
         else if (position < (checkpoint?.size ?? 0) && Buffer.compare(nodeAt(0, position), leaf) !== 0)
           throw corrupt(`record ${frame.index} is not leaf ${position} of ${tenantTree.origin}`);
-        if (frame.index === tree.size) tree.append(journalLeaf(frame.index, frame.tag, leaf), frame.envelope);
+        if (frame.index !== tree.size) return;
+        journalLeafInto(journalLeafHash, frame.index, frame.tag, leaf);
+        tree.append(journalLeafHash, frame.envelope);
       },
     });
     for (const [tag, count] of replayed.counts) {

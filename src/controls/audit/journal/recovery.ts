@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { sha256 } from '../../../core/crypto/digest.ts';
+import { sha256Into } from '../../../core/crypto/digest.ts';
 import type { NodeAt } from '../../../core/crypto/merkle.ts';
 import { InternalError } from '../../../core/internal-error.ts';
 import type { Frame } from '../format/frame.ts';
@@ -29,7 +29,7 @@ export interface Replayed {
   readonly counts: ReadonlyMap<string, number>;
 }
 
-/** Hears every record that stands at or after the start of the segment that holds record `size`. */
+/** Hears every record that stands at or after the start of the segment that holds record `size`. What it hears is good until it returns. */
 export type Visitor = (frame: Frame, tag: string, leaf: Buffer, position: number) => void;
 
 /**
@@ -57,6 +57,7 @@ export function replay(options: {
   let bytes = numbers.reduce((sum, number) => sum + statSync(join(folder, segmentName(number))).size, 0);
   let next = 0;
   let counts = new Map<string, number>();
+  const leaf = Buffer.alloc(32);
   let last = numbers.length;
   for (let number = firstToRead(folder, numbers, size); number <= last; number++) {
     const reader = new SegmentReader(folder, number);
@@ -77,7 +78,7 @@ export function replay(options: {
       counts = new Map(Object.entries(head.header.trees));
       for (let frame = reader.next(); frame; frame = reader.next()) {
         if (frame.index !== next) throw corrupt(`record ${next} of ${segmentName(number)} is out of order`);
-        const leaf = sha256(frame.leaf);
+        sha256Into(frame.leaf, leaf, 0);
         if (next < size && signed && Buffer.compare(options.leafOf(next, frame.tag, leaf), signed(0, next)) !== 0)
           throw corrupt(`record ${next} of ${segmentName(number)} is not the one that was signed`);
         const tag = frame.tag.toString('hex');
