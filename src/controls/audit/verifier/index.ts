@@ -4,11 +4,13 @@
  * record is the first concerned, and what it cannot speak for. Needs no key of the log's owner but the printed public one.
  * @module
  */
+export { type ProofReport, verifyProofs } from '../proof/verify-proof.ts';
+export { readWitnesses } from '../proof/witness-keys.ts';
 export { openCheckpoint, type SignedCheckpoint } from './checkpoint-files.ts';
 export type { VerifyFinding } from './findings.ts';
 export { folderSource, type LogSource } from './source.ts';
 export { type UrlOptions, urlSource } from './source-url.ts';
 export { VERIFIER_ERRORS, VerifierError, type VerifierErrorCode } from './verifier-error.ts';
 export type { KeptCheckpoint, VerifyReport } from './verify.ts';
-export { readKept, readVerifiers, readWitnesses, type VerifyOptions, verifyLog } from './verify-log.ts';
+export { readKept, readVerifiers, type VerifyOptions, verifyLog } from './verify-log.ts';
 export type { VerifiedTree } from './verify-tree.ts';

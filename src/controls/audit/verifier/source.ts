@@ -2,6 +2,12 @@ import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 
 import { join } from 'node:path';
 import { VerifierError } from './verifier-error.ts';
 
+/** Something wrong that a source shows by itself. */
+export interface ShownFinding {
+  readonly file: string;
+  readonly what: string;
+}
+
 /**
  * Where a log is read from: a folder, a web server, a bucket. Paths are relative, with `/` between names, and '' is the
  * log itself. Everything it gives is attacker-controlled; nothing it gives is believed before it is verified.
@@ -22,7 +28,7 @@ export interface LogSource {
    * What the source itself shows to be wrong (versions that hide what was written first), by path from the log's root.
    * Asked when everything has been read.
    */
-  findings?(): readonly { readonly file: string; readonly what: string }[];
+  findings?(): Promise<readonly ShownFinding[]> | readonly ShownFinding[];
   /** Gives back connections and descriptors; the source is not used after that. */
   close?(): void;
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { parseWitnessLine, type WitnessVerifier } from '../../../core/crypto/cosignature.ts';
+import type { WitnessVerifier } from '../../../core/crypto/cosignature.ts';
 import { type NoteVerifier, parseVerifierLine } from '../../../core/crypto/signed-note.ts';
 import { type Keys, openCheckpoint } from './checkpoint-files.ts';
 import { below, folderSource, type LogSource } from './source.ts';
@@ -91,11 +91,15 @@ async function rollupsOf(
 }
 
 /** Adds what belongs to no replica: trees that should be here, and what the source itself shows. */
-function withRest(source: LogSource, reports: VerifyReport[], kept: readonly KeptCheckpoint[]): VerifyReport[] {
+async function withRest(
+  source: LogSource,
+  reports: VerifyReport[],
+  kept: readonly KeptCheckpoint[],
+): Promise<VerifyReport[]> {
   const origins = new Set(reports.flatMap(({ trees }) => trees.map(({ origin }) => origin)));
   const lost = kept.filter(({ origin }) => !origins.has(origin));
   if (lost.length > 0) reports.push(lostTrees(lost));
-  const shown = source.findings?.() ?? [];
+  const shown = (await source.findings?.()) ?? [];
   if (shown.length > 0)
     reports.push({ ...NOTHING, findings: shown.map(({ file, what }) => ({ file, index: null, what })) });
   return reports;
@@ -109,14 +113,6 @@ export function readVerifiers(path: string): NoteVerifier[] {
     .map(parseVerifierLine);
   if (verifiers.length > 0 && verifiers.every((verifier) => verifier !== null)) return verifiers;
   throw new VerifierError('key', `${path} does not hold note verifier keys (name+hash+key)`);
-}
-
-/** Reads `witnesses.pub`: one verifier line (type 0x04) per witness. @throws VerifierError `key` */
-export function readWitnesses(path: string): WitnessVerifier[] {
-  const lines = textOf(path, 'the witness key', 'name it with --witness').split('\n').filter(Boolean);
-  const witnesses = lines.map(parseWitnessLine);
-  if (witnesses.length > 0 && witnesses.every((witness) => witness !== null)) return witnesses;
-  throw new VerifierError('key', `${path} does not hold keys of witnesses (name+hash+key, of type 4)`);
 }
 
 /** Reads a checkpoint that was kept elsewhere. @throws VerifierError `key` when it is none, or not by a given key */

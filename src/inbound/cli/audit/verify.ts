@@ -1,12 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import {
+  openS3Log,
   readKept,
   readVerifiers,
+  readWitnesses,
+  readWitnessesIfAny,
   urlSource,
   VerifierError,
   type VerifyReport,
   verifyLog,
+  WITNESS_KEYS_FILE,
 } from '../../../controls/audit/index.ts';
 import type { Io } from '../command.ts';
 import { type Action, type Given, textOf } from './action.ts';
@@ -15,18 +19,23 @@ export const verifyAction: Action = {
   usage: `usage: gatewrit audit verify [FOLDER|URL] [options]
 
 Reads a whole log offline and says whether every byte is the one that was signed. FOLDER is <home>/audit (the default)
-or one replica's folder in it; URL is where a web server has one of them. It needs the public key alone, never one from
-inside the log: --key FILE, else <home>/keys/audit.pub; the home is --home, else the folder around a FOLDER named audit.
+or one replica's folder in it; URL is where a web server has one of them (https://…), or a bucket (s3://BUCKET/PREFIX).
+It needs public keys alone, never one from inside the log: --key FILE, else <home>/keys/audit.pub; the home is --home,
+else the folder around a FOLDER named audit.
 
 options
-  --home D      home of the gateway (default .gatewrit)
-  --key FILE    public key as printed into keys/audit.pub
+  --home D        home of the gateway (default .gatewrit)
+  --key FILE      public key as printed into keys/audit.pub
+  --witness FILE  public keys of witnesses, one of which must have cosigned every tree (default: those of
+                  <home>/keys/witnesses.pub, which need not have yet)
   --since-checkpoint FILE
-                a checkpoint kept elsewhere, which the log must contain; shows a log that was cut back or written
-                anew (repeatable)
-  --replica R   a replica below URL: a web server cannot list them (repeatable)
-  --ca FILE     certificate of the authority of URL, when the system does not know it
-  --json        machine-readable answer
+                  a checkpoint kept elsewhere, which the log must contain: shows a log that was cut back or written
+                  anew (repeatable)
+  --replica R     a replica below an https URL: a web server cannot list them (repeatable)
+  --ca FILE       certificate of the authority of an https URL, when the system does not know it
+  --endpoint URL, --region R
+                  of a bucket that is not Amazon's
+  --json          machine-readable answer
 
 exit: 0 good (or so young that nothing is signed yet: it says so), 1 a finding, 2 wrong use, 3 could not run
 
@@ -36,26 +45,33 @@ example
   options: {
     home: { type: 'string' },
     key: { type: 'string' },
+    witness: { type: 'string' },
     'since-checkpoint': { type: 'string', multiple: true },
     replica: { type: 'string', multiple: true },
     ca: { type: 'string' },
+    endpoint: { type: 'string' },
+    region: { type: 'string' },
   },
   run: (given, io) => (given.positionals.length > 1 ? null : verify(given.positionals[0], given, io)),
 };
 
 async function verify(where: string | undefined, given: Given, io: Io): Promise<number> {
-  const { place, verifiers, keyFile, source } = sourceOf(where, given);
+  const { place, keyFile, open } = placeOf(where, given);
+  const verifiers = readVerifiers(keyFile);
+  const witness = textOf(given, 'witness');
+  const witnesses = witness
+    ? readWitnesses(resolve(witness))
+    : readWitnessesIfAny(join(dirname(keyFile), WITNESS_KEYS_FILE));
   const kept = listOf(given, 'since-checkpoint').map((file) => readKept(resolve(file), verifiers));
-  const onProgress = progressOf(io);
+  const progress = progressOf(io);
+  const source = await open();
   let reports: VerifyReport[];
   try {
-    reports = await verifyLog(source, verifiers, {
-      kept,
-      replicas: listOf(given, 'replica'),
-      onProgress: onProgress.say,
-    });
+    const replicas = listOf(given, 'replica');
+    const onProgress = progress.say;
+    reports = await verifyLog(source, verifiers, { kept, replicas, onProgress, witnesses, witnessed: !!witness });
   } finally {
-    onProgress.clear();
+    progress.clear();
     if (typeof source !== 'string') source.close?.();
   }
   const good = reports.every((report) => report.findings.length === 0);
@@ -71,21 +87,24 @@ async function verify(where: string | undefined, given: Given, io: Io): Promise<
   return good ? 0 : 1;
 }
 
-function sourceOf(where: string | undefined, given: Given) {
+/** Where the log is, how it is opened, and the public key it is to be verified with. */
+function placeOf(where: string | undefined, given: Given) {
   const home = textOf(given, 'home');
   const key = textOf(given, 'key');
-  if (where !== undefined && /^https?:\/\//.test(where)) {
-    const keyFile = resolve(key ?? join(home ?? '.gatewrit', 'keys', 'audit.pub'));
+  if (where !== undefined && /^[a-z][a-z0-9+.-]*:\/\//.test(where)) {
     const ca = textOf(given, 'ca');
-    const verifiers = readVerifiers(keyFile);
-    return { place: where, keyFile, verifiers, source: urlSource(where, { ca: ca && readFileSync(ca, 'utf8') }) };
+    const open = async () =>
+      where.startsWith('s3://')
+        ? openS3Log(where, { endpoint: textOf(given, 'endpoint'), region: textOf(given, 'region') })
+        : urlSource(where, { ca: ca && readFileSync(resolve(ca), 'utf8') });
+    return { place: where, keyFile: resolve(key ?? join(home ?? '.gatewrit', 'keys', 'audit.pub')), open };
   }
   const place = resolve(where ?? join(home ?? '.gatewrit', 'audit'));
   const around = basename(place) === 'audit' ? dirname(place) : '.gatewrit';
   const keyFile = resolve(key ?? join(home ?? around, 'keys', 'audit.pub'));
   if (keyFile.startsWith(`${place}/`))
     throw new VerifierError('key', `${keyFile} lies inside the log: a forger would have put his own there`);
-  return { place, keyFile, verifiers: readVerifiers(keyFile), source: place };
+  return { place, keyFile, open: async () => place };
 }
 
 function listOf(given: Given, name: string): readonly string[] {
@@ -118,9 +137,14 @@ function verdict(reports: readonly VerifyReport[], good: boolean): string {
 }
 
 function describe(report: VerifyReport): string {
-  const lines = [`replica ${report.replica}: ${report.records} records in ${report.segments} segments`];
-  for (const tree of report.trees)
-    lines.push(`  ${tree.origin}: ${tree.leaves} records, ${tree.signed} signed, root ${tree.root}`);
+  const { replica, records, segments } = report;
+  const lines = replica === '' ? [] : [`replica ${replica}: ${records} records in ${segments} segments`];
+  if (replica.startsWith('rollup/')) lines[0] = `${replica}: ${records} checkpoints of replicas`;
+  for (const { origin, leaves, signed, root, cosigned } of report.trees) {
+    const by = cosigned?.by.map(({ name, time }) => `${name} at ${new Date(time * 1_000).toISOString()}`).join(', ');
+    const seen = cosigned ? `, ${cosigned.size} cosigned${by ? ` by ${by}` : ''}` : '';
+    lines.push(`  ${origin}: ${leaves} records, ${signed} signed, root ${root}${seen}`);
+  }
   for (const what of report.skipped) lines.push(`  not covered: ${what}`);
   for (const { file, index, what } of report.findings)
     lines.push(`  FINDING ${file}${index === null ? '' : ` record ${index}`}: ${what}`);
