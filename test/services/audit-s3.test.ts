@@ -111,7 +111,7 @@ describe('the audit log in a bucket with Object Lock', { skip: server.missing ??
   const read = async () => {
     const source = await openS3Log(`s3://${bucket}/logs/prod`, { endpoint });
     const [report] = await verifyLog(source, readVerifiers(join(f.home, 'keys/audit.pub')));
-    const findings = await source.findings();
+    const findings = source.findings();
     source.close();
     return { report: report!, findings };
   };

@@ -12,8 +12,19 @@ export interface Carrier {
 /** Trying again would not help: what stands on the other side is not what this log says. For the operator. */
 export class SinkBroken extends Error {}
 
-const FIRST_PAUSE_MS = 500;
+/** The other side has said when to come again. */
+export class TryLater extends Error {
+  readonly afterMs: number;
+
+  constructor(message: string, afterMs: number) {
+    super(message);
+    this.afterMs = afterMs;
+  }
+}
+
+const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 60_000;
+const LONGEST_ASKED_MS = 600_000;
 const CLOSING_MS = 15_000;
 
 interface FollowingOptions {
@@ -36,6 +47,8 @@ export class Following implements Follower {
   #timer: NodeJS.Timeout | null = null;
   #again = false;
   #failures = 0;
+  /** Asked for by the other side, ms. */
+  #asked = 0;
   #broken: string | null = null;
   #closing = false;
   /** Since when something may be signed that the other side does not hold, monotonic ms; null: it holds everything. */
@@ -109,9 +122,11 @@ export class Following implements Follower {
       await carrier.carry(this.#stop.signal);
       if (this.#failures > 0) log.info('the audit sink has caught up', { evidence: this.name });
       this.#failures = 0;
+      this.#asked = 0;
       this.#waitingSince = this.#laterSince;
       return true;
     } catch (cause) {
+      this.#asked = cause instanceof TryLater ? Math.min(LONGEST_ASKED_MS, cause.afterMs) : 0;
       if (cause instanceof SinkBroken) {
         this.#broken = cause.message;
         log.error('the audit sink is not used any more', { evidence: this.name, reason: cause.message });
@@ -124,6 +139,7 @@ export class Following implements Follower {
   }
 
   #pause(): number {
-    return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(10, this.#failures - 1));
+    const own = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(10, this.#failures - 1));
+    return Math.max(own, this.#asked);
   }
 }

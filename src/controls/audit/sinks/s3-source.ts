@@ -8,13 +8,12 @@ import { numberIn } from './object-names.ts';
 export interface BucketFinding {
   /** From the root of the log: `<replica>/…` */
   readonly file: string;
-  readonly index: null;
   readonly what: string;
 }
 
 export interface BucketLog extends LogSource {
   /** Asked when everything was read. */
-  findings(): Promise<readonly BucketFinding[]>;
+  findings(): readonly BucketFinding[];
   close(): void;
 }
 
@@ -102,7 +101,7 @@ export class BucketSource implements BucketLog {
     return found ? this.#get(found.name, found.version, from, Math.min(to, found.size)) : null;
   }
 
-  async findings(): Promise<readonly BucketFinding[]> {
+  findings(): readonly BucketFinding[] {
     return [...this.#findings.values()];
   }
 
@@ -221,7 +220,7 @@ export class BucketSource implements BucketLog {
   }
 
   #report(file: string, what: string): void {
-    if (this.#findings.size < MOST_FINDINGS) this.#findings.set(`${file}\n${what}`, { file, index: null, what });
+    if (this.#findings.size < MOST_FINDINGS) this.#findings.set(`${file}\n${what}`, { file, what });
   }
 }
 

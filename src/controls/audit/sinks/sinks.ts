@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import type { Now } from '../../../core/call.ts';
 import type { Checkpoint, NoteVerifier } from '../../../core/crypto/signed-note.ts';
 import { InternalError, SettingsError } from '../../../core/internal-error.ts';
 import type { Log } from '../../../core/log.ts';
+import { openSecret } from '../../../core/settings.ts';
 import type { Store } from '../../../core/store/store.ts';
 import type { Follower } from '../follower.ts';
 import type { LogReader } from '../reader/read.ts';
@@ -9,7 +11,10 @@ import { growsFrom } from '../tree/tree.ts';
 import { openBucket } from './drivers/aws-s3.ts';
 import { FolderCopy } from './folder.ts';
 import { type Carrier, Following } from './following.ts';
+import { JsonLines } from './jsonl.ts';
+import { OtlpSender } from './otlp.ts';
 import { ObjectCopy } from './s3.ts';
+import { type RecordSender, RecordSending } from './sending.ts';
 import type { S3SinkSettings, SinkSettings, SinksSettings } from './settings.ts';
 
 export interface SinkSurroundings {
@@ -64,15 +69,54 @@ export async function openSinks(settings: SinksSettings, surroundings: SinkSurro
 }
 
 async function carrierOf(sink: SinkSettings, surroundings: SinkSurroundings): Promise<Carrier | Keeper> {
-  const { log, replica, verifiers } = surroundings;
+  const { log, deployment, replica, verifiers } = surroundings;
   switch (sink.kind) {
     case 'folder':
       return new FolderCopy({ log, path: sink.path, replica, verifiers });
     case 's3':
       return objectCopyOf(sink, surroundings);
-    default:
-      throw new Error('not yet');
+    case 'otlp': {
+      const { name, url, bearer, ca, timeoutMs, batchRecords } = sink;
+      const sender = new OtlpSender({
+        name,
+        url,
+        bearer: bearer === undefined ? null : openSecret(bearer).toString().trim(),
+        ca: ca === undefined ? null : readCa(ca),
+        timeoutMs,
+        facts: { deployment, version: versionOf() },
+        log: surroundings.tell,
+        now: () => surroundings.clock().utc,
+      });
+      return sendingOf(name, sender, batchRecords, surroundings);
+    }
+    case 'jsonl': {
+      const { name, path, format } = sink;
+      const facts = { deployment, version: versionOf() };
+      return sendingOf(name, new JsonLines({ path, format, facts }), LINES_TOGETHER, surroundings);
+    }
   }
+}
+
+function sendingOf(name: string, sender: RecordSender, batchRecords: number, around: SinkSurroundings): RecordSending {
+  const { replica, store, clock, reader } = around;
+  const utc = () => clock().utc;
+  return new RecordSending({ name, replica, reader: reader(), store, utc, batchRecords, sender });
+}
+
+function readCa(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new SettingsError(
+      `${path} cannot be read; it is to hold the certificate of the collector's authority`,
+      cause,
+    );
+  }
+}
+
+function versionOf(): string {
+  const file = new URL('../../../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
 /** A bucket that says it locks nothing is refused at once; one that does not answer is asked again before it is used. */
@@ -103,6 +147,8 @@ function followingOf(sink: SinkSettings, carrier: Carrier, { clock, tell }: Sink
   const everyMs = 'everyMs' in sink ? sink.everyMs : 0;
   return new Following({ name: sink.name, everyMs, clock, log: tell, carrier, ...gates });
 }
+
+const LINES_TOGETHER = 256;
 
 /** A SIEM outage must never gate calls (audit.md 3.8). */
 const NEVER_GATES = { required: false, deadlineMs: 10_000 } as const;
