@@ -40,12 +40,14 @@ export class GatewayProcess {
   readonly agent: Agent;
   readonly #child: ChildProcess;
   readonly #log: string[];
+  readonly #out: string[];
 
-  private constructor(home: string, ready: ReadyLine, child: ChildProcess, log: string[]) {
+  private constructor(home: string, ready: ReadyLine, child: ChildProcess, log: string[], out: string[]) {
     this.home = home;
     this.ready = ready;
     this.#child = child;
     this.#log = log;
+    this.#out = out;
     this.agent = new Agent({ connect: { ca: readFileSync(ready.ca, 'utf8') } });
   }
 
@@ -76,13 +78,14 @@ export class GatewayProcess {
         child.kill('SIGKILL');
         reject(new Error(`the gateway was not ready in time:\n${log.join('')}`));
       }, options.timeoutMs ?? 60_000);
-      let out = '';
+      const written: string[] = [];
       child.stdout.on('data', (chunk: Buffer) => {
-        out += chunk;
+        written.push(chunk.toString());
+        const out = written.join('');
         const end = out.indexOf('\n');
         if (end === -1) return;
         clearTimeout(timer);
-        resolve(new GatewayProcess(options.home, JSON.parse(out.slice(0, end)) as ReadyLine, child, log));
+        resolve(new GatewayProcess(options.home, JSON.parse(out.slice(0, end)) as ReadyLine, child, log, written));
       });
       child.once('exit', (code) => {
         clearTimeout(timer);
@@ -94,6 +97,11 @@ export class GatewayProcess {
   /** Everything it has written to stderr so far. */
   log(): string {
     return this.#log.join('');
+  }
+
+  /** Everything it has written to stdout so far. */
+  output(): string {
+    return this.#out.join('');
   }
 
   /** Ends it in order; resolves with its exit code. */
