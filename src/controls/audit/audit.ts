@@ -36,6 +36,7 @@ import { intentStage, outcomeStage, type StageParts } from './stages.ts';
 import { CheckpointKeys } from './tree/checkpoints.ts';
 import { Integration } from './tree/integration.ts';
 import { growsFrom, nodesOnDisk, TiledTree } from './tree/tree.ts';
+import { openAnchor } from './witness/open-anchor.ts';
 
 /** `leaf` is the index in the tenant's tree, which `refs` name; `index` the position in the journal. */
 export interface PlacedReceipt extends Receipt {
@@ -159,6 +160,15 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       reader: () => LogReader.over({ home, deployment, keyring }),
     });
     await sinks.refuseOlder(place.journal, signed);
+    const anchored = await openAnchor(settings.witness, {
+      log: place.log,
+      work: place.beside,
+      files,
+      origin: journalTree.origin,
+      keys,
+      clock,
+      tell: options.log ?? silentLog,
+    });
     const integration = new Integration<TenantLog>(
       { store, keys, placer, utc },
       {
@@ -263,7 +273,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
 
     const strangers = new StrangerBound(settings.strangers);
     const approvals = new Map<string, number>();
-    const followers: Follower[] = sinks.follow();
+    const followers: Follower[] = [...sinks.follow(), ...anchored.follow(halt)];
     let saidFull = false;
     const parts: StageParts = {
       settings,
@@ -431,6 +441,7 @@ export function placesOf(home: string, replica: string) {
   const beside = join(home, 'audit-work', replica);
   return {
     log,
+    beside,
     segments: join(log, 'segments'),
     journal: join(log, 'journal'),
     trees: join(log, 'trees'),

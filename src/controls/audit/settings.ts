@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { kekSettings } from './keys/settings.ts';
 import { sinksSettings } from './sinks/settings.ts';
+import { witnessSettings } from './witness/settings.ts';
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -61,6 +62,7 @@ export const auditSettings = z
       .describe('Every result bears a sealed receipt in _meta["gatewrit/receipt"], which audit prove opens.'),
     kek: kekSettings,
     sinks: sinksSettings,
+    witness: witnessSettings,
     strangers: z
       .strictObject({
         perSecond: z.int().min(1).default(10).describe('Refusals without a principal recorded one by one in a second.'),
