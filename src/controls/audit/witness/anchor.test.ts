@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openCosigned, parseWitnessLine } from '../../../core/crypto/cosignature.ts';
+import { parseCheckpoint } from '../../../core/crypto/signed-note.ts';
+import { type MemoryRows, memoryRows, openMemoryStore } from '../../../core/store/memory.ts';
+import { fixture, readyCall, runCall } from '../audit-kit.test.ts';
+import { readVerifiers } from '../verifier/index.ts';
+import { newWitnessKey, openWitness } from './open-witness.ts';
+import { parseWitnessedLog } from './witnessed-logs.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'gatewrit-anchor-'));
+const key = newWitnessKey('witness.example.org/w1', join(folder, 'key'));
+const witnesses = [parseWitnessLine(key)!];
+let states = 0;
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A home that was opened once, so that its public key can be given to a witness. */
+async function witnessedHome(t: TestContext) {
+  const rows = memoryRows();
+  const home = fixture(openMemoryStore(rows));
+  t.after(home.remove);
+  await (await home.open()).close();
+  const state = join(folder, `state-${states++}`);
+  let port = 0;
+  const start = async () => {
+    const line = readFileSync(join(home.home, 'keys', 'audit.pub'), 'utf8').trim();
+    const witness = await openWitness({
+      keyText: readFileSync(join(folder, 'key'), 'utf8'),
+      logs: [parseWitnessedLog(line)!],
+      state,
+      maxOrigins: 100,
+      host: '127.0.0.1',
+      port,
+      tls: null,
+      say: () => undefined,
+    });
+    port = Number(new URL(witness.url).port);
+    return witness;
+  };
+  const log = join(home.home, 'audit', 'node-1');
+  const settings = (changes: object = {}) => ({
+    witness: { url: `http://127.0.0.1:${port}`, key, everyMs: 1_000, deadlineMs: 5_000, timeoutMs: 2_000, ...changes },
+  });
+  const cosigned = (tree: string) => {
+    const verifiers = readVerifiers(join(home.home, 'keys', 'audit.pub'));
+    const opened = openCosigned(readFileSync(join(log, tree, 'cosigned'), 'utf8'), verifiers, witnesses);
+    assert.deepEqual(
+      opened?.cosignedBy.map(({ name }) => name),
+      ['witness.example.org/w1'],
+    );
+    return parseCheckpoint(opened!.text)!;
+  };
+  const signed = (tree: string) => readFileSync(join(log, tree, 'checkpoint'), 'utf8').split('\n\n')[0]!;
+  return { ...home, rows, log, start, settings, cosigned, signed };
+}
+
+async function calls(
+  home: Awaited<ReturnType<typeof witnessedHome>>,
+  audit: Awaited<ReturnType<typeof home.open>>,
+  n: number,
+  tenant?: string,
+) {
+  for (let i = 0; i < n; i++)
+    await runCall(audit, readyCall({ ...home.clock }, tenant ? { tenant } : {}), { ...home.clock });
+}
+
+describe('a log with a witness', () => {
+  test('every tree of it is cosigned as it stands, the tenants and the journal', async (t) => {
+    const home = await witnessedHome(t);
+    const witness = await home.start();
+    for (let round = 0; round < 3; round++) {
+      const audit = await home.open({}, home.settings());
+      await calls(home, audit, 3 + round);
+      await calls(home, audit, round, 'another-tenant');
+      await audit.close();
+    }
+    await witness.close();
+    assert.deepEqual(home.fatal, []);
+    const { size } = home.cosigned('journal');
+    assert.equal(home.signed('journal').split('\n')[1], String(size));
+    assert.ok(size >= 24);
+  });
+
+  test('while the witness is away the log opens, and closes for calls at the deadline', async (t) => {
+    const home = await witnessedHome(t);
+    const witness = await home.start();
+    await witness.close();
+    const audit = await home.open({}, home.settings());
+    await calls(home, audit, 1);
+    home.clock.mono += 5_001;
+    await assert.rejects(calls(home, audit, 1), /audit.unavailable|witness/);
+    const again = await home.start();
+    t.after(() => again.close());
+    for (let i = 0; i < 100 && !existsSync(join(home.log, 'journal', 'cosigned')); i++) {
+      await audit.checkpoint();
+      await sleep(50);
+    }
+    await sleep(20);
+    await calls(home, audit, 1);
+    await audit.close();
+    assert.deepEqual(home.fatal, []);
+  });
+
+  test('a witness that is not required never closes the log', async (t) => {
+    const home = await witnessedHome(t);
+    await (await home.start()).close();
+    const audit = await home.open({}, home.settings({ required: false }));
+    home.clock.mono += 1e9;
+    await calls(home, audit, 1);
+    await audit.close();
+    assert.ok(!existsSync(join(home.log, 'journal', 'cosigned')));
+  });
+});
+
+/** Home and store together, as they are now; the result puts both back. */
+function backupOf({ home, rows }: { home: string; rows: MemoryRows }) {
+  const copy = join(folder, `backup-${states++}`);
+  const kept = structuredClone(rows);
+  cpSync(home, copy, { recursive: true });
+  return () => {
+    rmSync(home, { recursive: true });
+    cpSync(copy, home, { recursive: true });
+    return openMemoryStore(kept);
+  };
+}
+
+describe('a witness remembers', () => {
+  test('a backup that was restored with its store does not start, nor where it went on behind the witness', async (t) => {
+    const home = await witnessedHome(t);
+    const witness = await home.start();
+    t.after(() => witness.close());
+    const first = await home.open({}, home.settings());
+    await calls(home, first, 2);
+    await first.close();
+    const restore = backupOf(home);
+    const second = await home.open({}, home.settings());
+    await calls(home, second, 4);
+    await second.close();
+    const store = restore();
+    await assert.rejects(home.open({ store }, home.settings()), { code: 'audit.rolled_back' });
+    const third = await home.open({ store });
+    await calls(home, third, 20);
+    await third.close();
+    await assert.rejects(home.open({ store }, home.settings()), { code: 'audit.forked' });
+  });
+
+  test('a log of which nothing is left does not start anew under its name', async (t) => {
+    const home = await witnessedHome(t);
+    const witness = await home.start();
+    t.after(() => witness.close());
+    const audit = await home.open({}, home.settings());
+    await calls(home, audit, 2);
+    await audit.close();
+    rmSync(join(home.home, 'audit'), { recursive: true });
+    const store = openMemoryStore(memoryRows());
+    await assert.rejects(home.open({ store }, home.settings()), { code: 'audit.rolled_back' });
+  });
+
+  test('a log that was opened while the witness was away ends when the witness has seen another', async (t) => {
+    const home = await witnessedHome(t);
+    const witness = await home.start();
+    const first = await home.open({}, home.settings());
+    await calls(home, first, 2);
+    await first.close();
+    const restore = backupOf(home);
+    const second = await home.open({}, home.settings());
+    await calls(home, second, 4);
+    await second.close();
+    await witness.close();
+    const store = restore();
+    const third = await home.open({ store }, home.settings());
+    await calls(home, third, 20);
+    const again = await home.start();
+    t.after(() => again.close());
+    await third.close();
+    assert.equal((home.fatal[0] as { code?: string }).code, 'audit.forked');
+  });
+
+  test('a cosignature that was lost on its way is asked for again', async (t) => {
+    const home = await witnessedHome(t);
+    const witness = await home.start();
+    t.after(() => witness.close());
+    for (let round = 0; round < 2; round++) {
+      const audit = await home.open({}, home.settings());
+      await calls(home, audit, 2);
+      await audit.close();
+      if (round === 0) rmSync(join(home.log, 'journal', 'cosigned'));
+    }
+    assert.equal(String(home.cosigned('journal').size), home.signed('journal').split('\n')[1]);
+  });
+
+  test('an answer that is no cosignature by the witness that was named counts for nothing', async (t) => {
+    const home = await witnessedHome(t);
+    const witness = await home.start();
+    t.after(() => witness.close());
+    const other = newWitnessKey('witness.example.org/w1', join(folder, `key-${states++}`));
+    const audit = await home.open({}, home.settings({ key: other }));
+    await calls(home, audit, 1);
+    home.clock.mono += 5_001;
+    await assert.rejects(calls(home, audit, 1));
+    await audit.close();
+    assert.ok(!existsSync(join(home.log, 'journal', 'cosigned')));
+  });
+});
