@@ -53,7 +53,7 @@ export function readSavedAnswer(file: Uint8Array): SavedAnswer | null {
   const bytes = lastEvent(file) ?? file;
   const message = scanMessage(bytes);
   if (typeof message === 'string') return null;
-  if (message.error && !message.result) return savedError(bytes, message.error);
+  if (message.jsonrpc && message.error && !message.result) return savedError(bytes, message.error);
   const result = message.jsonrpc && message.result ? part(bytes, message.result) : bytes;
   const taken = takeReceipt(result);
   return taken && { kind: 'result', ...taken };
