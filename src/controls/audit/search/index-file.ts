@@ -35,9 +35,22 @@ export interface RowFilter {
 
 const TOKENS = TOKEN_COLUMNS.map((column) => `"${column}"`).join(', ');
 const COLUMNS = `idx, segment, "offset", length, tree, leaf, leaf_hash, kind, time, ${TOKENS}`;
+/** `rowText`, by SQLite: reading a row column by column takes five times as long. */
+const TEXT = [
+  'idx',
+  'segment',
+  '"offset"',
+  'length',
+  'tree',
+  'leaf',
+  'hex(leaf_hash)',
+  'kind',
+  'time',
+  ...TOKEN_COLUMNS.map((column) => `hex("${column}")`),
+].join(" || '|' || ");
 const SCHEMA = `
   CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), next INTEGER NOT NULL, mac BLOB NOT NULL) STRICT;
-  CREATE TABLE days (day INTEGER PRIMARY KEY, count INTEGER NOT NULL, leaves BLOB NOT NULL, sum BLOB NOT NULL, mac BLOB NOT NULL) STRICT;
+  CREATE TABLE days (day INTEGER PRIMARY KEY, count INTEGER NOT NULL, leaves BLOB NOT NULL, sum TEXT NOT NULL, mac BLOB NOT NULL) STRICT;
   CREATE TABLE records (
     idx INTEGER PRIMARY KEY, segment INTEGER NOT NULL, "offset" INTEGER NOT NULL, length INTEGER NOT NULL,
     tree TEXT NOT NULL, leaf INTEGER NOT NULL, leaf_hash BLOB NOT NULL, kind TEXT NOT NULL, time INTEGER NOT NULL,
@@ -146,12 +159,13 @@ export class IndexFile {
     return row ? rowFrom(row) : null;
   }
 
-  /** Rows in the order of the journal, one at a time; those of one span of time when given. */
-  *rows(span?: { from: number; to: number }): Generator<IndexRow> {
+  /** What each row says (`rowText`), in the order of the journal, one at a time; those of one span of time when given. */
+  *texts(span?: { from: number; to: number }): Generator<{ readonly idx: number; readonly text: string }> {
     const statement = span
-      ? this.#db.prepare(`SELECT ${COLUMNS} FROM records WHERE time >= ? AND time < ? ORDER BY idx`)
-      : this.#db.prepare(`SELECT ${COLUMNS} FROM records ORDER BY idx`);
-    for (const row of span ? statement.iterate(span.from, span.to) : statement.iterate()) yield rowFrom(row);
+      ? this.#db.prepare(`SELECT idx, ${TEXT} AS text FROM records WHERE time >= ? AND time < ? ORDER BY idx`)
+      : this.#db.prepare(`SELECT idx, ${TEXT} AS text FROM records ORDER BY idx`);
+    const rows = span ? statement.iterate(span.from, span.to) : statement.iterate();
+    for (const row of rows) yield row as unknown as { idx: number; text: string };
   }
 
   /** The newest rows that match, newest first. */
@@ -226,8 +240,14 @@ const SQLITE_NOTADB = 26;
 type Raw = Record<string, unknown>;
 
 function dayFrom(raw: Raw): StoredDay {
-  const { day, count, leaves, sum, mac } = raw as { day: number; count: number } & Record<string, Uint8Array>;
-  return { day, rows: count, leaves: Buffer.from(leaves!), sum: Buffer.from(sum!), mac: Buffer.from(mac!) };
+  const { day, count, leaves, sum, mac } = raw as {
+    day: number;
+    count: number;
+    leaves: Uint8Array;
+    sum: string;
+    mac: Uint8Array;
+  };
+  return { day, rows: count, leaves: Buffer.from(leaves), sum, mac: Buffer.from(mac) };
 }
 
 function rowFrom(raw: Raw): IndexRow {

@@ -98,26 +98,34 @@ export class Tokenizer {
   }
 }
 
-/** Digest of everything a row says. */
-export function rowDigest(row: IndexRow): Buffer {
+/** Everything a row says, the way `index-file.ts` has SQLite write it too: one more separator is another text. */
+export function rowText(row: IndexRow): string {
   const { idx, segment, offset, length, tree, leaf, leafHash, kind, time } = row;
-  let text = `${idx}\n${segment}\n${offset}\n${length}\n${tree}\n${leaf}\n${leafHash.toString('latin1')}\n${kind}\n${time}`;
-  for (const column of TOKEN_COLUMNS) text += `\n${row[column]?.toString('latin1') ?? ''}`;
-  return hash('sha256', Buffer.from(text, 'latin1'), 'buffer');
+  let text = `${idx}|${segment}|${offset}|${length}|${tree}|${leaf}|${hexOf(leafHash)}|${kind}|${time}`;
+  for (const column of TOKEN_COLUMNS) text += `|${hexOf(row[column])}`;
+  return text;
+}
+
+function hexOf(bytes: Buffer | null): string {
+  return bytes ? bytes.toString('hex').toUpperCase() : '';
 }
 
 /** What the rows of one UTC day add up to. `leaves` follows from the log alone: h = SHA-256(h ‖ leaf hash), h₀ = 32 zero bytes. */
 export interface DaySum {
   readonly rows: number;
   readonly leaves: Buffer;
-  /** The same over the digests of whole rows. */
-  readonly sum: Buffer;
+  /** Over everything the rows say: h = SHA-256(h ‖ text of the row), hex. */
+  readonly sum: string;
 }
 
-export const EMPTY_DAY: DaySum = { rows: 0, leaves: Buffer.alloc(32), sum: Buffer.alloc(32) };
+export const EMPTY_DAY: DaySum = { rows: 0, leaves: Buffer.alloc(32), sum: '' };
 
 export function addToDay({ rows, leaves, sum }: DaySum, row: IndexRow): DaySum {
-  return { rows: rows + 1, leaves: chained(leaves, row.leafHash), sum: chained(sum, rowDigest(row)) };
+  return { rows: rows + 1, leaves: chained(leaves, row.leafHash), sum: chainedText(sum, rowText(row)) };
+}
+
+export function chainedText(head: string, text: string): string {
+  return hash('sha256', head + text, 'hex');
 }
 
 function chained(head: Buffer, next: Buffer): Buffer {
