@@ -53,8 +53,21 @@ class UrlSource implements LogSource {
     if (NOT_THERE.has(response.statusCode!)) return null;
     this.#require(response, path, response.statusCode === 200);
     const length = Number(response.headers['content-length'] ?? Number.NaN);
-    this.#require(response, path, Number.isSafeInteger(length));
-    return length;
+    return Number.isSafeInteger(length) ? length : this.#counted(path);
+  }
+
+  /** For a server that does not say how long its files are. */
+  async #counted(path: string): Promise<number> {
+    const response = await this.#ask('GET', path, { range: 'bytes=0-0' });
+    const total = /^bytes 0-0\/([0-9]{1,15})$/.exec(response.headers['content-range'] ?? '');
+    if (response.statusCode === 206 && total) {
+      response.resume();
+      return Number(total[1]);
+    }
+    this.#require(response, path, response.statusCode === 200);
+    const whole = new WholeFile(response, path, this.#deadlineMs);
+    await whole.skip(Number.MAX_SAFE_INTEGER);
+    return whole.at;
   }
 
   async read(path: string, from: number, to: number): Promise<Buffer | null> {
@@ -125,7 +138,7 @@ class WholeFile {
   readonly #path: string;
   readonly #deadlineMs: number;
   #rest: Buffer | null = null;
-  #at = 0;
+  at = 0;
   isOver = false;
 
   constructor(response: IncomingMessage, path: string, deadlineMs: number) {
@@ -136,7 +149,7 @@ class WholeFile {
   }
 
   isAt(path: string, from: number): boolean {
-    return !this.isOver && path === this.#path && from === this.#at;
+    return !this.isOver && path === this.#path && from === this.at;
   }
 
   async take(count: number): Promise<Buffer> {
@@ -164,7 +177,7 @@ class WholeFile {
         const used = piece.length > left ? piece.subarray(0, left) : piece;
         if (used.length < piece.length) this.#rest = piece.subarray(used.length);
         left -= used.length;
-        this.#at += used.length;
+        this.at += used.length;
         hear(used);
       }
     } catch (cause) {

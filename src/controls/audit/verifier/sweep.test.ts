@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { openSigningKeys } from '../../../core/crypto/keys.ts';
+import { EMPTY_ROOT } from '../../../core/crypto/merkle.ts';
 import { checkpointText, parseVerifierLine, signNote, verifierLine } from '../../../core/crypto/signed-note.ts';
 import { crc32c } from '../format/crc32c.ts';
+import { parseEnvelope } from '../format/envelope.ts';
+import { readFrame } from '../format/frame.ts';
 import { openCheckpoint } from './checkpoint-files.ts';
 import type { VerifyFinding } from './findings.ts';
 import { framesOf, type LogFiles, memorySource, type Swept, sweptLog } from './sweep-kit.test.ts';
@@ -221,6 +225,48 @@ test('a log that has just begun is neither good nor bad; an hour later it is bad
   const [late] = await verifyLog(memorySource(young), swept.verifiers, { now: then + 3_600_000 });
   assert.equal(late!.young, false);
   assert.match(late!.findings[0]!.what, /nothing proves these records/);
+  const empty = checkpointText({ origin: 'test/journal/node-1', size: 0, root: EMPTY_ROOT });
+  const ours = {
+    name: 'test',
+    ...openSigningKeys({ folder: `${swept.log.home}/keys`, generate: false }, 'checkpoint')[0],
+  };
+  const stale = new Map(young).set('journal/checkpoint', Buffer.from(signNote(empty, ours)));
+  assert.match((await said(stale, { now: then + 3_600_000 }))[0]?.what ?? '', /nothing proves these records/);
+  const bare = new Map([...swept.files].filter(([file]) => !file.startsWith('segments/')));
+  assert.ok((await said(bare, { now: then })).some(({ what }) => what === 'there is no segment'));
+  await assert.rejects(said(new Map(), { now: then }), /holds no audit log/);
   const [ahead] = await verifyLog(memorySource(young), swept.verifiers, { now: then - 3_600_000 });
   assert.equal(ahead!.findings.length, 1, 'a time to come is no excuse');
+});
+
+/** The frame as it is with an envelope of another kind, its checksum mended. */
+function withKind(bytes: Buffer, { start, end }: { start: number; end: number }, from: string, kind: string): Buffer {
+  const frame = Buffer.from(bytes.subarray(start, end));
+  const text = frame.toString('latin1');
+  const changed = Buffer.from(text.replace(`"kind":"${from}"`, `"kind":"${kind}"`), 'latin1');
+  const grown = changed.length - frame.length;
+  const lengthAt = 12 + 8 + 16 + 1;
+  changed.writeUInt16LE(changed.readUInt16LE(lengthAt) + grown, lengthAt);
+  changed.writeUInt32LE(changed.readUInt32LE(8) + grown, 8);
+  changed.writeUInt32LE(crc32c(changed, 8, changed.length), 4);
+  return changed;
+}
+
+test('nothing but further retirements may follow the retirement of a replica', async () => {
+  const first = 'segments/00000001.seg';
+  const bytes = swept.files.get(first)!;
+  const frames = framesOf(bytes).slice(0, 4);
+  const log = (kinds: readonly (string | null)[]) => {
+    const records = frames.map((frame, i) => {
+      const original = parseEnvelope(readFrame(bytes, frame.start)!.envelope)!.kind;
+      return withKind(bytes, frame, original, kinds[i] ?? original);
+    });
+    return new Map([[first, Buffer.concat([bytes.subarray(0, frames[0]!.start), ...records])]]);
+  };
+  const now = swept.log.clock.utc;
+  assert.deepEqual(await said(log([null, null, null, null]), { now }), []);
+  assert.deepEqual(await said(log([null, null, 'retirement', 'retirement']), { now }), []);
+  const [finding] = await said(log([null, 'retirement', null, null]), { now });
+  assert.equal(finding?.index, 2);
+  assert.match(finding.what, /was retired by record 1/);
 });

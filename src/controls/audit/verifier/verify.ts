@@ -270,20 +270,17 @@ class Verification {
 
   /** Nothing is signed: right of a log that has just begun, and of no other. */
   #judgeUnsigned(): boolean {
-    const trees = [this.#journal, ...this.#trees.values()];
-    if (trees.some((tree) => tree.signed > 0 || tree.origin !== null)) {
-      if (this.#segments === 0) this.#report('segments', 0, 'there is no segment');
-      if (this.#journal.origin === null)
-        this.#report('journal/checkpoint', 0, 'there is no signed checkpoint: nothing proves these records');
+    if (this.#segments === 0) {
+      this.#report('segments', 0, 'there is no segment');
       return false;
     }
+    if (this.#journal.signed > 0 || (this.#records === 0 && this.#journal.origin !== null)) return false;
     const age = this.#options.now - (this.#unsignedSince ?? this.#options.now);
-    if (Math.abs(age) <= SIGNED_WITHIN_MS) {
+    const begun = Math.abs(age) <= SIGNED_WITHIN_MS && [...this.#trees.values()].every((tree) => tree.signed === 0);
+    if (begun)
       this.#skipped.push(`all of it: nothing is signed yet, the oldest record is ${Math.round(age / 1000)} s old`);
-      return true;
-    }
-    this.#report('journal/checkpoint', 0, 'there is no signed checkpoint: nothing proves these records');
-    return false;
+    else this.#report('journal/checkpoint', 0, 'there is no signed checkpoint: nothing proves these records');
+    return begun;
   }
 
   #compareOrigins(): void {

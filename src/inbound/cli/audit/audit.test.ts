@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { auditSettings, openAudit } from '../../../controls/audit/index.ts';
+import { witnessLine } from '../../../core/crypto/cosignature.ts';
 import { openSqliteStore } from '../../../core/store/sqlite.ts';
 import { auditCommand } from './main.ts';
 
@@ -56,6 +60,65 @@ test('verify of a copy with one flipped byte ends with 1 and names the record', 
   const said = await run('verify', copy, '--key', join(home, 'keys/audit.pub'));
   assert.equal(said.code, 1);
   assert.match(said.out, /FINDING segments\/00000001\.seg record 1: /);
+});
+
+test('verify against a checkpoint kept elsewhere shows a log that was rolled back whole', async () => {
+  const kept = join(home, 'kept.checkpoint');
+  cpSync(join(home, 'audit/node-0/journal/checkpoint'), kept);
+  const since = ['--since-checkpoint', kept, '--key', join(home, 'keys/audit.pub')];
+  assert.equal((await run('verify', join(home, 'audit'), ...since)).code, 0);
+  // A log that begins anew under the same name and key, as a restored backup of the first hour would.
+  const store = openSqliteStore({ path: join(home, 'anew/store/gatewrit.db') });
+  cpSync(join(home, 'keys'), join(home, 'anew/keys'), { recursive: true });
+  const audit = await openAudit({
+    settings: auditSettings.parse({}),
+    home: join(home, 'anew'),
+    keys: { folder: join(home, 'anew/keys'), generate: false },
+    store,
+    deployment: 'test',
+    replica: 'node-0',
+    onFatal: (error) => assert.fail(error),
+  });
+  await audit.record({ kind: 'settings', tenant: 'default', meta: { event: 'reloaded' } });
+  await audit.close();
+  await store.close();
+  assert.equal((await run('verify', join(home, 'anew/audit'))).code, 0, 'good in itself');
+  const said = await run('verify', join(home, 'anew/audit'), ...since);
+  assert.equal(said.code, 1);
+  assert.match(said.out, /FINDING .*kept\.checkpoint.*: the log was cut back or rewritten/);
+  writeFileSync(kept, 'no checkpoint');
+  assert.equal((await run('verify', join(home, 'audit'), ...since)).code, 3);
+});
+
+test('verify reads a log from a web server with the public key of the home, and says what it could not look for', async () => {
+  const server = createServer((request, response) => {
+    const path = join(home, decodeURIComponent(request.url!));
+    if (existsSync(path)) response.end(readFileSync(path));
+    else response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  try {
+    const said = await run('verify', `${address}/audit`, '--replica', 'node-0', '--home', home);
+    assert.equal(said.code, 0, said.err);
+    assert.match(said.out, /not covered: files that do not belong to the log.*GOOD/s);
+    assert.equal((await run('verify', `${address}/audit/node-0`, '--home', home)).code, 0);
+    assert.equal((await run('verify', `${address}/audit`, '--home', home)).code, 3);
+    assert.equal((await run('verify', `${address}/none`, '--home', home)).code, 3);
+    assert.equal((await run('verify', 'gopher://x/audit', '--home', home)).code, 3);
+  } finally {
+    server.close();
+  }
+});
+
+test('verify with a witness’s key that never cosigned ends with 1; a key that is none with 3', async () => {
+  const { publicKey } = generateKeyPairSync('ed25519');
+  const file = join(home, 'witness.pub');
+  writeFileSync(file, `${witnessLine('witness.example', publicKey)}\n`);
+  const said = await run('verify', join(home, 'audit'), '--witness', file);
+  assert.equal(said.code, 1);
+  assert.match(said.out, /none of the given witnesses has cosigned this tree/);
+  assert.equal((await run('verify', join(home, 'audit'), '--witness', join(home, 'keys/audit.pub'))).code, 3);
 });
 
 test('wrong use is 2; no log, no key, or a key from inside the log is 3', async () => {
