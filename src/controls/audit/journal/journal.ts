@@ -1,16 +1,13 @@
 import { join } from 'node:path';
 import { InternalError } from '../../../core/internal-error.ts';
-import { type FrameSource, frameLength, leafOffset, writeFrame } from '../format/frame.ts';
+import { type FrameSource, frameLength } from '../format/frame.ts';
 import { encodeHeader, segmentName } from '../format/segments.ts';
 import { type Files, nothingWritten, writeWhole } from './files.ts';
+import { type Batch, type Book, type Group, Groups, type Settle, seal } from './groups.ts';
 import { shortageOf } from './shortage.ts';
 
-/** Records that share one write and one sync at most (audit.md 3.3). */
-const GROUP_RECORDS = 512;
-const GROUP_BYTES = 8 * 1024 * 1024;
-const FIRST_BATCH_BYTES = 256 * 1024;
-/** Groups kept for the next records: one fills, one is on its way to the disk, the others on their way into the trees. */
-const SPARE_GROUPS = 4;
+export type { Book, Group, Settle } from './groups.ts';
+
 /**
  * Records are sealed together: what cipher and digests need stays at hand from one to the next. Not too many, as other
  * calls wait meanwhile.
@@ -19,36 +16,6 @@ const SEALED_TOGETHER = 32;
 
 /** After a shortage: how often it is tried whether there is room again, ms. */
 const TRY_AGAIN_MS = 1_000;
-
-/** The tree a record belongs to, as far as the journal cares. */
-export interface Book {
-  /** 16 bytes. */
-  readonly tag: Buffer;
-  /** The same in hex. */
-  readonly name: string;
-  /** Records of this tree that are durable. */
-  durable: number;
-}
-
-export interface Written<B extends Book> {
-  readonly book: B;
-  readonly index: number;
-  /** Where in the bytes of its group its leaf stands: a zero byte and the envelope. */
-  readonly leafAt: number;
-  readonly leafLength: number;
-  readonly settle: Settle | null;
-}
-
-/** Records that became durable together. */
-export interface Group<B extends Book> {
-  readonly bytes: Buffer;
-  readonly records: readonly Written<B>[];
-  /** MUST be called once, when nobody looks at `bytes` any more. */
-  release(): void;
-}
-
-/** Called once: with null when the record is durable, else with the reason why it never will be. */
-export type Settle = (error: InternalError | null) => void;
 
 export interface JournalOptions<B extends Book> {
   readonly files: Files;
@@ -85,14 +52,6 @@ export interface Shortage {
   readonly closedMs: number;
 }
 
-interface Batch<B extends Book> extends Group<B> {
-  bytes: Buffer;
-  length: number;
-  records: Written<B>[];
-  /** Those that are not in `bytes` yet: they have their places, and end where the records end. */
-  unsealed: { readonly at: number; readonly source: FrameSource }[];
-}
-
 /**
  * The one physical log of a process. Records gather while the disk is busy; as soon as it is free, one asynchronous
  * write and one fdatasync make them durable together; only then are they acknowledged. A failed sync is never repeated:
@@ -111,9 +70,7 @@ export class Journal<B extends Book> {
   #next: number;
   #durable: number;
   #pendingBytes = 0;
-  #filling: Batch<B>;
-  #full: Batch<B>[] = [];
-  #spare: Batch<B>[] = [];
+  readonly #groups = new Groups<B>();
   #busySince = -1;
   #scheduled = false;
   #failed: InternalError | null = null;
@@ -131,7 +88,6 @@ export class Journal<B extends Book> {
     this.#next = options.first;
     this.#durable = options.first;
     this.#earlierBytes = options.bytes;
-    this.#filling = this.#newBatch();
     this.#folderFd = options.files.openSync(options.folder, 'r');
     try {
       this.#beginSegment();
@@ -187,14 +143,9 @@ export class Journal<B extends Book> {
    */
   append(book: B, source: FrameSource, settle: Settle | null): number {
     if (this.closed) throw this.closed;
-    const length = frameLength(source);
-    const batch = this.#roomFor(length);
     const index = this.#next++;
-    const at = batch.length;
-    batch.length += length;
-    batch.records.push({ book, index, leafAt: at + leafOffset(source), leafLength: 1 + source.envelopeLength, settle });
-    batch.unsealed.push({ at, source });
-    this.#pendingBytes += length;
+    const batch = this.#groups.add(book, index, source, settle);
+    this.#pendingBytes += frameLength(source);
     if (batch.unsealed.length >= SEALED_TOGETHER) this.#sealEarly(batch);
     if (this.#busySince < 0 && !this.#scheduled) {
       this.#scheduled = true;
@@ -221,33 +172,17 @@ export class Journal<B extends Book> {
     this.#fd = -1;
   }
 
-  #roomFor(length: number): Batch<B> {
-    const batch = this.#filling;
-    if (batch.records.length >= GROUP_RECORDS || (batch.length > 0 && batch.length + length > GROUP_BYTES)) {
-      this.#full.push(batch);
-      this.#filling = this.#spare.pop() ?? this.#newBatch();
-    }
-    const chosen = this.#filling;
-    if (chosen.length + length > chosen.bytes.length) {
-      const wider = Buffer.allocUnsafeSlow(Math.max(chosen.bytes.length * 2, chosen.length + length));
-      chosen.bytes.copy(wider, 0, 0, chosen.length);
-      chosen.bytes = wider;
-    }
-    return chosen;
-  }
-
   readonly #commit = (): void => {
     this.#scheduled = false;
     if (this.#failed) return;
-    const batch = this.#full.shift() ?? this.#filling;
-    if (batch.length === 0) {
+    const batch = this.#groups.take();
+    if (!batch) {
       this.#rest();
       return;
     }
-    if (batch === this.#filling) this.#filling = this.#spare.pop() ?? this.#newBatch();
     this.#busySince = this.#options.mono();
     try {
-      this.#seal(batch);
+      seal(batch);
     } catch (cause) {
       this.#fail(cause, batch);
       return;
@@ -263,21 +198,10 @@ export class Journal<B extends Book> {
 
   #sealEarly(batch: Batch<B>): void {
     try {
-      this.#seal(batch);
+      seal(batch);
     } catch (cause) {
       this.#fail(cause, batch);
     }
-  }
-
-  #seal(batch: Batch<B>): void {
-    const { unsealed, records, bytes } = batch;
-    if (unsealed.length === 0) return;
-    const first = records.length - unsealed.length;
-    for (let i = 0; i < unsealed.length; i++) {
-      const { index, book } = records[first + i]!;
-      writeFrame(bytes, unsealed[i]!.at, index, book.tag, unsealed[i]!.source);
-    }
-    batch.unsealed = [];
   }
 
   #write(batch: Batch<B>, from: number): void {
@@ -320,25 +244,6 @@ export class Journal<B extends Book> {
 
   #rest(): void {
     for (const resolve of this.#idle.splice(0)) resolve();
-  }
-
-  #recycle(batch: Batch<B>): void {
-    if (this.#spare.length >= SPARE_GROUPS || batch.bytes.length > GROUP_BYTES) return;
-    batch.length = 0;
-    batch.records = [];
-    batch.unsealed = [];
-    this.#spare.push(batch);
-  }
-
-  #newBatch(): Batch<B> {
-    const batch: Batch<B> = {
-      bytes: Buffer.allocUnsafeSlow(FIRST_BATCH_BYTES),
-      length: 0,
-      records: [],
-      unsealed: [],
-      release: () => this.#recycle(batch),
-    };
-    return batch;
   }
 
   #segmentIsDone(): boolean {
@@ -405,20 +310,14 @@ export class Journal<B extends Book> {
       cause,
     });
     this.#short = { why, since: this.#options.mono(), error };
-    const taken = new Set([batch, ...this.#full, this.#filling]);
-    this.#full = [];
-    this.#filling = this.#spare.pop() ?? this.#newBatch();
     this.#next = this.#durable;
     this.#pendingBytes = 0;
     this.#busySince = -1;
-    for (const one of taken) {
-      for (const record of one.records) record.settle?.(error);
-      one.release();
-    }
+    this.#tellAll(batch, error);
     try {
       this.#sayWhy(why);
     } catch (failure) {
-      this.#fail(failure, this.#filling);
+      this.#fail(failure, null);
       return;
     }
     this.#options.onTakenBack();
@@ -437,18 +336,13 @@ export class Journal<B extends Book> {
   /** One record that says why nothing is taken, in the room of the reserve. It may fail; a sync may not. */
   #sayWhy(why: string): void {
     const { files, lastWords } = this.#options;
-    const batch = this.#newBatch();
+    const words = new Groups<B>();
+    let batch: Batch<B>;
     try {
       const { book, source } = lastWords(why);
-      const length = frameLength(source);
-      batch.records.push({
-        ...{ book, index: this.#next, leafLength: 1 + source.envelopeLength, settle: null },
-        leafAt: leafOffset(source),
-      });
-      batch.unsealed.push({ at: 0, source });
-      this.#seal(batch);
-      writeWhole(files, this.#fd, batch.bytes.subarray(0, length), this.#position);
-      batch.length = length;
+      batch = words.add(book, this.#next, source, null);
+      seal(batch);
+      writeWhole(files, this.#fd, batch.bytes.subarray(0, batch.length), this.#position);
     } catch {
       // Everybody has been told by a refusal; the record that says when the log was opened again says why it was closed.
       this.#cutBack();
@@ -479,18 +373,25 @@ export class Journal<B extends Book> {
     onReopened({ why: short.why, closedMs: mono() - short.since });
   }
 
-  #fail(cause: unknown, batch: Batch<B>): void {
+  /** @param batch the one that failed; null when it has been told */
+  #fail(cause: unknown, batch: Batch<B> | null): void {
     const why = cause instanceof Error ? cause.message : String(cause);
     this.#failed = new InternalError(
       'audit.failed',
       `the audit log cannot be written (${why}); this process must end, its next start repairs the tail`,
       { kind: 'outage', cause },
     );
-    for (const one of new Set([batch, ...this.#full, this.#filling])) {
-      for (const record of one.records) record.settle?.(this.#failed);
-    }
-    this.#full = [];
+    this.#tellAll(batch, this.#failed);
     this.#rest();
     this.#options.onFatal(this.#failed);
+  }
+
+  /** Those of this group, and of all that wait behind it. */
+  #tellAll(batch: Batch<B> | null, error: InternalError): void {
+    for (let one = batch ?? this.#groups.take(); one; one = this.#groups.take()) {
+      const { records } = one;
+      one.release();
+      for (const record of records) record.settle?.(error);
+    }
   }
 }
