@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -26,6 +26,18 @@ async function run(...argv: string[]) {
 const file = (name: string) => join(home, name);
 // biome-ignore lint/suspicious/noExplicitAny: answers are read member by member here
 const parsed = (lines: readonly string[]): any[] => lines.map((line) => JSON.parse(line));
+
+/** Where the frame of a record begins. */
+function placeOf(index: number): { path: string; at: number } {
+  let seen = 0;
+  for (const name of readdirSync(file('audit/node-0/segments')).sort()) {
+    const path = file(`audit/node-0/segments/${name}`);
+    const bytes = readFileSync(path);
+    for (let at = bytes.indexOf('GWR1'); at >= 0; at = bytes.indexOf('GWR1', at + 1))
+      if (seen++ === index) return { path, at };
+  }
+  throw new Error(`there is no record ${index}`);
+}
 
 before(async () => {
   store = openSqliteStore({ path: file('store/gatewrit.db') });
@@ -163,19 +175,20 @@ describe('audit export', () => {
   });
 
   test('a record that is missing ends it with a sentence: what was before is out, the cursor stands before the gap', async () => {
-    const path = file('audit/node-0/segments/00000001.seg');
-    const bytes = readFileSync(path);
-    const at = bytes.indexOf('GWR1', 3_000);
-    writeFileSync(path, Buffer.concat([bytes.subarray(0, at), Buffer.alloc(8), bytes.subarray(at + 8)]));
-    try {
-      const cut = await run('export', '--format', 'records', '--cursor', file('gap.cursor'));
-      assert.equal(cut.code, 3);
-      assert.match(cut.err, /record \d+ of node-0 is not there whole/);
-      const next = JSON.parse(readFileSync(file('gap.cursor'), 'utf8')).next['node-0'];
-      assert.equal(cut.lines.length, next);
-      assert.ok(next > 0 && next < 20);
-    } finally {
-      writeFileSync(path, bytes);
+    // Once inside a batch, once where the next one begins.
+    for (const missing of [7, 500]) {
+      const { path, at } = placeOf(missing);
+      const bytes = readFileSync(path);
+      writeFileSync(path, Buffer.concat([bytes.subarray(0, at), Buffer.alloc(8), bytes.subarray(at + 8)]));
+      try {
+        const cut = await run('export', '--format', 'records', '--cursor', file(`gap-${missing}.cursor`));
+        assert.equal(cut.code, 3);
+        assert.match(cut.err, new RegExp(`record ${missing} of node-0 is not there whole`));
+        assert.equal(cut.lines.length, missing);
+        assert.deepEqual(JSON.parse(readFileSync(file(`gap-${missing}.cursor`), 'utf8')).next, { 'node-0': missing });
+      } finally {
+        writeFileSync(path, bytes);
+      }
     }
   });
 
