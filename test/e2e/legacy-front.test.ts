@@ -9,7 +9,6 @@ import { StreamableHTTPClientTransport as FirstHttp } from '@modelcontextprotoco
 import { ElicitRequestSchema, ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { type Dispatcher, request, fetch as undiciFetch } from 'undici';
 import { AskingUpstream, FORM, startAsking } from './asking-upstream.ts';
-import { bare } from './bare.ts';
 import { type Quickstart, READ, WRITE } from './quickstart.ts';
 import { endings, recordsOf } from './recorded.ts';
 
@@ -316,7 +315,7 @@ test('two sessions of one person stand beside each other; DELETE ends one of the
   assert.deepEqual([ended.status, ended.text], [200, '']);
   await stream.body.text();
   assert.equal((await post(rpc(1, 'ping'), first)).status, 404);
-  assert.deepEqual(bare((await post(rpc(1, 'ping'), second)).json.result), {});
+  assert.deepEqual((await post(rpc(1, 'ping'), second)).json.result, {});
   assert.equal((await read(await send('DELETE', first))).status, 404);
 });
 
@@ -343,7 +342,7 @@ test('a batch of 2025-03-26 is answered by one array, message by message; a newe
     answers.map(({ id }) => id),
     [1, 'c', 'h', 'i'],
   );
-  assert.deepEqual(bare(answers[0]!.result), {});
+  assert.deepEqual(answers[0]!.result, {});
   assert.match(JSON.stringify(answers[1]), /in a batch/);
   assert.equal(answers[2]!.error?.code, -32602);
   assert.equal(answers[3]!.error?.code, -32600);

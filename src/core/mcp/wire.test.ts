@@ -118,3 +118,23 @@ test('a refused notification or response is never a success', () => {
     for (const code of Object.keys(REFUSALS) as RefusalCode[]) assert.ok(refused(call, code).status >= 400, code);
   }
 });
+
+test('a result bears the receipt of its outcome in every revision; acknowledgements that have to be empty, and errors, do not', () => {
+  const sent = (method: string, revision: Revision, kind: Reply['kind'] = 'result') => {
+    const call = {
+      ...callOf({ method }, revision),
+      receipt: { index: 1, id: 'r', text: 'gwr1.AAAAAAAAAAAAAAAAAAAAAA' },
+    };
+    return Buffer.from(encodeReply(call, reply(kind === 'error' ? '{"code":1}' : '{}', 200, kind)).body).toString();
+  };
+  for (const revision of REVISIONS) {
+    assert.match(sent('tools/call', revision), /"_meta":\{"gatewrit\/receipt":"gwr1\.A{22}"\}/);
+    assert.ok(!sent('tools/call', revision, 'error').includes('gwr1'));
+    for (const method of ['ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe'])
+      assert.match(sent(method, revision), /"result":\{\}\}$/, method);
+  }
+  const refusing = { ...callOf({ method: 'tools/call' }), receipt: { index: 1, id: 'r', text: 'gwr1.B' } };
+  const meta = refused(refusing, 'validation.arguments').result?.['_meta'] as Record<string, string>;
+  assert.equal(meta['gatewrit/receipt'], 'gwr1.B');
+  assert.ok(!JSON.stringify(refused(refusing, 'authorization.unknown')).includes('gwr1'));
+});

@@ -33,13 +33,21 @@ export function encodeReply(call: Call, reply: Reply): WireAnswer {
     return { status: reply.status, retryAfter: 0, body: NO_BODY };
   const revision = revisionFor(call);
   const value = revision === MODERN_REVISION ? reply.bytes : downLevel(reply, call.message.method, revision);
-  const receipt = call.receipt?.text;
+  const receipt = EMPTY_RESULTS.has(call.message.method) ? undefined : call.receipt?.text;
   const body =
     reply.kind === 'error'
       ? [RESULT_HEAD, idBytes(call), ERROR, value, TAIL]
       : [RESULT_HEAD, idBytes(call), RESULT, ...(receipt ? withReceipt(value, receipt) : [value]), TAIL];
   return { status: reply.status, retryAfter: 0, body: Buffer.concat(body) };
 }
+
+/** Acknowledgements of older revisions are `{}`, and clients hold us to it. */
+const EMPTY_RESULTS: ReadonlySet<string> = new Set([
+  'ping',
+  'logging/setLevel',
+  'resources/subscribe',
+  'resources/unsubscribe',
+]);
 
 /** The caller's request id, byte for byte, or null when none was read. */
 function idBytes(call: Call, refusal?: Refusal): Uint8Array {
