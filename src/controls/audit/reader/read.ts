@@ -269,7 +269,7 @@ export class LogReader {
       const [row, subjectKid] = String(meta?.['subject_key'] ?? '').split('/');
       if (segment && row && subjectKid && sealed.kid === keyAlias(segment, subjectKid)) {
         const plaintext = openPart('payload', await this.#keyring.subjectByRow(tag, row, subjectKid, Date.now()));
-        payload = plaintext ? decodePayload(plaintext) : null;
+        payload = plaintext && itemsOf(plaintext, notes);
       } else notes.push('payload: whose key it is sealed under is not known');
     }
     return { replica, index, leaf, origin, leafHash, envelope, meta, payload, openings, notes };
@@ -314,6 +314,16 @@ function metaOf(opened: Buffer | null, notes: string[]): Readonly<Record<string,
   }
   notes.push('meta: it opens, but is no JSON object');
   return null;
+}
+
+function itemsOf(plaintext: Buffer, notes: string[]): Map<string, Buffer> | null {
+  try {
+    return decodePayload(plaintext);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    notes.push('payload: it opens, but its items are cut');
+    return null;
+  }
 }
 
 function unreadable(replica: string, index: number): InternalError {
