@@ -11,7 +11,7 @@ import { openAudit } from '../audit.ts';
 import { settingsOf } from '../audit-kit.test.ts';
 import { readVerifiers, verifyLog } from '../verifier/verify-log.ts';
 
-const ROUNDS = 2 * Number(process.env['GATEWRIT_TEST_SCALE'] ?? 1);
+const ROUNDS = 1 * Number(process.env['GATEWRIT_TEST_SCALE'] ?? 1);
 const LEAST_MS = 150;
 const MOST_MS = 500;
 

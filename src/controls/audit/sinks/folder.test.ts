@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import {
   appendFileSync,
   cpSync,
@@ -16,6 +17,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { cosign } from '../../../core/crypto/cosignature.ts';
+import { retireKeys, rotateKeys } from '../../../core/crypto/keys.ts';
 import { memoryRows, openMemoryStore } from '../../../core/store/memory.ts';
 import type { Audit } from '../audit.ts';
 import { type Fixture, fixture, readyCall, runCall } from '../audit-kit.test.ts';
@@ -200,6 +203,47 @@ describe('a copy of the log on another disk', () => {
     f.clock.mono += 60_000_000;
     assert.equal(await refusal(audit), null);
     assert.ok(!existsSync(join(disk, 'not-mounted')));
+  });
+
+  test('checkpoints that a new key has signed anew replace those of the old one, also where nothing grew', async () => {
+    const audit = await open();
+    await calls(audit, 3, 'acme');
+    await calls(audit, 3, 'globex');
+    await audit.checkpoint();
+    await caughtUp();
+    rotateKeys(join(f.home, 'keys'), 'checkpoint');
+    await audit.takeOverKeys();
+    const same = () =>
+      filesOf(copy)
+        .filter((file) => file.endsWith('/checkpoint'))
+        .every((file) => readFileSync(join(copy, file)).equals(readFileSync(join(log(), file))));
+    for (let i = 0; i < 200 && !same(); i++) await sleep(10);
+    assert.ok(same());
+    retireKeys(join(f.home, 'keys'), 'checkpoint');
+    await audit.takeOverKeys();
+    await verified(copy);
+  });
+
+  test('what a witness has signed is copied as soon as the copy reaches that far', async () => {
+    const audit = await open();
+    await calls(audit, 3);
+    await audit.checkpoint();
+    await caughtUp();
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    const witness = { name: 'witness.example', privateKey, publicKey };
+    const trees = ['journal', ...readdirSync(join(log(), 'node-1/trees')).map((tag) => `trees/${tag}`)];
+    for (const path of trees) {
+      const note = readFileSync(join(log(), 'node-1', path, 'checkpoint'), 'utf8');
+      const line = cosign(note.slice(0, note.indexOf('\n\n') + 1), witness, 1_790_000_000);
+      writeFileSync(join(log(), 'node-1', path, 'cosigned'), `${note}${line}`);
+    }
+    await audit.checkpoint();
+    const copied = () => filesOf(copy).filter((file) => file.endsWith('/cosigned'));
+    for (let i = 0; i < 200 && copied().length < trees.length; i++) await sleep(10);
+    assert.equal(copied().length, trees.length);
+    for (const file of copied())
+      assert.ok(readFileSync(join(copy, file)).equals(readFileSync(join(log(), file))), file);
+    await verified(copy);
   });
 
   test('verifies at any moment while the log grows under it', async () => {

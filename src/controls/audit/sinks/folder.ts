@@ -1,11 +1,12 @@
-import { constants, existsSync } from 'node:fs';
-import { open, readdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Checkpoint, NoteVerifier } from '../../../core/crypto/signed-note.ts';
 import { TILE_WIDTH, tilePath } from '../../../core/crypto/tiles.ts';
 import { segmentName } from '../format/segments.ts';
-import { makeFolder, Placer, type Placing, syncFolder, systemFiles } from '../journal/files.ts';
+import { makeFolder, Placer, type Placing, systemFiles } from '../journal/files.ts';
 import { growsFrom } from '../tree/tree.ts';
+import { AppendedFile } from './appended-file.ts';
 import { adoptCopy } from './copy-adoption.ts';
 import { type Carrier, SinkBroken } from './following.ts';
 import { blocksUntil, type FeedPosition } from './segment-feed.ts';
@@ -13,7 +14,6 @@ import { checkpointOf, type SignedEdge, SignedLog, type SignedTree } from './sig
 import { readOrNull, readTreeFile, tilesBetween } from './tree-files.ts';
 
 const LOOKS = 5;
-const OPEN_OR_MAKE = constants.O_RDWR | constants.O_CREAT;
 /** Files placed together: they share the syncs of their folders. */
 const PLACED_TOGETHER = 64;
 
@@ -43,6 +43,8 @@ export class FolderCopy implements Carrier {
   /** Where copying goes on; null: look at the copy first. */
   #at: FeedPosition | null = null;
   #journal: Checkpoint | null = null;
+  /** The journal's checkpoint as it was copied last; another signature under the same tree is brought over too. */
+  #note: Buffer | null = null;
   /** Leaves of each tree the copy is signed for. */
   readonly #sizes = new Map<string, number>();
   /** Trees with new leaves that the copy does not sign yet. */
@@ -72,7 +74,7 @@ export class FolderCopy implements Carrier {
     if (!this.#at) await this.#adopt();
     for (let looks = 0; looks < LOOKS; looks++) {
       const now = (await this.#log.journal())!;
-      if (this.#isThere(now)) return this.#bringCosigned();
+      if (this.#note?.equals(now.note)) return this.#bringCosigned();
       if (!growsFrom(join(this.#log.folder, 'journal'), this.#journal, now.checkpoint))
         throw new SinkBroken(`${this.#copy} is not a copy of this log: it has signed something else or more`);
       await this.#bringSegments(now.checkpoint.size, signal);
@@ -82,10 +84,6 @@ export class FolderCopy implements Carrier {
       return this.#bringCosigned();
     }
     throw new Error('the log was signed anew at each look');
-  }
-
-  #isThere({ checkpoint }: SignedTree): boolean {
-    return this.#journal?.size === checkpoint.size && Buffer.compare(this.#journal.root, checkpoint.root) === 0;
   }
 
   async #adopt(): Promise<void> {
@@ -103,37 +101,38 @@ export class FolderCopy implements Carrier {
   }
 
   async #bringSegments(size: number, signal: AbortSignal): Promise<void> {
-    const folder = join(this.#copy, 'segments');
-    let file: Awaited<ReturnType<typeof open>> | null = null;
-    let segment = 0;
+    let file: AppendedFile | null = null;
+    const end = async () => {
+      const ended = file;
+      file = null;
+      await ended?.close();
+    };
     try {
       for await (const block of blocksUntil(join(this.#log.folder, 'segments'), this.#at!, size)) {
         signal.throwIfAborted();
-        if (!file || segment !== block.segment) {
-          await file?.datasync();
-          await file?.close();
-          segment = block.segment;
-          file = await open(join(folder, segmentName(segment)), OPEN_OR_MAKE, 0o600);
-          if (block.offset === 0) syncFolder(systemFiles, folder);
-          if ((await file.stat()).size !== block.offset)
-            throw new Error(`${join(folder, segmentName(segment))} was changed by somebody else`);
-        }
-        let written = 0;
-        while (written < block.bytes.length) {
-          const left = block.bytes.length - written;
-          written += (await file.write(block.bytes, written, left, block.offset + written)).bytesWritten;
+        const path = join(this.#copy, 'segments', segmentName(block.segment));
+        if (file?.path !== path) await end();
+        if (block.offset === 0) await this.#beginSegment(path, block.bytes);
+        else {
+          file ??= await AppendedFile.open(path, block.offset);
+          await file.append(block.bytes);
         }
         for (const tag of block.tags) this.#tags.add(tag);
         this.#at = block.next;
       }
-      await file?.datasync();
+      await end();
     } catch (error) {
       // What was written may not be there: the copy is looked at again before it goes on.
       this.#at = null;
+      await end().catch(() => undefined);
       throw error;
-    } finally {
-      await file?.close();
     }
+  }
+
+  /** With its header and first records at once: nobody meets a segment without them. */
+  async #beginSegment(path: string, bytes: Buffer): Promise<void> {
+    if (existsSync(path) && (await stat(path)).size > 0) throw new Error(`${path} was made by somebody else`);
+    await this.#placer.place([[path, bytes]]);
   }
 
   async #bringTrees({ trees, journal }: SignedEdge, signal: AbortSignal): Promise<void> {
@@ -154,6 +153,7 @@ export class FolderCopy implements Carrier {
       throw error;
     }
     this.#journal = journal.checkpoint;
+    this.#note = journal.note;
     this.#tags.clear();
     for (const [tree, from] of grown) {
       this.#sizes.set(tree.path, tree.checkpoint.size);

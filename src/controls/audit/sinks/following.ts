@@ -86,9 +86,11 @@ export class Following implements Follower {
     if (this.#timer) clearTimeout(this.#timer);
     const { carrier, deadlineMs } = this.#options;
     const late = setTimeout(() => this.#stop.abort(), Math.min(deadlineMs, CLOSING_MS));
+    const stopped = new Promise((resolve) => this.#stop.signal.addEventListener('abort', resolve));
     try {
-      await this.#running;
-      if (this.#broken === null && !this.#stop.signal.aborted) await this.#run();
+      // What hangs is left hanging: the carrier gives its connections back.
+      await Promise.race([this.#running, stopped]);
+      if (this.#broken === null && !this.#stop.signal.aborted) await Promise.race([this.#run(), stopped]);
     } finally {
       clearTimeout(late);
       await carrier.close?.();

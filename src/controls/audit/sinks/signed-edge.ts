@@ -26,6 +26,8 @@ export interface SignedEdge {
 export class SignedLog {
   readonly folder: string;
   readonly #verifiers: () => readonly NoteVerifier[];
+  /** The key that signs now: with another all trees are signed anew. */
+  #key = '';
   /** Sizes of the tenants' trees as of the last moment that was taken over; null: none yet. */
   #sizes: Map<string, number> | null = null;
 
@@ -37,7 +39,11 @@ export class SignedLog {
 
   /** The journal's checkpoint; null when nothing is signed yet. */
   journal(): Promise<SignedTree | null> {
-    return readSigned(this.folder, 'journal', this.#verifiers());
+    const verifiers = this.#verifiers();
+    const key = verifiers[0]?.keyHash ?? '';
+    if (key !== this.#key) this.forget();
+    this.#key = key;
+    return readSigned(this.folder, 'journal', verifiers);
   }
 
   /**
@@ -49,7 +55,7 @@ export class SignedLog {
     const trees: SignedTree[] = [];
     const names = this.#sizes === null || tags === null ? await tagsIn(this.folder) : tags;
     for (const tag of names) {
-      const tree = await readSigned(this.folder, `trees/${tag}`, this.#verifiers());
+      const tree = await readTree(this.folder, `trees/${tag}`);
       if (!tree) continue;
       trees.push(tree);
       sizes.set(tag, tree.checkpoint.size);
@@ -67,8 +73,17 @@ export class SignedLog {
   }
 }
 
+/** The writer's own, a moment ago: its signature is the business of who verifies the copy, not of each run. */
+async function readTree(folder: string, path: string): Promise<SignedTree | null> {
+  const note = await readOrNull(join(folder, path, 'checkpoint'));
+  const checkpoint = note && parseCheckpoint(note.toString('utf8', 0, note.indexOf('\n\n') + 1));
+  if (!note) return null;
+  if (!checkpoint) throw new Error(`${path}/checkpoint in ${folder} is no checkpoint; run audit verify`);
+  return { path, note, checkpoint };
+}
+
 /** @throws Error when a known key did not sign it */
-export async function readSigned(
+async function readSigned(
   folder: string,
   path: string,
   verifiers: readonly NoteVerifier[],

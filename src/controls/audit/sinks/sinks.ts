@@ -55,7 +55,7 @@ export async function openSinks(settings: SinksSettings, surroundings: SinkSurro
     async refuseOlder(journal, signed) {
       for (const [{ name }, carrier] of carriers) {
         if (!('newest' in carrier)) continue;
-        const newest = await carrier.newest().catch(() => null);
+        const newest = await within(ANSWER_MS, carrier.newest()).catch(() => null);
         if (!newest || (signed && growsFrom(journal, newest, signed))) continue;
         throw new InternalError(
           'audit.rolled_back',
@@ -64,7 +64,13 @@ export async function openSinks(settings: SinksSettings, surroundings: SinkSurro
         );
       }
     },
-    follow: () => carriers.map(([sink, carrier]) => followingOf(sink, carrier, surroundings)),
+    follow: () =>
+      carriers.map(([sink, carrier]) => {
+        const following = followingOf(sink, carrier, surroundings);
+        // There may be much to bring over from before, and the next publication may be a minute away.
+        following.published();
+        return following;
+      }),
   };
 }
 
@@ -103,6 +109,14 @@ function sendingOf(name: string, sender: RecordSender, batchRecords: number, aro
   return new RecordSending({ name, replica, reader: reader(), store, utc, batchRecords, sender });
 }
 
+async function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer for ${ms} ms`)), ms);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}
+
 function readCa(path: string): Buffer {
   try {
     return readFileSync(path);
@@ -133,7 +147,7 @@ async function objectCopyOf(sink: S3SinkSettings, around: SinkSurroundings): Pro
     utc: () => clock().utc,
   });
   try {
-    await copy.checkLock();
+    await within(ANSWER_MS, copy.checkLock());
   } catch (error) {
     if (!(error instanceof SettingsError)) return copy;
     bucket.close();
@@ -149,6 +163,8 @@ function followingOf(sink: SinkSettings, carrier: Carrier, { clock, tell }: Sink
 }
 
 const LINES_TOGETHER = 256;
+/** What does not answer holds the start up no longer, ms; a required sink is asked again before the deadline. */
+const ANSWER_MS = 10_000;
 
 /** A SIEM outage must never gate calls (audit.md 3.8). */
 const NEVER_GATES = { required: false, deadlineMs: 10_000 } as const;
