@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import fc from 'fast-check';
 import { leafHash } from '../../../core/crypto/merkle.ts';
+import { InternalError } from '../../../core/internal-error.ts';
 import type { Audit } from '../audit.ts';
 import { fixture, readyCall, runCall } from '../audit-kit.test.ts';
 import { listSegments, segmentName } from '../format/segments.ts';
@@ -100,6 +102,52 @@ describe('following the log', () => {
       bytes[third!.at.offset + third!.at.length - 1]! ^= 1;
       writeFileSync(path, bytes);
     }
+  });
+});
+
+const SCALE = Number(process.env['GATEWRIT_TEST_SCALE'] ?? 1);
+
+describe('a damaged journal', () => {
+  test('whatever byte was changed, no other record is given than stood there, and what is missing is said', async () => {
+    const whole = await collect(0);
+    const folder = join(log.home, 'audit/node-1/segments');
+    const numbers = listSegments(folder).numbers;
+    const damage = fc.record({
+      segment: fc.constantFrom(...numbers),
+      at: fc.double({ min: 0, max: 0.999, noNaN: true }),
+      xor: fc.integer({ min: 1, max: 255 }),
+      cut: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(damage, async ({ segment, at, xor, cut }) => {
+        const path = join(folder, segmentName(segment));
+        const bytes = readFileSync(path);
+        const place = Math.floor(at * bytes.length);
+        const damaged = Buffer.from(cut ? bytes.subarray(0, place) : bytes);
+        if (!cut) damaged[place]! ^= xor;
+        writeFileSync(path, damaged);
+        try {
+          const keys = { folder: join(log.home, 'keys'), generate: false };
+          const fresh = await LogReader.open({ home: log.home, keys, store: log.store, deployment: 'test' });
+          let next = 0;
+          try {
+            for await (const { index, leaf, leafHash: hash, meta } of fresh.follow('node-1', 0)) {
+              assert.equal(index, next++);
+              assert.deepEqual([leaf, hash, meta], [whole[index]!.leaf, whole[index]!.leafHash, whole[index]!.meta]);
+            }
+            assert.equal(next, whole.length, 'it ended without a word');
+          } catch (error) {
+            assert.ok(error instanceof InternalError, String(error));
+            assert.equal(error.code, 'audit.unreadable');
+          }
+          await fresh.last(5);
+          await fresh.at(whole.length - 1);
+        } finally {
+          writeFileSync(path, bytes);
+        }
+      }),
+      { numRuns: 60 * SCALE },
+    );
   });
 });
 

@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { InternalError } from '../../../core/internal-error.ts';
 import type { RecordKind } from '../format/envelope.ts';
 import type { FollowedRecord, LogReader, OpenRecord } from '../reader/read.ts';
@@ -152,7 +152,7 @@ export class LogIndex {
 
   async #check(progress?: Progress): Promise<{ findings: IndexFinding[]; days: CheckedDay[] }> {
     const path = `${this.#path}.check-${process.pid}`;
-    removeIndex(path);
+    removeLeftOver(this.#path);
     const other = new LogIndex(this.#reader, this.replica, path);
     try {
       await other.#update(this.size, progress);
@@ -317,6 +317,24 @@ export class LogIndex {
 
   #finding(what: string, index: number | null = null): IndexFinding {
     return { replica: this.replica, index, what };
+  }
+}
+
+/** A check that was killed leaves its file behind. */
+function removeLeftOver(path: string): void {
+  for (const name of readdirSync(dirname(path))) {
+    const [, pid] = /\.db\.check-([0-9]+)$/.exec(name) ?? [];
+    if (pid === undefined || !name.startsWith(`${basename(path)}.check-`)) continue;
+    if (Number(pid) === process.pid || !isAlive(Number(pid))) removeIndex(join(dirname(path), name));
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 

@@ -210,6 +210,28 @@ describe('keeping up', () => {
     await again.close();
   });
 
+  test('building that was interrupted goes on where it was', async () => {
+    const again = await log.open();
+    const events = [...Array(2_100).keys()].map((n) =>
+      again.record({ kind: 'settings', tenant: 'bulk', meta: { event: 'reloaded', subject: `bulk-${n}` } }),
+    );
+    await Promise.all(events);
+    await again.close();
+    const interrupted = (replica: string, done: number) => assert.fail(`${replica} interrupted at ${done}`);
+    await assert.rejects(
+      LogIndex.open(reader, { home: log.home, replica: 'node-1', rebuild: true, progress: interrupted }),
+      /interrupted at 2000/,
+    );
+    const seen: number[] = [];
+    const progress = (_: string, done: number) => void seen.push(done);
+    const index = await LogIndex.open(reader, { home: log.home, replica: 'node-1', progress });
+    assert.deepEqual(seen, [], 'the first 2000 were there, and the rest is less than that');
+    assert.equal(index.size, reader.durable('node-1'));
+    assert.equal((await index.search({ subject: 'bulk-2099', limit: 10 })).records.length, 1);
+    assert.deepEqual((await index.search({ subject: 'bulk-0', limit: 10 })).findings, []);
+    index.close();
+  });
+
   test('what was erased stays erased: it is found, its payload is gone', async () => {
     const again = await log.open();
     await again.erase({ tenant: CANARIES.tenant, subject: 'key of late', basis: 'asked', by: 'operator-7' });
