@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { WitnessVerifier } from '../../../core/crypto/cosignature.ts';
 import { type NoteVerifier, parseVerifierLine } from '../../../core/crypto/signed-note.ts';
+import { segmentName } from '../format/segments.ts';
 import { type Keys, openCheckpoint } from './checkpoint-files.ts';
 import { below, folderSource, type LogSource } from './source.ts';
 import { VerifierError } from './verifier-error.ts';
@@ -53,10 +54,10 @@ async function verifySource(
   const names = await source.list('');
   const reports: VerifyReport[] = [];
   if (names?.includes('segments/') || (!names && replicas.length === 0)) {
-    if (!names && (await source.size('journal/checkpoint')) === null)
+    if (!names && !(await isReplica(source)))
       throw new VerifierError(
         'unreadable',
-        `${source.name} has no journal/checkpoint, and cannot be asked which replicas it has: name them, or one replica's own address`,
+        `${source.name} is no replica, and cannot be asked which replicas it has: name them, or one replica's own address`,
       );
     reports.push(await of(source, source.name.replace(/\/$/, '').split('/').at(-1) ?? ''));
     return withRest(source, reports, kept);
@@ -72,6 +73,13 @@ async function verifySource(
     else reports.push(strayFile(`${ROLLUP}${tag.replace(/\/$/, '')}`));
   }
   return withRest(source, reports, kept);
+}
+
+/** Where names cannot be listed: does one that every replica has stand here? */
+async function isReplica(source: LogSource): Promise<boolean> {
+  for (const path of ['journal/checkpoint', `segments/${segmentName(1)}`])
+    if ((await source.size(path)) !== null) return true;
+  return false;
 }
 
 const ROLLUP = 'rollup/';

@@ -48,6 +48,12 @@ export interface TreeCheckOptions extends Saying {
   readonly keys: Keys;
 }
 
+interface TreeEnd {
+  readonly isLive: () => Promise<boolean>;
+  readonly broken: boolean;
+  readonly next: number;
+}
+
 interface RightEdge {
   index: number;
   count: number;
@@ -150,11 +156,11 @@ export class TreeCheck {
   }
 
   /**
-   * @param live the log is being written: what is newer than this reading is no finding
+   * @param isLive is the log being written? What is newer than this reading is no finding then
    * @param broken the journal could not be read to its end: that there are fewer leaves than were signed follows
    * @param next index of the record that would come next
    */
-  async finish({ live, broken, next }: { live: boolean; broken: boolean; next: number }): Promise<void> {
+  async finish({ isLive, broken, next }: TreeEnd): Promise<void> {
     const { path, report, skip } = this.#options;
     // Where the journal breaks off that there are fewer leaves follows; a checkpoint kept elsewhere is told all the same.
     for (const { file, checkpoint, verb } of this.#claims.slice(this.#claim)) {
@@ -176,7 +182,7 @@ export class TreeCheck {
       skip(`${path}: ${this.leaves - this.signed} records are not signed yet (checksums and digests were checked)`);
     await this.settle();
     await this.#compareAll(this.#openTiles());
-    await this.#walk('', live, broken);
+    await this.#walk('', isLive, broken);
   }
 
   #compareClaims(): void {
@@ -252,12 +258,12 @@ export class TreeCheck {
   }
 
   /** Every file below the tree must be one that was compared. */
-  async #walk(folder: string, live: boolean, broken: boolean): Promise<void> {
+  async #walk(folder: string, isLive: TreeEnd['isLive'], broken: boolean): Promise<void> {
     const { source, path, entries, report, skip } = this.#options;
     for (const item of (await source.list(folder)) ?? []) {
       const name = folder === '' ? item : `${folder}/${item}`;
       if (name.endsWith('/')) {
-        await this.#walk(name.slice(0, -1), live, broken);
+        await this.#walk(name.slice(0, -1), isLive, broken);
         continue;
       }
       if (name === 'checkpoint' || name === 'cosigned') continue;
@@ -268,7 +274,7 @@ export class TreeCheck {
       }
       const known = tileWidthAt(this.leaves, tile.level === 'entries' ? 0 : tile.level, tile.index);
       if (tile.width <= known || broken) continue;
-      if (live) skip(`${path}/${name}: written while this was read`);
+      if (await isLive()) skip(`${path}/${name}: written while this was read`);
       else report(`${path}/${name}`, null, 'it covers more records than there are');
     }
   }

@@ -89,11 +89,10 @@ class Verification {
       else this.#report(`trees/${name.replace(/\/$/, '')}`, null, FOREIGN);
     }
     await this.#readSegments();
-    const live = await this.#isGrowing();
-    const end = { live, broken: this.#broken, next: this.#records };
+    const end = { isLive: () => this.#isGrowing(), broken: this.#broken, next: this.#records };
     for (const tree of this.#trees.values()) await tree.finish(end);
     await this.#journal.finish(end);
-    const young = this.#judgeUnsigned();
+    const young = await this.#judgeUnsigned();
     await this.#lookForStrangers();
     this.#compareOrigins();
     if (this.#options.kept.length === 0)
@@ -174,7 +173,7 @@ class Verification {
     }
     this.#last = { path: file, offset: window.offset };
     this.#bytes += window.offset;
-    if (!this.#broken) await this.#leftOver(file, number, window.offset);
+    if (!this.#broken && window.end > window.offset) await this.#leftOver(file, number, window);
   }
 
   async #readFrames(file: string, window: SegmentWindow, fill: () => Promise<boolean>): Promise<void> {
@@ -211,14 +210,13 @@ class Verification {
     return tree;
   }
 
-  async #leftOver(file: string, number: number, offset: number): Promise<void> {
-    const rest = ((await this.#source.size(file)) ?? 0) - offset;
-    if (rest <= 0) return;
+  /** What was read and is no record; what the writer has added since then is not judged. */
+  async #leftOver(file: string, number: number, { offset, end }: SegmentWindow): Promise<void> {
     const isLast = (await this.#source.size(segmentPath(number + 1))) === null;
     const isTail = isLast && this.#records >= this.#journal.signed;
     this.#broken = !isTail;
     const what = isTail
-      ? `${rest} bytes from byte ${offset} on are no whole record: an interrupted write, which the next start repairs, or damage`
+      ? `${end - offset} bytes from byte ${offset} on are no whole record: an interrupted write, which the next start repairs, or damage`
       : `the record at byte ${offset} is damaged (checksum or form)`;
     this.#report(file, this.#records, what);
   }
@@ -261,7 +259,7 @@ class Verification {
     if (frame.index >= this.#journal.signed) this.#unsignedSince ??= t_ms;
   }
 
-  /** Has a writer added to the log since its segments were read? */
+  /** Has a writer added to the log since its segments were read? Asked when something is there that was not. */
   async #isGrowing(): Promise<boolean> {
     if (this.#segments === 0) return false;
     if (((await this.#source.size(this.#last.path)) ?? 0) > this.#last.offset) return true;
@@ -269,18 +267,26 @@ class Verification {
   }
 
   /** Nothing is signed: right of a log that has just begun, and of no other. */
-  #judgeUnsigned(): boolean {
+  async #judgeUnsigned(): Promise<boolean> {
     if (this.#segments === 0) {
       this.#report('segments', 0, 'there is no segment');
       return false;
     }
     if (this.#journal.signed > 0 || (this.#records === 0 && this.#journal.origin !== null)) return false;
     const age = this.#options.now - (this.#unsignedSince ?? this.#options.now);
-    const begun = Math.abs(age) <= SIGNED_WITHIN_MS && [...this.#trees.values()].every((tree) => tree.signed === 0);
+    const isYoung = Math.abs(age) <= SIGNED_WITHIN_MS;
+    // Trees of tenants are signed just before the journal's: without it they show that something was taken away, or
+    // that the first signatures are being made while this is read.
+    const isWhole = [...this.#trees.values()].every((tree) => tree.signed === 0);
+    const begun = isYoung && (isWhole || (await this.#isBeingSigned()));
     if (begun)
       this.#skipped.push(`all of it: nothing is signed yet, the oldest record is ${Math.round(age / 1000)} s old`);
     else this.#report('journal/checkpoint', 0, 'there is no signed checkpoint: nothing proves these records');
     return begun;
+  }
+
+  async #isBeingSigned(): Promise<boolean> {
+    return (await this.#isGrowing()) || (await this.#source.size('journal/checkpoint')) !== null;
   }
 
   #compareOrigins(): void {
