@@ -1,40 +1,24 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { readVerifiers, verifyLog } from '../../src/controls/audit/index.ts';
 import { verifierLine } from '../../src/core/crypto/signed-note.ts';
 import { Quickstart } from '../e2e/quickstart.ts';
-import { debian, find, lastLines, skipped } from './install.ts';
+import { HARMLESS, HARMS, type Means, signerOf } from './judge/corpus.ts';
+import { Forgery } from './judge/forgery.ts';
+import { buildJudge, judge, judged, ours } from './judge/judge.ts';
+import { inFolder, layOut, readFiles, type WrittenLog, writeLog } from './judge/written-log.ts';
 
 /**
  * The audit log of a stopped gateway before a judge that shares no line with it: a Go program on the note and tree code
- * of the Go checksum database (judge/). It must agree with `gatewrit audit verify` on good and on bad logs. It does not
- * look at the sealed parts in segments/: those only our own verifier compares with the envelopes.
+ * of the Go checksum database (judge/). It must agree with `gatewrit audit verify` on good and on bad logs.
  */
-const judge = join(mkdtempSync(join(tmpdir(), 'gatewrit-judge-')), 'judge');
-const missing = build();
+const missing = buildJudge();
+after(() => rmSync(join(judge, '..'), { recursive: true, force: true }));
 /** More than a whole tile of 256 records. */
 const CALLS = 160;
-
-function build(): string | null {
-  const none = find('go') ? null : debian('go', 'golang-go');
-  if (none !== null) return none;
-  try {
-    execFileSync('go', ['build', '-o', judge, '.'], {
-      cwd: join(import.meta.dirname, 'judge'),
-      env: { ...process.env, GOFLAGS: '-mod=readonly' },
-      timeout: 300_000,
-      stdio: 'pipe',
-    });
-    return null;
-  } catch (error) {
-    return skipped('the judge in Go', `it could not be built: ${lastLines(error)}`);
-  }
-}
 
 describe('the audit log before an independent judge', { skip: missing ?? false }, () => {
   const copies = mkdtempSync(join(tmpdir(), 'gatewrit-logs-'));
@@ -58,15 +42,8 @@ describe('the audit log before an independent judge', { skip: missing ?? false }
   after(async () => {
     await quickstart?.close();
     rmSync(copies, { recursive: true, force: true });
-    rmSync(join(judge, '..'), { recursive: true, force: true });
   });
 
-  const judged = (folder: string, publicKey = key) => {
-    const { status, stdout, stderr } = spawnSync(judge, [folder, publicKey], { encoding: 'utf8', timeout: 60_000 });
-    return { status, said: stdout + stderr };
-  };
-  const ours = async (folder: string, publicKey = key) =>
-    (await verifyLog(folder, readVerifiers(publicKey))).flatMap(({ findings }) => findings);
   const files = () =>
     (readdirSync(replica, { recursive: true, withFileTypes: true }) ?? [])
       .filter((entry) => entry.isFile() && !entry.parentPath.includes('segments'))
@@ -78,19 +55,19 @@ describe('the audit log before an independent judge', { skip: missing ?? false }
     rmSync(copy, { recursive: true, force: true });
     cpSync(replica, copy, { recursive: true });
     spoil(copy);
-    const { status, said } = judged(copy);
-    const findings = await ours(copy);
-    assert.equal(status, 1, `the judge accepted it: ${said}`);
+    const { accepted, said } = judged(copy, key);
+    const findings = await ours(copy, key);
+    assert.equal(accepted, false, `the judge accepted it: ${said}`);
     assert.ok(findings.length > 0, `we accepted what the judge refused: ${said}`);
     return { theirs: said, ours: findings[0]!.what };
   }
 
   test('accepts a log as it is: signatures, roots, every entry and tile, proofs, the order of the journal', async (t) => {
-    const { status, said } = judged(replica);
-    assert.equal(status, 0, said);
+    const { accepted, said } = judged(replica, key);
+    assert.equal(accepted, true, said);
     assert.ok(Number(/(\d+) entries in 2 trees/.exec(said)?.[1]) >= 2 * CALLS, said);
-    assert.deepEqual(await ours(replica), []);
-    t.diagnostic(said.trim());
+    assert.deepEqual(await ours(replica, key), []);
+    t.diagnostic(said);
   });
 
   test('refuses one flipped bit at the beginning, in the middle and at the end of every checkpoint, tile and bundle', async (t) => {
@@ -122,7 +99,89 @@ describe('the audit log before an independent judge', { skip: missing ?? false }
     const stranger = join(copies, 'stranger.pub');
     const [name = ''] = readFileSync(key, 'utf8').split('+');
     writeFileSync(stranger, `${verifierLine(name, generateKeyPairSync('ed25519').publicKey)}\n`);
-    assert.equal(judged(replica, stranger).status, 1);
+    assert.equal(judged(replica, stranger).accepted, false);
     assert.ok((await ours(replica, stranger)).length > 0);
+  });
+});
+
+describe('a corpus of harmed logs before both judges', { skip: missing ?? false }, () => {
+  let log: WrittenLog;
+  let means: Means;
+  before(async () => {
+    const shape = { calls: 700, tenants: 2, segmentBytes: 512 * 1024, together: 50, signedEvery: 150 };
+    log = await writeLog(shape);
+    const otherLog = await writeLog(shape);
+    means = {
+      own: signerOf(log.signer),
+      stranger: signerOf(generateKeyPairSync('ed25519')),
+      witness: { name: 'witness.example', ...generateKeyPairSync('ed25519') },
+      older: log.older,
+      other: readFiles(otherLog.replica),
+    };
+    otherLog.remove();
+  });
+  after(() => log?.remove());
+
+  test(`each of ${HARMS.length} kinds of harm is refused by both; what is no harm is accepted by both`, async (t) => {
+    const files = readFiles(log.replica);
+    const wrong: string[] = [];
+    await inFolder(async (folder) => {
+      const copy = join(folder, 'node-1');
+      const kept = join(folder, 'kept');
+      writeFileSync(kept, files.get('journal/checkpoint')!);
+      for (const harm of [...HARMLESS, ...HARMS]) {
+        const forgery = new Forgery(files);
+        harm.do(forgery, means);
+        layOut(forgery.files, copy);
+        const before = harm.kept ? [kept] : [];
+        const theirs = judged(copy, log.key, before);
+        const findings = await ours(copy, log.key, before);
+        const good = HARMLESS.includes(harm);
+        if (theirs.accepted !== good) wrong.push(`${harm.name}: the judge: ${theirs.said}`);
+        if ((findings.length === 0) !== good)
+          wrong.push(`${harm.name}: we: ${JSON.stringify(findings[0] ?? 'nothing')}; the judge: ${theirs.said}`);
+      }
+    });
+    assert.deepEqual(wrong, []);
+    t.diagnostic(`${HARMS.length} refused, ${HARMLESS.length} accepted, of a log of ${log.records} records`);
+  });
+
+  test('a log that was cut back as a whole is good to who kept nothing, and refused by who kept a checkpoint', async () => {
+    await inFolder(async (folder) => {
+      const copy = join(folder, 'node-1');
+      layOut(log.older, copy);
+      assert.equal(judged(copy, log.key).accepted, true);
+      assert.deepEqual(await ours(copy, log.key), []);
+      const kept = join(log.replica, 'journal/checkpoint');
+      assert.equal(judged(copy, log.key, [kept]).accepted, false);
+      assert.ok((await ours(copy, log.key, [kept])).length > 0);
+    });
+  });
+});
+
+describe('a long log before both judges', { skip: missing ?? false }, () => {
+  const RECORDS = 100_000;
+  test(`${RECORDS.toLocaleString('en')} records of several tenants, in several segments, small and large, are accepted by both`, async (t) => {
+    const started = performance.now();
+    const shape = { tenants: 7, segmentBytes: 64 * 2 ** 20, together: 256, signedEvery: 9_000 };
+    const log = await writeLog({ ...shape, calls: RECORDS / 2 });
+    try {
+      const written = performance.now();
+      const { accepted, said } = judged(log.replica, log.key);
+      assert.equal(accepted, true, said);
+      assert.ok(Number(/^good: (\d+) entries/.exec(said)?.[1]) >= RECORDS, said);
+      const seen = performance.now();
+      assert.deepEqual(await ours(log.replica, log.key), []);
+      const segments = readdirSync(join(log.replica, 'segments'));
+      assert.ok(segments.length > 1);
+      const bytes = segments.reduce((sum, name) => sum + statSync(join(log.replica, 'segments', name)).size, 0);
+      const seconds = (from: number, to: number) => `${((to - from) / 1000).toFixed(1)} s`;
+      t.diagnostic(
+        `${said}; ${segments.length} segments of ${Math.round(bytes / 2 ** 20)} MiB; written in ${seconds(started, written)}, ` +
+          `the judge took ${seconds(written, seen)}, our verifier ${seconds(seen, performance.now())}`,
+      );
+    } finally {
+      log.remove();
+    }
   });
 });

@@ -73,8 +73,35 @@ func (t *tree) tile(level int, n int64) tlog.Tile {
 	return tlog.Tile{H: height, L: level, N: n, W: int(width)}
 }
 
-// readTile reads by the paths of tlog-tiles, which name no height.
+// readTile reads by the paths of tlog-tiles, which name no height. Once a tile is whole its partial ones may be gone.
 func (t *tree) readTile(tile tlog.Tile) ([]byte, error) {
+	data, err := t.readFile(tile)
+	if !os.IsNotExist(err) || tile.W == 1<<height {
+		return data, err
+	}
+	wide := tile
+	wide.W = 1 << height
+	if data, err = t.readFile(wide); err != nil {
+		return nil, err
+	}
+	if tile.L >= 0 {
+		if len(data) < tile.W*tlog.HashSize {
+			return nil, fmt.Errorf("%s has %d bytes", wide.Path(), len(data))
+		}
+		return data[:tile.W*tlog.HashSize], nil
+	}
+	entries, err := split(data)
+	if err != nil || len(entries) < tile.W {
+		return nil, fmt.Errorf("%s has %d entries (%v)", wide.Path(), len(entries), err)
+	}
+	end := 0
+	for _, entry := range entries[:tile.W] {
+		end += 2 + len(entry)
+	}
+	return data[:end], nil
+}
+
+func (t *tree) readFile(tile tlog.Tile) ([]byte, error) {
 	path := strings.Replace(strings.Replace(tile.Path(), "tile/8/", "tile/", 1), "/data/", "/entries/", 1)
 	return os.ReadFile(filepath.Join(t.folder, filepath.FromSlash(path)))
 }
