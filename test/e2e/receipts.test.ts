@@ -43,7 +43,7 @@ describe('a receipt', () => {
   async function metaOf(receipt: string): Promise<Record<string, unknown>> {
     const { code, out, err } = await prove(receipt, '--disclose', 'meta');
     assert.equal(code, 0, err);
-    const file = keep('of-receipt.tlog-proof', out);
+    const file = keep(`${receipt}.tlog-proof`, out);
     const checked = await audit('verify-proof', file, '--json');
     assert.equal(checked.code, 0, checked.out + checked.err);
     const { ok, proofs } = JSON.parse(checked.out) as { ok: boolean; proofs: { disclosed: { meta: string } }[] };
@@ -57,10 +57,11 @@ describe('a receipt', () => {
     return path;
   }
 
-  const receiptOf = ({ json, text }: Answer) => {
-    const meta = json.result?.['_meta'] as Record<string, string> | undefined;
-    assert.match(meta?.['gatewrit/receipt'] ?? '', /^gwr1\./, text);
-    return meta!['gatewrit/receipt']!;
+  const metaIn = ({ json }: Answer) => (json.result?.['_meta'] ?? {}) as Record<string, unknown>;
+  const receiptOf = (answer: Answer) => {
+    const receipt = String(metaIn(answer)['gatewrit/receipt']);
+    assert.match(receipt, /^gwr1\./, answer.text);
+    return receipt;
   };
   const legacy = (method: string, params: object, revision = '2025-06-18') =>
     quickstart.gateway.send(quickstart.gateway.ready.mcp, {
@@ -78,7 +79,6 @@ describe('a receipt', () => {
     const answers: [string, Answer, Record<string, unknown>][] = [
       ['a result', await quickstart.gateway.call(ECHO, { message: 'hi' }, token), { reply_kind: 'result' }],
       ['a refusal in band', await quickstart.gateway.call(ECHO, {}, token), { code: 'validation.arguments' }],
-      ['a failed tool', await quickstart.gateway.call('readonly__postgres_query', { sql: 'SELECT no' }, token), {}],
       ['a list', await quickstart.gateway.rpc('tools/list', {}, token), { method: 'tools/list' }],
       ['discovery', await quickstart.gateway.rpc('server/discover', {}, token), { method: 'server/discover' }],
       ['a legacy result', await legacy('tools/call', { name: ECHO, arguments: { message: 'hi' } }), {}],
@@ -154,6 +154,42 @@ describe('a receipt', () => {
     assert.match(checked.out, /not proven: /);
     const changed = readFileSync(out, 'utf8').replace('index ', 'index 1');
     assert.equal((await audit('verify-proof', keep('changed.tlog-proof', changed))).code, 1);
+  });
+
+  test('is not stored with an approved outcome: a repeat gets that outcome, and a receipt of its own', async () => {
+    const create = () => quickstart.gateway.call('destructive__jira_create', { title: 'Receipts' }, token);
+    const asked = await create();
+    const { id } = metaIn(asked)['gatewrit/approval'] as { id: string };
+    const approved = await quickstart.gateway.run(
+      'approvals',
+      'approve',
+      id,
+      '--as',
+      'approver1',
+      '--reason',
+      'a test',
+    );
+    assert.equal(approved.code, 0, approved.stderr);
+    const [first, repeat] = [await create(), await create()];
+    assert.equal(metaIn(repeat)['gatewrit/replayed'], true, repeat.text);
+    const receipts = [asked, first, repeat].map(receiptOf);
+    assert.equal(new Set(receipts).size, 3);
+    assert.equal(repeat.text.split('gwr1.').length, 2, 'one receipt');
+    const metas = await Promise.all(receipts.map(metaOf));
+    assert.deepEqual(
+      metas.map(({ approval, code }) => [approval, code]),
+      [
+        [id, 'approval.required'],
+        [id, undefined],
+        [id, undefined],
+      ],
+    );
+    assert.equal(new Set(metas.map(({ call }) => call)).size, 3);
+    const said = await prove('--reply', keep('repeat.json', repeat.text));
+    assert.match(said.err, /recorded, byte for byte\n/);
+    const whole = await prove(String(metas[1]!['call']), '--out', join(home, 'approved.tlog-proof'));
+    assert.equal(whole.code, 0, whole.err);
+    assert.match(whole.out, /approval [\s\S]* intent [\s\S]* outcome /);
   });
 
   test('that nobody gave, or that was given elsewhere, opens to nothing', async () => {
