@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { cosign, parseWitnessLine, witnessLine } from '../../../core/crypto/cosignature.ts';
 import { type NoteSigner, parseVerifierLine, signNote, verifierLine } from '../../../core/crypto/signed-note.ts';
@@ -234,4 +234,20 @@ describe('a proof', () => {
     assert.deepEqual([report!.ok, [...report!.disclosed.keys()]], [true, ['meta']]);
     assert.ok(verifyProofs(before, { verifiers })[0]!.ok);
   });
+});
+
+test('what verifies a proof stands on core/crypto and the format alone, and on no package', () => {
+  const read = new Set<string>();
+  const visit = (file: string): void => {
+    if (read.has(file)) return;
+    read.add(file);
+    for (const [, from] of readFileSync(file, 'utf8').matchAll(/from '([^']+)'/g)) {
+      if (from!.startsWith('.')) visit(join(dirname(file), from!));
+      else assert.match(from!, /^node:/, file);
+    }
+  };
+  visit(join(import.meta.dirname, 'verify-proof.ts'));
+  const own = [...read].map((file) => relative(join(import.meta.dirname, '../../..'), file)).sort();
+  const elsewhere = own.filter((file) => !/^(core\/crypto|controls\/audit\/format)\//.test(file));
+  assert.deepEqual(elsewhere, ['controls/audit/proof/evidence.ts', 'controls/audit/proof/verify-proof.ts']);
 });
