@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { openSymmetricKeys, retireKeys, rotateKeys } from '../../../core/crypto/keys.ts';
@@ -9,7 +9,7 @@ import type { Audit } from '../audit.ts';
 import { CANARIES, type Fixture, fixture, readyCall, runCall } from '../audit-kit.test.ts';
 import { LogReader } from '../reader/read.ts';
 import { readVerifiers, verifyLog } from '../verifier/verify-log.ts';
-import { stillNeeded } from './exchange.ts';
+import { retireKek, rotateKek, stillNeeded } from './exchange.ts';
 import { countNotUnder } from './keyring.ts';
 
 let log: Fixture;
@@ -251,4 +251,38 @@ test('a key that is being read while it is erased is not kept', async () => {
   await audit.erase({ tenant: 'acme', subject: 'key of alice', basis: 'b', by: 'o' });
   const sealed = await vaulted;
   assert.equal(await audit.vault.open('acme', 'key of alice', sealed, 'place'), null);
+});
+
+test('the KEK may stand in a file elsewhere or in the environment; commands find it, and no secret is kept beside', async () => {
+  const path = join(folder(), 'audit-kek.jwks');
+  const set = readFileSync(path, 'utf8');
+  await call();
+  await audit.close();
+  rmSync(path);
+  const elsewhere = join(log.home, 'elsewhere.jwks');
+  writeFileSync(elsewhere, set, { mode: 0o600 });
+  audit = await log.open({}, { kek: `file:${elsewhere}` });
+  await call();
+  const rotated = await rotateKek({ home: log.home, store: log.store, now: log.clock.utc });
+  assert.match(rotated.place, /^file:.*elsewhere\.jwks$/);
+  await audit.takeOverKeys();
+  await retireKek({ home: log.home, store: log.store, now: log.clock.utc });
+  for (const { notes } of await records()) assert.deepEqual(notes, []);
+  await audit.close();
+
+  process.env['GATEWRIT_TEST_KEK'] = readFileSync(elsewhere, 'utf8');
+  rmSync(elsewhere);
+  audit = await log.open({}, { kek: 'env:GATEWRIT_TEST_KEK' });
+  await call();
+  for (const { notes } of await records()) assert.deepEqual(notes, []);
+  await assert.rejects(
+    () => rotateKek({ home: log.home, store: log.store, now: log.clock.utc }),
+    /the KEK stands in env:GATEWRIT_TEST_KEK: put a fresh key first there/,
+  );
+  const { k } = JSON.parse(process.env['GATEWRIT_TEST_KEK']!).keys[0];
+  for (const name of readdirSync(folder())) assert.ok(!readFileSync(join(folder(), name), 'utf8').includes(k), name);
+  assert.ok(!existsSync(path), 'none is made');
+  await audit.close();
+  delete process.env['GATEWRIT_TEST_KEK'];
+  await assert.rejects(() => log.open({}, { kek: 'env:GATEWRIT_TEST_KEK' }), /env:GATEWRIT_TEST_KEK is not set/);
 });
