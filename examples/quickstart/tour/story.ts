@@ -252,7 +252,7 @@ async function expiredToken(gateway: GatewayProcess): Promise<string> {
 
 function logFolder(home: string): string {
   const audit = join(home, 'audit');
-  return join(audit, readdirSync(audit)[0]!);
+  return join(audit, readdirSync(audit).find((name) => name !== 'rollup')!);
 }
 
 function largestFile(folder: string): string {

@@ -29,7 +29,10 @@ import { type Entry, Ledger, type Placed, SYSTEM_TENANT, type TenantLog } from '
 import { MetaForms } from './record/meta-forms.ts';
 import { PayloadBytes } from './record/payload.ts';
 import { PlainText } from './record/plaintext.ts';
+import { isRetirement, retired } from './record/retirement.ts';
 import { StrangerBound } from './record/strangers.ts';
+import { followRollup } from './rollup/follow-rollup.ts';
+import { ROLLUP } from './rollup/rollup.ts';
 import type { AuditSettings } from './settings.ts';
 import { openSinks } from './sinks/sinks.ts';
 import { intentStage, outcomeStage, type StageParts } from './stages.ts';
@@ -72,6 +75,8 @@ export interface Audit {
   keyOf(whom: Whom): Promise<string | null>;
   /** Operations of the admin API. */
   readonly operations: AuditOperations;
+  /** Ends this replica's log: the last leaf of every tree. Only close after it. Resolves with the number of trees. */
+  retire(meta: Readonly<Record<string, string>>): Promise<number>;
   /** Looks at the key files now; resolves when everything is wrapped and signed under the current keys. */
   takeOverKeys(): Promise<void>;
   /** Brings what is durable into the trees and signs them, now. */
@@ -96,6 +101,8 @@ export interface AuditOptions {
   /** Relaxed controls, in words; stands in every record. */
   readonly weak?: () => readonly string[];
   readonly clock?: () => Now;
+  /** Opened to be retired: also when that was begun once already. */
+  readonly retire?: boolean;
   /** The operator's: a sink that does not take records, and one that does again. */
   readonly log?: Log;
   readonly files?: Files;
@@ -115,7 +122,8 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
   const { settings, home, store, deployment, replica, files = systemFiles, weak = () => [] } = options;
   const clock = options.clock ?? (() => ({ utc: Date.now(), mono: performance.now() }));
   if (!NAME.test(deployment)) throw new SettingsError(`deployment name "${deployment}" must match ${NAME.source}`);
-  if (!NAME.test(replica)) throw new SettingsError(`replica name "${replica}" must match ${NAME.source}`);
+  if (!NAME.test(replica) || replica === ROLLUP)
+    throw new SettingsError(`replica name "${replica}" must match ${NAME.source}`);
 
   const lock = lockWriter(home, replica);
   try {
@@ -188,6 +196,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       onNewTree: (log) => integration.addTree(log.tree, treeKey(log.name), fresh, 0),
     });
 
+    let isRetired = false;
     const found = new Map<string, FoundTree>();
     const treeOf = (tag: string) => {
       let known = found.get(tag);
@@ -213,11 +222,13 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
           throw corrupt(`the tree ${tenantTree.origin} lacks leaves that were signed`);
         else if (position < (checkpoint?.size ?? 0) && Buffer.compare(nodeAt(0, position), leaf) !== 0)
           throw corrupt(`record ${frame.index} is not leaf ${position} of ${tenantTree.origin}`);
+        isRetired = isRetirement(frame);
         if (frame.index !== tree.size) return;
         journalLeafInto(journalLeafHash, frame.index, frame.tag, leaf);
         tree.append(journalLeafHash, frame.envelope);
       },
     });
+    if (isRetired && !options.retire) throw retired(replica);
     for (const [tag, count] of replayed.counts) {
       const { tree: tenantTree, checkpoint, signed: size } = treeOf(tag);
       if (tenantTree.size !== count) throw corrupt(`the tree ${tenantTree.origin} and the journal differ`);
@@ -274,6 +285,9 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     const strangers = new StrangerBound(settings.strangers);
     const approvals = new Map<string, number>();
     const followers: Follower[] = [...sinks.follow(), ...anchored.follow(halt)];
+    const signing = { store, keys, utc };
+    const tell = options.log ?? silentLog;
+    followers.push(followRollup({ home, deployment, files, signing, tell, clock, everyMs: settings.rollupMs }));
     let saidFull = false;
     const parts: StageParts = {
       settings,
@@ -285,6 +299,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       weak,
       closedBecause(now) {
         if (halted || journal.failed) return 'the audit log has failed';
+        if (isRetired) return 'this replica of the audit log was retired';
         if (journal.closed) return journal.closed.message;
         if (journal.pendingBytes > settings.pendingBytes) return 'too much waits for the disk';
         if (journal.busyFor(now.mono) > settings.stallMs) return 'the disk does not answer';
@@ -332,6 +347,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
 
     const record = async (event: RecordEvent): Promise<PlacedReceipt> => {
       if (halted) throw halted;
+      if (isRetired) throw retired(replica);
       const log = ledger.of(event.tenant);
       await ledger.ready(log, utc());
       let payload: Entry['payload'] = null;
@@ -406,6 +422,17 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       },
     };
 
+    const retire = async (meta: Readonly<Record<string, string>>) => {
+      isRetired = true;
+      const logs = [...ledger.logs()];
+      for (const log of logs) {
+        await ledger.ready(log, utc());
+        const sealed = new PlainText(canonicalJson({ ...meta, replica }));
+        await put(log, { kind: 'retirement', time: utc(), refs: [], meta: sealed, payload: null });
+      }
+      return logs.length;
+    };
+
     return {
       stages: { intent: intentStage(parts), outcome: outcomeStage(parts) },
       vault: vaultOf(keyring, deployment, utc),
@@ -414,6 +441,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
         await watch.settled();
       },
       record,
+      retire,
       ...erasure,
       operations: auditOperations(erasure),
       checkpoint,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { kekSettings } from './keys/settings.ts';
+import { rollupMsSetting } from './rollup/settings.ts';
 import { sinksSettings } from './sinks/settings.ts';
 import { witnessSettings } from './witness/settings.ts';
 
@@ -63,6 +64,7 @@ export const auditSettings = z
     kek: kekSettings,
     sinks: sinksSettings,
     witness: witnessSettings,
+    rollupMs: rollupMsSetting,
     strangers: z
       .strictObject({
         perSecond: z.int().min(1).default(10).describe('Refusals without a principal recorded one by one in a second.'),

@@ -1,14 +1,9 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { sha256Into } from '../../../core/crypto/digest.ts';
-import type { Checkpoint } from '../../../core/crypto/signed-note.ts';
-import { InternalError } from '../../../core/internal-error.ts';
-import type { Store } from '../../../core/store/store.ts';
 import { journalLeafInto } from '../format/journal-leaf.ts';
-import type { Placer } from '../journal/files.ts';
 import type { Book, Group } from '../journal/journal.ts';
-import { CHECKPOINT_FILE, type CheckpointKeys, type Published, publish } from './checkpoints.ts';
-import { growsFrom, type TiledTree, type TreeSnapshot } from './tree.ts';
+import type { Published } from './checkpoints.ts';
+import { type Shelf, type Signing, signShelf } from './signing.ts';
+import type { TiledTree, TreeSnapshot } from './tree.ts';
 
 /** Records integrated in one turn of the event loop. */
 const SLICE = 64;
@@ -17,27 +12,13 @@ export interface TreeBook extends Book {
   readonly tree: TiledTree;
 }
 
-/** A tree, its second copy, and the size last signed. */
-interface Shelf {
-  readonly tree: TiledTree;
-  /** Row of the second copy. */
-  readonly key: string;
-  published: Published;
-  signed: number;
-}
-
 /** Of the record at hand. */
 const leafHash = Buffer.alloc(32);
 const journalLeafHash = Buffer.alloc(32);
 
 /** Brings durable records into their trees behind the journal, and signs what has grown. */
 export class Integration<B extends TreeBook> {
-  readonly #options: {
-    readonly store: Store;
-    readonly keys: CheckpointKeys;
-    readonly placer: Placer;
-    readonly utc: () => number;
-  };
+  readonly #options: Signing;
   readonly #journal: Shelf;
   readonly #shelves = new Map<TiledTree, Shelf>();
   #groups: Group<B>[] = [];
@@ -47,10 +28,7 @@ export class Integration<B extends TreeBook> {
   #draining = false;
   #publishing: Promise<void> | null = null;
 
-  constructor(
-    options: { store: Store; keys: CheckpointKeys; placer: Placer; utc: () => number },
-    journal: { tree: TiledTree; key: string; published: Published; signed: number },
-  ) {
+  constructor(options: Signing, journal: { tree: TiledTree; key: string; published: Published; signed: number }) {
     this.#options = options;
     this.#journal = journal;
   }
@@ -127,32 +105,6 @@ export class Integration<B extends TreeBook> {
       if (shelf.tree.size !== shelf.signed) grown.push([shelf, shelf.tree.snapshot()]);
     }
     if (this.#journal.tree.size !== this.#journal.signed) grown.push([this.#journal, this.#journal.tree.snapshot()]);
-    for (const [shelf, snapshot] of grown) await this.#sign(shelf, snapshot);
-  }
-
-  async #sign(shelf: Shelf, snapshot: TreeSnapshot): Promise<void> {
-    const { keys, placer, store, utc } = this.#options;
-    const { tree, published } = shelf;
-    await placer.place(snapshot.files);
-    if (!growsFrom(tree.folder, published.checkpoint, snapshot)) {
-      throw new InternalError(
-        'audit.forked',
-        `the tree ${tree.origin} does not begin with what was published of it; nothing more is signed`,
-        { kind: 'outage' },
-      );
-    }
-    const checkpoint: Checkpoint = { origin: tree.origin, size: snapshot.size, root: snapshot.root };
-    const note = keys.sign(checkpoint);
-    await placer.place([[join(tree.folder, CHECKPOINT_FILE), Buffer.from(note)]]);
-    shelf.signed = snapshot.size;
-    try {
-      const version = await publish(store, shelf.key, note, published, utc());
-      shelf.published = { checkpoint, version };
-    } catch (error) {
-      if (error instanceof InternalError && error.code === 'audit.forked') throw error;
-      // The second copy lags behind while the store is out of reach; the next signature brings it up.
-    }
-    for (const folder of snapshot.obsolete) await rm(folder, { recursive: true, force: true });
-    tree.placed(snapshot);
+    for (const [shelf, snapshot] of grown) await signShelf(shelf, snapshot, this.#options);
   }
 }
