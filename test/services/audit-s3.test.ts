@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -22,6 +23,7 @@ import { accepts, freePort, RunningServer } from './running.ts';
 
 /** The S3 sink against a server with Object Lock that is not ours, and the verifier straight from its bucket. */
 const server = goProgram('github.com/versity/versitygw/cmd/versitygw@v1.8.0');
+const cli = join(import.meta.dirname, '../../bin/gatewrit.mjs');
 const ACCESS = 'audit-of-this-test';
 const SECRET = 'secret-of-this-test';
 const DAY_MS = 86_400_000;
@@ -115,6 +117,18 @@ describe('the audit log in a bucket with Object Lock', { skip: server.missing ??
     source.close();
     return { report: report!, findings };
   };
+  /** As an auditor does it. */
+  const onCommandLine = async () => {
+    const key = join(f.home, 'keys/audit.pub');
+    const args = [cli, 'audit', 'verify', `s3://${bucket}/logs/prod`, '--endpoint', endpoint, '--key', key];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let said = '';
+    child.stdout.on('data', (chunk) => {
+      said += chunk;
+    });
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    return { said, code };
+  };
   const versions = async () => {
     const { Versions = [], DeleteMarkers = [] } = await client.send(new ListObjectVersionsCommand({ Bucket: bucket }));
     return { objects: Versions, markers: DeleteMarkers };
@@ -129,6 +143,9 @@ describe('the audit log in a bucket with Object Lock', { skip: server.missing ??
     const { report, findings } = await read();
     assert.deepEqual([report.findings, findings], [[], []]);
     assert.equal(report.records, 320);
+    const { said, code } = await onCommandLine();
+    assert.match(said, /GOOD/);
+    assert.equal(code, 0);
     const { objects } = await versions();
     assert.ok(objects.length > 10);
     for (const { Key, VersionId } of objects) {
@@ -159,6 +176,9 @@ describe('the audit log in a bucket with Object Lock', { skip: server.missing ??
     assert.deepEqual(report.findings, [], 'the first versions are all there');
     const said = findings.map(({ file, what }) => `${file}: ${what}`).join('\n');
     assert.match(said, /tile\/entries\/.*: a delete marker of .* hides it/);
+    const told = await onCommandLine();
+    assert.match(told.said, /FINDING .*a delete marker of .* hides it[\s\S]*BAD/);
+    assert.equal(told.code, 1);
     if (after.objects.length > objects.length) assert.match(said, /\.seg\/0+: a later version, .*, overwrites it/);
     else console.log('this server refuses to write a later version over a locked one');
   });
