@@ -65,6 +65,9 @@ class RollupCheck {
       this.#report(`${this.#path}/checkpoint`, null, `its origin ${tree.origin} is not a roll-up's`);
     if (tree.origin !== null && !tree.origin.endsWith(`/${this.#tag}`))
       this.#report(`${this.#path}/checkpoint`, null, `its origin ${tree.origin} is not this roll-up's`);
+    const names = (await this.#source.list('')) ?? [];
+    if (names.length > 0 && (await readNote(this.#source, 'checkpoint')) === null)
+      this.#report(`${this.#path}/checkpoint`, 0, 'there is no signed checkpoint: nothing proves these entries');
     let broken = false;
     for (let bundle = 0; bundle * TILE_WIDTH < tree.signed && !broken; bundle++) {
       const entries = await this.#entries(bundle, tileWidthAt(tree.signed, 0, bundle));
