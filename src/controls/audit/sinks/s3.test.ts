@@ -19,6 +19,8 @@ class MemoryBucket implements LockedBucket, VersionedBucket {
   locked = true;
   failAfter = Number.POSITIVE_INFINITY;
   requests = 0;
+  /** The answer to so many puts from now on gets lost. */
+  loseAnswer = 0;
   #next = 1;
 
   write(name: string, bytes: Uint8Array, marker = false, retainUntil = 0): void {
@@ -37,6 +39,7 @@ class MemoryBucket implements LockedBucket, VersionedBucket {
     this.#count();
     if (this.#current(name)) return 'exists';
     this.write(name, bytes, false, retainUntil);
+    if (this.loseAnswer > 0 && --this.loseAnswer === 0) throw new Error('the answer was lost');
     return 'stored';
   }
   async get(name: string): Promise<Buffer | null> {
@@ -169,6 +172,24 @@ describe('a copy of the log in a bucket that locks objects', () => {
     const { report, findings } = await read();
     assert.deepEqual([report.findings, findings], [[], []]);
     assert.equal((await copy().newest())?.size, audit.stats().signed);
+  });
+
+  test('an object that was stored although the answer was lost is found again, and what grew meanwhile follows it', async () => {
+    const audit = await open();
+    const sink = copy();
+    await calls(audit, 2);
+    await sink.carry(never);
+    for (let lost = 1; lost <= 6; lost++) {
+      await calls(audit, 2);
+      bucket.loseAnswer = lost;
+      await sink.carry(never).catch(() => undefined);
+      bucket.loseAnswer = 0;
+      await calls(audit, 2);
+      await sink.carry(never);
+    }
+    const { report, findings } = await read();
+    assert.deepEqual([report.findings, findings], [[], []]);
+    assert.equal(report.records, audit.stats().signed);
   });
 
   test('a later version and a delete marker hide nothing: the first version is read, and each is reported by name', async () => {

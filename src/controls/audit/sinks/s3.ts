@@ -146,21 +146,27 @@ export class ObjectCopy implements Carrier {
     const ship = async () => {
       if (!piece) return;
       const { first, chunks, next } = piece;
-      await this.#put(pieceName(first.segment, first.offset), Buffer.concat(chunks));
+      await this.#putPiece(pieceName(first.segment, first.offset), Buffer.concat(chunks));
       this.#at = next;
       piece = null;
     };
-    for await (const block of blocksUntil(join(this.#log.folder, 'segments'), this.#at!, size)) {
-      signal.throwIfAborted();
-      for (const tag of block.tags) this.#tags.add(tag);
-      if (piece && (piece.first.segment !== block.segment || piece.length + block.bytes.length > PIECE_BYTES))
-        await ship();
-      piece ??= { first: block, chunks: [], length: 0, next: block.next };
-      piece.chunks.push(block.bytes);
-      piece.length += block.bytes.length;
-      piece.next = block.next;
+    try {
+      for await (const block of blocksUntil(join(this.#log.folder, 'segments'), this.#at!, size)) {
+        signal.throwIfAborted();
+        for (const tag of block.tags) this.#tags.add(tag);
+        const isFull = piece && piece.length + block.bytes.length > PIECE_BYTES;
+        if (isFull || piece?.first.segment !== block.segment) await ship();
+        piece ??= { first: block, chunks: [], length: 0, next: block.next };
+        piece.chunks.push(block.bytes);
+        piece.length += block.bytes.length;
+        piece.next = block.next;
+      }
+      await ship();
+    } catch (error) {
+      // Whether it was stored nobody knows: the bucket is asked.
+      this.#at = null;
+      throw error;
     }
-    await ship();
   }
 
   async #shipTrees({ trees, journal }: SignedEdge, signal: AbortSignal): Promise<void> {
@@ -233,6 +239,16 @@ export class ObjectCopy implements Carrier {
       else low = last;
     }
     return low;
+  }
+
+  /** A try whose answer was lost may have stored a shorter piece under this name: then the bucket is asked where it ends. */
+  async #putPiece(path: string, bytes: Buffer): Promise<void> {
+    const name = this.#name(path);
+    if ((await this.#store(name, bytes)) === 'stored') return;
+    const there = await this.#options.bucket.get(name);
+    if (there?.equals(bytes)) return;
+    if (there && bytes.subarray(0, there.length).equals(there)) throw new Error(`${name} was stored by an earlier try`);
+    throw new SinkBroken(`${this.#options.where} holds another ${name} than the log`);
   }
 
   async #put(path: string, bytes: Uint8Array): Promise<void> {
