@@ -33,6 +33,10 @@ const ACTIONS: Readonly<Record<string, { summary: string; load(): Promise<Action
     summary: 'one record, or all records of a call',
     load: async () => (await import('./show.ts')).showAction,
   },
+  retire: {
+    summary: 'ends the log of a replica that will never run again',
+    load: async () => (await import('./retire.ts')).retireAction,
+  },
   witness: {
     summary: 'cosigns checkpoints of logs that only ever grow; runs where the operator has no say',
     load: async () => (await import('./witness.ts')).witnessAction,
