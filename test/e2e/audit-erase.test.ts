@@ -3,6 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readVerifiers, verifyLog } from '../../src/controls/audit/index.ts';
+import { auditCommand } from '../../src/inbound/cli/audit/main.ts';
+import type { Command } from '../../src/inbound/cli/command.ts';
+import { keysCommand } from '../../src/inbound/cli/keys.ts';
+import { signedInApprovals } from '../../src/inbound/cli/sign-in.ts';
 import { Quickstart, READ, WRITE } from './quickstart.ts';
 import { recordsOf } from './recorded.ts';
 
@@ -20,11 +25,22 @@ after(async () => quickstart?.close());
 const list = async (subject: string, prefix: string) =>
   quickstart.gateway.call('readonly__s3_list', { prefix }, await quickstart.token(subject, READ));
 const records = () => recordsOf(quickstart.gateway.home);
-const audit = (...args: string[]) => quickstart.gateway.run('audit', ...args);
+/** A command as the program runs it, without 300 ms of a process each. */
+async function run(command: Command, ...args: string[]) {
+  const [out, err]: [string[], string[]] = [[], []];
+  const io = { stdout: (text: string) => void out.push(text), stderr: (text: string) => void err.push(text) };
+  const code = await command.run([...args, '--home', quickstart.gateway.home], io);
+  return { code, stdout: out.join(''), stderr: err.join('') };
+}
+const audit = (...args: string[]) => run(auditCommand, ...args);
 const verified = async () => {
-  await sleep(1_200); // signed every second
-  const { code, stdout } = await audit('verify', join(quickstart.gateway.home, 'audit'));
-  assert.equal(code, 0, stdout);
+  await sleep(1_100); // signed every second
+  const { home } = quickstart.gateway;
+  const reports = await verifyLog(join(home, 'audit'), readVerifiers(join(home, 'keys/audit.pub')));
+  assert.deepEqual(
+    reports.flatMap(({ findings }) => findings),
+    [],
+  );
 };
 const kids = (name: string) =>
   JSON.parse(readFileSync(join(quickstart.gateway.home, 'keys', `${name}.jwks`), 'utf8')).keys.map(
@@ -49,13 +65,12 @@ describe('beside a running gateway', () => {
       assert.equal(asked.json.result?.['isError'], true, asked.text);
     }
     const waiting = async () => {
-      const { stdout } = await quickstart.gateway.run('approvals', 'list', '--as', 'approver1', '--json');
+      const { stdout } = await run(signedInApprovals, 'list', '--as', 'approver1', '--json');
       return (JSON.parse(stdout) as { approvals: { subject: string }[] }).approvals
         .map(({ subject }) => subject)
         .sort();
     };
     assert.deepEqual(await waiting(), ['erin', 'frank']);
-    await verified();
 
     const dry = await audit('erase', '--subject', 'erin', '--dry-run', '--as', 'officer', '--json');
     assert.equal(dry.code, 0, dry.stderr);
@@ -123,12 +138,11 @@ describe('beside a running gateway', () => {
   });
 
   test('both keys of the log are exchanged while it runs; the old ones go when nothing needs them', async () => {
-    const { gateway } = quickstart;
     const before = { kek: kids('audit-kek')[0], checkpoint: kids('checkpoint')[0] };
     for (const name of ['audit-kek', 'checkpoint']) {
-      assert.equal((await gateway.run('keys', 'rotate', name)).code, 0);
+      assert.equal((await run(keysCommand, 'rotate', name)).code, 0);
       for (let i = 0; ; i++) {
-        const { code, stderr } = await gateway.run('keys', 'retire', name);
+        const { code, stderr } = await run(keysCommand, 'retire', name);
         if (code === 0) break;
         assert.match(stderr, /\d+ (stored keys are not wrapped|checkpoints are not signed)/);
         assert.ok(i < 40, 'the gateway takes it over within seconds');
@@ -136,7 +150,6 @@ describe('beside a running gateway', () => {
       }
     }
     await list('heidi', 'public/');
-    await sleep(2_500);
     await verified();
     const all = await records();
     for (const { notes, meta } of all) assert.ok(meta, notes.join());
@@ -158,7 +171,8 @@ test('without a gateway the log is opened in place: one writer, no sign-in, the 
   const none = await audit('erase', '--subject', `${issuer} nobody`, '--basis', 'request 8');
   assert.equal(none.code, 1, none.stderr);
   assert.equal((await audit('erase', '--subject', 'ivan', '--basis', 'request 8')).code, 2, 'whose subject?');
-  const done = await audit('erase', '--subject', `${issuer} ivan`, '--basis', 'request 8');
+  // In a process of its own, as people run it.
+  const done = await quickstart.gateway.run('audit', 'erase', '--subject', `${issuer} ivan`, '--basis', 'request 8');
   assert.equal(done.code, 0, done.stderr);
   assert.match(done.stdout, /^Erased ivan of http.* in tenant default: key /);
   const all = await records();
@@ -166,7 +180,6 @@ test('without a gateway the log is opened in place: one writer, no sign-in, the 
   assert.equal(last.meta?.['basis'], 'request 8');
   const theirs = all.filter(({ meta, envelope }) => meta?.['subject'] === 'ivan' && envelope.kind === 'intent');
   assert.ok(theirs.length > 0 && theirs.every(({ payload }) => payload === null));
-  const { code, stdout } = await audit('verify', join(home, 'audit'));
-  assert.equal(code, 0, stdout);
+  await verified();
   assert.ok(readdirSync(join(home, 'keys')).every((name) => !name.endsWith('.new')));
 });
