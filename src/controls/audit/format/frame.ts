@@ -6,6 +6,7 @@ import { crc32c } from './crc32c.ts';
  * a zero byte ‖ envelope ‖ parts. The zero byte is the prefix RFC 6962 hashes before a leaf: no copy is made for it.
  */
 export const FRAME_MAGIC = Buffer.from('GWR1');
+const MAGIC_NUMBER = FRAME_MAGIC.readUInt32LE(0);
 export const TAG_BYTES = 16;
 /** A record larger than this is not ours. */
 export const MAX_FRAME_BYTES = 64 * 1024 * 1024;
@@ -71,7 +72,7 @@ export function writeFrame(into: Buffer, at: number, index: number, tag: Uint8Ar
 
 /** Bytes the frame at `at` claims to have (attacker-controlled), 0 when none begins there; needs 12 bytes to look at. */
 export function claimedLength(bytes: Buffer, at: number): number {
-  if (at + HEAD_BYTES > bytes.length || bytes.compare(FRAME_MAGIC, 0, 4, at, at + 4) !== 0) return 0;
+  if (at + HEAD_BYTES > bytes.length || bytes.readUInt32LE(at) !== MAGIC_NUMBER) return 0;
   const length = HEAD_BYTES + bytes.readUInt32LE(at + 8);
   return length > MAX_FRAME_BYTES || length < HEAD_BYTES + FIXED_BODY_BYTES ? 0 : length;
 }
