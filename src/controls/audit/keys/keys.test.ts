@@ -3,14 +3,17 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { type SealKey, unseal } from '../../../core/crypto/envelope.ts';
 import { openSymmetricKeys, retireKeys, rotateKeys } from '../../../core/crypto/keys.ts';
 import { memoryRows, openMemoryStore } from '../../../core/store/memory.ts';
 import type { Audit } from '../audit.ts';
 import { CANARIES, type Fixture, fixture, readyCall, runCall } from '../audit-kit.test.ts';
+import { partAad } from '../format/envelope.ts';
+import { SegmentReader } from '../format/segments.ts';
 import { LogReader } from '../reader/read.ts';
 import { readVerifiers, verifyLog } from '../verifier/verify-log.ts';
 import { retireKek, rotateKek, stillNeeded } from './exchange.ts';
-import { countNotUnder } from './keyring.ts';
+import { countNotUnder, Keyring } from './keyring.ts';
 
 let log: Fixture;
 let audit: Audit;
@@ -285,4 +288,31 @@ test('the KEK may stand in a file elsewhere or in the environment; commands find
   await audit.close();
   delete process.env['GATEWRIT_TEST_KEK'];
   await assert.rejects(() => log.open({}, { kek: 'env:GATEWRIT_TEST_KEK' }), /env:GATEWRIT_TEST_KEK is not set/);
+});
+
+test('a sealed part moved to another record, another name, another tenant or another subject does not open', async () => {
+  for (const tenant of ['acme', 'other']) for (const subject of ['alice', 'bob']) await call({ tenant, subject });
+  const ring = await Keyring.open(log.store, openSymmetricKeys({ folder: folder(), generate: false }, 'audit-kek'), 0);
+  const reader = new SegmentReader(join(log.home, 'audit/node-1/segments'), 1);
+  reader.header();
+  const sealed: { bytes: Buffer; key: SealKey; place: string }[] = [];
+  for (let frame = reader.next(); frame; frame = reader.next()) {
+    const tag = frame.tag.toString('hex');
+    const { id, parts } = JSON.parse(frame.envelope.toString());
+    const key = (await ring.segmentKey(tag, parts[0].kid, 0))!.key;
+    const place = partAad(`test/${tag}/node-1`, id, 'meta');
+    sealed.push({ bytes: Buffer.from(frame.parts[0]!), key, place });
+    assert.ok(unseal(key, frame.parts[0]!, place), 'where it belongs');
+    assert.equal(unseal(key, frame.parts[0]!, partAad(`test/${tag}/node-1`, id, 'payload')), null);
+  }
+  reader.close();
+  assert.equal(sealed.length, 8);
+  for (const [i, { bytes }] of sealed.entries())
+    for (const [j, { key, place }] of sealed.entries()) if (i !== j) assert.equal(unseal(key, bytes, place), null);
+
+  const vaulted = await audit.vault.seal('acme', 'key of alice', Buffer.from('stored'), 'row 1');
+  assert.equal(String(await audit.vault.open('acme', 'key of alice', vaulted, 'row 1')), 'stored');
+  assert.equal(await audit.vault.open('acme', 'key of alice', vaulted, 'row 2'), null);
+  assert.equal(await audit.vault.open('acme', 'key of bob', vaulted, 'row 1'), null);
+  assert.equal(await audit.vault.open('other', 'key of alice', vaulted, 'row 1'), null);
 });
