@@ -6,7 +6,7 @@ import { uuidv7 } from '../../src/core/ids.ts';
 type Ready = CallWith<'principal' | 'message' | 'target' | 'arguments' | 'decision' | 'findings' | 'approval'>;
 
 /** Arguments of this many characters make the frame of an intent 2 KiB, the size the goals are given for. */
-const ARGUMENT_CHARACTERS = 770;
+const ARGUMENT_CHARACTERS = 584;
 const SUBJECTS = 64;
 
 /** Calls as they come before the intent is recorded; no two are equal. Who calls and what decided is shared, as in caches. */

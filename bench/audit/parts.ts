@@ -11,8 +11,9 @@ export interface WriterCell extends Appended {
   readonly perSecond: number;
   readonly tenants: number;
   readonly round: number;
-  /** Cores used meanwhile by the writer, and by everything else on this machine (arrivals of the open loop included). */
-  readonly writerCores: number;
+  /** User and system time of the writer, all threads, trees and checkpoints included. */
+  readonly cpuMicrosPerRecord: number;
+  /** Cores used meanwhile by everything else on this machine, arrivals of the open loop included. */
   readonly otherCores: number;
 }
 
@@ -97,7 +98,7 @@ export async function writerCell(bench: Bench, perSecond: number, tenants: numbe
     const others = Math.max(0, busyMicros() - machine - used) / passed;
     const { records } = await writer.ask<{ records: number }>({ ask: 'close' }, LONG_MS);
     note(bench, where, await verify(home), records);
-    return { ...appended, perSecond, tenants, round, writerCores: used / passed, otherCores: others };
+    return { ...appended, perSecond, tenants, round, cpuMicrosPerRecord: used / appended.records, otherCores: others };
   } finally {
     await writer.stop();
     rmSync(home, { recursive: true, force: true });

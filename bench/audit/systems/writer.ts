@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { auditSettings, openAudit } from '../../../src/controls/audit/index.ts';
 import { openSqliteStore } from '../../../src/core/store/sqlite.ts';
 import { percentile } from '../../statistics.ts';
@@ -35,6 +36,8 @@ export interface Percentiles {
   readonly p99: number;
 }
 
+// As in bin/gatewrit.mjs.
+setFlagsFromString('--no-allocation-site-pretenuring');
 const fail = (error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
   process.exit(3);
