@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { z } from 'zod';
 import { OWN_SECTIONS, SECTIONS } from '../src/configuration.ts';
+import * as verifier from '../src/controls/audit/verifier/index.ts';
 import { REFUSALS } from '../src/core/mcp/refusals.ts';
 import * as surface from '../src/index.ts';
 import { CONTROL_SECTIONS } from '../src/sections.ts';
@@ -49,6 +50,21 @@ test('the public surface is these names', () => {
     'Now',
     'Principal',
     'Target',
+  ]);
+});
+
+test('the surface of the verifier is these names', () => {
+  assert.deepEqual(Object.keys(verifier).sort(), [
+    'VERIFIER_ERRORS',
+    'VerifierError',
+    'folderSource',
+    'openCheckpoint',
+    'readKept',
+    'readVerifiers',
+    'readWitnesses',
+    'urlSource',
+    'verifyLog',
+    'verifyProofs',
   ]);
 });
 
