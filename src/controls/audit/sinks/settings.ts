@@ -121,7 +121,4 @@ export const sinksSettings = z
 
 export type SinksSettings = z.output<typeof sinksSettings>;
 export type SinkSettings = SinksSettings[number];
-export type FolderSinkSettings = Extract<SinkSettings, { kind: 'folder' }>;
 export type S3SinkSettings = Extract<SinkSettings, { kind: 's3' }>;
-export type OtlpSinkSettings = Extract<SinkSettings, { kind: 'otlp' }>;
-export type JsonlSinkSettings = Extract<SinkSettings, { kind: 'jsonl' }>;
