@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
+import { auditSettings } from '../../src/controls/audit/index.ts';
 import { Child } from '../child.ts';
 import type { Options } from './options.ts';
 import type { Verified } from './systems/verifier.ts';
@@ -40,6 +41,9 @@ export interface Bench {
 
 /** Records under way all the time when the rate is what is asked: twice a full group. */
 const TOGETHER = 1_024;
+/** As a gateway signs that is not told otherwise. */
+const SIGNED_MS = auditSettings.parse({}).checkpointMs;
+
 export const RATES = [1_000, 5_000] as const;
 export const TENANTS = [1, 16] as const;
 const LONG_MS = 900_000;
@@ -81,7 +85,7 @@ export async function writerCell(bench: Bench, perSecond: number, tenants: numbe
   const where = `${perSecond === 0 ? 'closed loop' : `${perSecond}/s`}, ${tenants} tenants, round ${round + 1}`;
   bench.say(where);
   const home = newHome(bench);
-  const writer = await startWriter(home, tenants, 1_000);
+  const writer = await startWriter(home, tenants, SIGNED_MS);
   try {
     const load = (length: number) =>
       writer.ask<Appended>(
@@ -149,7 +153,7 @@ export async function recoveryCells(bench: Bench): Promise<RecoveryCell[]> {
 
 /** @returns how many records the log has. Unsigned: the writer is killed */
 async function writeLog(home: string, records: number, sign: boolean): Promise<number> {
-  const writer = await startWriter(home, 4, sign ? 1_000 : NEVER_MS);
+  const writer = await startWriter(home, 4, sign ? SIGNED_MS : NEVER_MS);
   await writer.ask<Appended>({ ask: 'closedLoop', together: TOGETHER, records, sign }, LONG_MS);
   if (sign) {
     const closed = await writer.ask<{ records: number }>({ ask: 'close' }, LONG_MS);

@@ -12,7 +12,7 @@ import { Calls } from '../calls.ts';
  * One log with its store, as a gateway has them; what is appended are intents, by the stage of the pipeline.
  *   node writer.ts HOME TENANTS CHECKPOINT_MS
  */
-const [home = '', tenants = '1', checkpointMs = '1000'] = process.argv.slice(2);
+const [home = '', tenants = '1', checkpointMs = '500'] = process.argv.slice(2);
 
 export interface Appended {
   readonly records: number;

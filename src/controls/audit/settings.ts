@@ -40,7 +40,7 @@ export const auditSettings = z
       .int()
       .min(10)
       .max(60_000)
-      .default(1_000)
+      .default(500)
       .describe('How often grown trees are signed, ms: what is younger can be rewritten by who holds the gateway.'),
     pendingBytes: z
       .int()

@@ -106,7 +106,7 @@ async function proofsOf(reader: LogReader, meant: string, disclose: Disclosure, 
       throw new InternalError(
         'audit.not_signed',
         `record ${index} of ${replica} (leaf ${leaf}) is not signed yet: its tree is signed up to leaf ${proof.signed}. ` +
-          'A running gateway signs every audit.checkpointMs (a second unless set): try again; one that is stopped signs when it starts',
+          'A running gateway signs every audit.checkpointMs (half a second unless set): try again; one that is stopped signs when it starts',
         { kind: 'outage' },
       );
     const [report] = verifyProofs(proof, { verifiers });
