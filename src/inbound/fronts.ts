@@ -48,6 +48,7 @@ export async function openFronts({
     ? { certificate: readFileSync(certificates.cert), key: readFileSync(certificates.key) }
     : undefined;
   const server = transport.serverOptions(transport.leaf(clock(), pair));
+  let served = server;
   const shared = { handler: gatewrit, headers: transport.headers, body: nodeBody, clock };
   const front = mcpFront({ ...shared, maxBufferedBytes: MAX_BUFFERED_BYTES, keepAliveMs: KEEP_ALIVE_MS });
   const opened: Listener[] = [];
@@ -68,7 +69,11 @@ export async function openFronts({
     await Promise.all(opened.map((listener) => listener.close(0)));
     throw cause;
   }
-  const unwatch = pair ? () => {} : watchFiles(transport.reload, () => serveNewLeaf(transport, opened, clock(), log));
+  const unwatch = pair
+    ? () => {}
+    : watchFiles(transport.reload, () => {
+        served = serveNewFiles(transport, opened, served, clock(), log);
+      });
   return {
     async close(deadlineMs) {
       unwatch();
@@ -78,14 +83,29 @@ export async function openFronts({
   };
 }
 
-/** New connections get the new certificate, those that are open go on. Whatever is wrong with it, the old one stays. */
-function serveNewLeaf(transport: Transport, listeners: readonly Listener[], now: Now, log: Log | undefined): void {
+type TlsOptions = ReturnType<Transport['serverOptions']>;
+
+/**
+ * New connections get the new certificate and the new authorities of clients, those that are open go on. Whatever is
+ * wrong with them, the old ones stay. @returns what is served now
+ */
+function serveNewFiles(
+  transport: Transport,
+  listeners: readonly Listener[],
+  served: TlsOptions,
+  now: Now,
+  log: Log | undefined,
+): TlsOptions {
   try {
     const options = transport.serverOptions(transport.leaf(now));
     for (const { server } of listeners) server.setSecureContext(options);
-    log?.info('the certificate was replaced');
+    const same = (name: 'cert' | 'key' | 'ca') => String(options[name]) === String(served[name]);
+    if (!same('cert') || !same('key')) log?.info('the certificate was replaced');
+    if (!same('ca')) log?.info('the authorities of clients were replaced');
+    return options;
   } catch (cause) {
     log?.error('the new certificate cannot be served; the old one stays', {}, cause);
+    return served;
   }
 }
 

@@ -17,20 +17,26 @@ export function authoritiesFile({ clients }: TransportSettings, home: string): s
  * @throws SettingsError when the authorities cannot be read: in `optional` nobody would notice that there are none
  */
 export function clientOptions(settings: TransportSettings, home: string): ServerOptions {
-  const file = authoritiesFile(settings, home);
-  if (file === null) return {};
+  const ca = readAuthorities(settings, home);
+  if (ca === null) return {};
   return {
     requestCert: true,
     rejectUnauthorized: settings.clients.certificates === 'required',
-    ca: readAuthorities(file),
+    ca,
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
 }
 
 const BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
-/** OpenSSL leaves out what it cannot read without a word. */
-function readAuthorities(file: string): string[] {
+/**
+ * The certificates of `transport.clients.ca`, PEM, or null when clients are asked for none. OpenSSL leaves out what it
+ * cannot read without a word.
+ * @throws SettingsError
+ */
+export function readAuthorities(settings: TransportSettings, home: string): string[] | null {
+  const file = authoritiesFile(settings, home);
+  if (file === null) return null;
   const text = readPem(file).toString('latin1');
   const blocks = text.match(BLOCK) ?? [];
   const begun = text.split('-----BEGIN ').length - 1;

@@ -11,6 +11,7 @@ import type { TransportSettings } from './settings.ts';
 import { bodyStage, headStage, place } from './stages.ts';
 
 export { nodeBody } from './body-source.ts';
+export { readAuthorities } from './clients.ts';
 export { judgeLeaf, type LeafJudgement } from './leaf.ts';
 export type { Listener, Resources } from './places.ts';
 export { TRANSPORT_REFUSALS } from './refusals.ts';

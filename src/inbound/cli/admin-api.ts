@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
+import { InternalError } from '../../core/internal-error.ts';
+import { type ClientCertificate, certificateDemand } from '../client-certificate.ts';
 import type { Ready } from './ready.ts';
 
 const TIMEOUT_MS = 15_000;
@@ -12,11 +14,20 @@ export interface AdminAnswer {
 /**
  * One request to the admin API of a running gateway; POST with a body, GET without. Only the authority the gateway named
  * is trusted, and no redirect is followed: the token goes nowhere else.
+ * @param certificate shown when the gateway asks for one
  */
-export async function askAdmin(ready: Ready, token: string, path: string, sent: object | null): Promise<AdminAnswer> {
+export async function askAdmin(
+  ready: Ready,
+  token: string,
+  path: string,
+  sent: object | null,
+  certificate?: ClientCertificate,
+): Promise<AdminAnswer> {
   const url = new URL(path, ready.admin);
   if (url.protocol !== 'https:') throw new Error('its admin address is not https');
-  const dispatcher = new Agent({ connect: ready.ca === '' ? {} : { ca: readFileSync(ready.ca) } });
+  const dispatcher = new Agent({
+    connect: { ...(ready.ca === '' ? {} : { ca: readFileSync(ready.ca) }), ...certificate },
+  });
   try {
     const { statusCode, body } = await request(url, {
       dispatcher,
@@ -31,6 +42,9 @@ export async function askAdmin(ready: Ready, token: string, path: string, sent: 
       bodyTimeout: TIMEOUT_MS,
     });
     return { status: statusCode, body: JSON.parse(await body.text()) as Record<string, unknown> };
+  } catch (cause) {
+    const demand = certificateDemand(cause, certificate !== undefined);
+    throw demand === null ? cause : new InternalError('admin.certificate', demand, { kind: 'outage', cause });
   } finally {
     await dispatcher.close();
   }

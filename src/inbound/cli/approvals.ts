@@ -1,4 +1,13 @@
 import { parseArgs } from 'node:util';
+import { InternalError } from '../../core/internal-error.ts';
+import {
+  CERTIFICATE_USAGE,
+  type CertificateFiles,
+  type ClientCertificate,
+  certificateFiles,
+  certificateOptions,
+  readClientCertificate,
+} from '../client-certificate.ts';
 import { type AdminAnswer, askAdmin, refusalText } from './admin-api.ts';
 import { type CardJson, cardText, type SummaryJson, tableText } from './approvals-text.ts';
 import type { Command, Io } from './command.ts';
@@ -15,7 +24,7 @@ call within two minutes. Nobody decides on his own call.
   --reason TEXT  why; kept in the audit record, never sent to the caller
   --home D       home of the gateway (default .gatewrit)
   --json         the answer of the admin API as one line of JSON
-
+${CERTIFICATE_USAGE}
 Exit codes: 0 done, 1 refused, 2 wrong use, 3 could not run.
 
 Example: gatewrit approvals list --as approver1
@@ -34,6 +43,7 @@ interface Asked {
   readonly reason: string | undefined;
   readonly home: string;
   readonly json: boolean;
+  readonly certificate: CertificateFiles | null;
 }
 
 /** `gatewrit approvals`: a client of the admin API like any other; it decides nothing itself. */
@@ -58,7 +68,8 @@ export function approvalsCommand(signIn: SignIn): Command {
           io.stderr(`gatewrit approvals: no gateway is running with home ${asked.home}; run: gatewrit start\n`);
           return 3;
         }
-        return report(asked, await send(asked, ready, await signIn(asked.home, asked.as)), io);
+        const certificate = readClientCertificate(asked.certificate, { utc: Date.now() });
+        return report(asked, await send(asked, ready, await signIn(asked.home, asked.as), certificate), io);
       } catch (cause) {
         io.stderr(`gatewrit approvals: the gateway cannot be asked: ${reasonOf(cause)}\n`);
         return 3;
@@ -79,6 +90,7 @@ function readArguments(argv: string[]): Asked | 'help' | string {
         home: { type: 'string', default: '.gatewrit' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
+        ...certificateOptions,
       },
     });
     if (values.help) return 'help';
@@ -90,18 +102,25 @@ function readArguments(argv: string[]): Asked | 'help' | string {
     if (id !== undefined && !/^[\w-]{1,64}$/.test(id)) return 'that is not an id; run: gatewrit approvals list';
     if (!values.as) return '--as PERSON is missing';
     if (values.reason !== undefined && verb !== 'approve' && verb !== 'deny') return `${verb} takes no --reason`;
+    const certificate = certificateFiles(values, process.env);
+    if (typeof certificate === 'string') return certificate;
     const { as, reason, home, json } = values;
-    return { verb: verb as Verb, id: id ?? '', as, reason, home, json };
+    return { verb: verb as Verb, id: id ?? '', as, reason, home, json, certificate };
   } catch (cause) {
     return (cause as Error).message;
   }
 }
 
-function send(asked: Asked, ready: Ready, token: string): Promise<AdminAnswer> {
+function send(
+  asked: Asked,
+  ready: Ready,
+  token: string,
+  certificate: ClientCertificate | undefined,
+): Promise<AdminAnswer> {
   const decides = asked.verb === 'approve' || asked.verb === 'deny';
   const end = asked.verb === 'list' ? '' : `/${asked.id}${decides ? `/${asked.verb}` : ''}`;
   const sent = decides ? (asked.reason === undefined ? {} : { reason: asked.reason }) : null;
-  return askAdmin(ready, token, `/api/approvals${end}`, sent);
+  return askAdmin(ready, token, `/api/approvals${end}`, sent, certificate);
 }
 
 function report(asked: Asked, { status, body }: AdminAnswer, io: Io): number {
@@ -131,6 +150,8 @@ function textOf(verb: Verb, body: AdminAnswer['body']): string {
 }
 
 function reasonOf(cause: unknown): string {
+  // Ours are whole sentences.
+  if (cause instanceof InternalError) return cause.message;
   const code = (cause as { code?: unknown }).code;
   const message = cause instanceof Error ? cause.message : String(cause);
   return typeof code === 'string' && !message.includes(code) ? `${message} (${code})` : message;

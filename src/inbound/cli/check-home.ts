@@ -4,7 +4,7 @@ import type { Configuration } from '../../configuration.ts';
 import { checkListeners, isLoopback } from '../../controls/authentication/index.ts';
 import { Engine, inspect, type Rule, readPolicyFolder } from '../../controls/authorization/index.ts';
 import { loadManifests } from '../../controls/registry/index.ts';
-import { judgeLeaf, readKeyPair } from '../../controls/transport/index.ts';
+import { judgeLeaf, readAuthorities, readKeyPair } from '../../controls/transport/index.ts';
 import { KEY_CLASSES, type KeyClass, openSigningKeys, openSymmetricKeys } from '../../core/crypto/keys.ts';
 import { credentialIn } from '../../core/crypto/sample-secrets.ts';
 import { SettingsError } from '../../core/internal-error.ts';
@@ -46,7 +46,12 @@ const OF_KEY: Readonly<Record<KeyClass, Place>> = {
 
 export async function inspectHome(options: HomeOptions): Promise<HomeFacts> {
   const { home, sections } = options;
-  const points = [...listenerPoints(options), ...platformPoints(), ...upstreamPoints(options)];
+  const points = [
+    ...listenerPoints(options),
+    ...platformPoints(),
+    ...upstreamPoints(options),
+    ...clientPoints(options),
+  ];
   const { development } = sections.authentication;
   if (development && !existsSync(join(home, 'keys'))) {
     return { points, rules: 0, scopes: 0, demandsApproval: null, served: 0, withheld: 0, unmade: true };
@@ -170,6 +175,13 @@ function leafPoints({ sections: { transport }, now }: HomeOptions): WeakPoint[] 
       weak('transport', what, 'renew it and write the new pair over the old one; no restart is needed'),
     ),
   ];
+}
+
+/** The file is the operator's own, also where development makes everything else. */
+function clientPoints({ home, sections: { transport } }: HomeOptions): WeakPoint[] {
+  const fault = faultOf(() => readAuthorities(transport, home));
+  const remedy = 'put the authorities that issue client certificates there, in PEM and nothing else';
+  return fault === null ? [] : [stops('transport', fault, remedy)];
 }
 
 function upstreamPoints({ configuration: { upstreams } }: HomeOptions): WeakPoint[] {

@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { InternalError } from '../../core/internal-error.ts';
+import {
+  CERTIFICATE_USAGE,
+  certificateFiles,
+  certificateOptions,
+  readClientCertificate,
+} from '../client-certificate.ts';
 import { runStdioEntry } from '../stdio/entry.ts';
 import { authorizationCodeTokens, developmentTokens } from '../stdio/token-source.ts';
 import type { Command } from './command.ts';
@@ -19,7 +25,7 @@ token for PERSON (default bob); with --url it signs in with code + PKCE in your 
   --url URL       a gateway elsewhere
   --client-id URL client id metadata document or registered client id, with --url
   --ca FILE       PEM of the authority behind --url, when it is not a public one
-
+${CERTIFICATE_USAGE}
 Example: gatewrit stdio --home .gatewrit --as bob
 `;
 
@@ -38,19 +44,27 @@ export const stdioCommand: Command = {
         url: { type: 'string' },
         'client-id': { type: 'string' },
         ca: { type: 'string' },
+        ...certificateOptions,
       },
     });
+    const files = certificateFiles(values, process.env);
+    if (typeof files === 'string') {
+      io.stderr(`gatewrit stdio: ${files}\n`);
+      return 2;
+    }
+    const certificate = readClientCertificate(files, { utc: Date.now() });
     const onDiagnostic = (line: string) => io.stderr(`gatewrit: ${line}\n`);
-    const streams = { input: process.stdin, output: process.stdout, onDiagnostic };
+    const shared = { certificate, input: process.stdin, output: process.stdout, onDiagnostic };
     if (values.url) {
       const ca = values.ca ? readFileSync(values.ca, 'utf8') : undefined;
       const tokens = await authorizationCodeTokens({
         resource: values.url,
         clientId: values['client-id'],
         ca,
+        certificate,
         onUrl: (url) => io.stderr(`gatewrit: sign in at ${url}\n`),
       });
-      await runStdioEntry({ url: values.url, ...(ca ? { ca } : {}), tokens, ...streams });
+      await runStdioEntry({ url: values.url, ...(ca ? { ca } : {}), tokens, ...shared });
       return 0;
     }
     const ready = readReady(values.home);
@@ -71,7 +85,7 @@ export const stdioCommand: Command = {
       subject: values.as,
       scopes,
     });
-    await runStdioEntry({ url, ca: readFileSync(ready.ca, 'utf8'), tokens, ...streams });
+    await runStdioEntry({ url, ca: readFileSync(ready.ca, 'utf8'), tokens, ...shared });
     return 0;
   },
 };

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { LineReader } from '../../upstream/line-reader.ts';
+import { type ClientCertificate, certificateDemand } from '../client-certificate.ts';
 import { LegacySession } from './legacy-session.ts';
 import { GatewayLink, isEventStream, MAX_MESSAGE_BYTES, type Message, parseObject } from './link.ts';
 import { type Declarations, declarationsOf, headersFor } from './mirrored-headers.ts';
@@ -10,11 +11,15 @@ export interface EntryOptions {
   readonly url: string;
   /** PEM of the authority that signs the gateway's certificate; undefined: the system's. */
   readonly ca?: string;
+  /** Shown when the gateway asks for one. */
+  readonly certificate?: ClientCertificate | undefined;
   readonly tokens: TokenSource;
   readonly input: Readable;
   readonly output: Writable;
   readonly onDiagnostic: (line: string) => void;
 }
+
+const UNREACHED = 'The gateway cannot be reached; is `gatewrit start` running?';
 
 /**
  * MCP over stdio for a client that starts programs: each line becomes one HTTPS request to the gateway with this
@@ -41,9 +46,10 @@ export async function runStdioEntry(options: EntryOptions): Promise<void> {
         await Promise.all([session.begun(), before?.end()]);
       } else await (session ?? modern).exchange(line, message);
     } catch (cause) {
-      onDiagnostic(`the gateway at ${url} cannot be reached: ${(cause as Error).message}`);
+      const demand = certificateDemand(cause, options.certificate !== undefined);
+      onDiagnostic(`the gateway at ${url} cannot be reached: ${demand ?? (cause as Error).message}`);
       if (message['id'] === undefined || message['method'] === undefined) return;
-      const text = 'The gateway cannot be reached; is `gatewrit start` running?';
+      const text = demand ? `The gateway cannot be reached: ${demand}.` : UNREACHED;
       link.fail(message['id'], { code: -32603, message: text });
     }
   };

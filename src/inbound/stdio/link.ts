@@ -1,6 +1,7 @@
 import { Agent, type Dispatcher, request } from 'undici';
 import { oneLine } from '../../core/mcp/one-line.ts';
 import { EventStreamReader } from '../../upstream/event-stream.ts';
+import type { ClientCertificate } from '../client-certificate.ts';
 import type { TokenSource } from './token-source.ts';
 
 export interface LinkOptions {
@@ -8,6 +9,8 @@ export interface LinkOptions {
   readonly url: string;
   /** PEM of the authority that signs the gateway's certificate; undefined: the system's. */
   readonly ca?: string;
+  /** Shown when the gateway asks for one. */
+  readonly certificate?: ClientCertificate | undefined;
   readonly tokens: TokenSource;
   /** Takes one message for the client, without line breaks. */
   readonly write: (message: Uint8Array) => void;
@@ -33,11 +36,11 @@ export class GatewayLink {
   readonly #tokens: TokenSource;
   readonly #agent: Agent;
 
-  constructor({ url, ca, tokens, write }: LinkOptions) {
+  constructor({ url, ca, certificate, tokens, write }: LinkOptions) {
     this.url = url;
     this.write = (message) => write(oneLine(message));
     this.#tokens = tokens;
-    this.#agent = new Agent({ connect: ca ? { ca } : {} });
+    this.#agent = new Agent({ connect: { ...(ca ? { ca } : {}), ...certificate } });
   }
 
   async send(

@@ -6,6 +6,7 @@ import { Agent, fetch as undiciFetch } from 'undici';
 import { DEVELOPMENT_PEOPLE, mintDevelopmentToken } from '../../controls/authentication/index.ts';
 import { InternalError } from '../../core/internal-error.ts';
 import { protectedResourceMetadataUrl } from '../../core/mcp/challenge.ts';
+import type { ClientCertificate } from '../client-certificate.ts';
 
 /** Where a way in that acts for a local person gets its access token; asked before each call. */
 export interface TokenSource {
@@ -69,6 +70,8 @@ export interface SignIn {
   readonly scopes?: readonly string[] | undefined;
   /** PEM of a private CA; the system's own otherwise. */
   readonly ca?: string | undefined;
+  /** Shown at the origin of the endpoint when it asks for one, and nowhere else: it says who we are. */
+  readonly certificate?: ClientCertificate | undefined;
   /** Shows a person the URL to open; stderr unless given. stdout belongs to the protocol. */
   readonly onUrl?: (url: string) => void;
   /** How long a person may take, ms. */
@@ -96,7 +99,7 @@ export function authorizationCodeTokens(options: SignIn): TokenSource {
   let renewing: Promise<Grant> | null = null;
 
   async function renew(): Promise<Grant> {
-    const wire = guardedFetch(options.ca);
+    const wire = guardedFetch(options);
     try {
       const { issuer, scopes } = await discover(options.resource, wire.fetch);
       const client: oauth.Client = { client_id: options.clientId ?? DEVELOPMENT_CLIENT };
@@ -124,13 +127,24 @@ export function authorizationCodeTokens(options: SignIn): TokenSource {
 type Fetch = (url: string, init?: object) => Promise<Response>;
 
 /** fetch that trusts the given CA, follows no redirects and gives up: every address here came from somebody else. */
-function guardedFetch(ca: string | undefined): { fetch: Fetch; close(): Promise<void> } {
+function guardedFetch({ resource, ca, certificate }: SignIn): { fetch: Fetch; close(): Promise<void> } {
   const connect = ca === undefined ? {} : { ca };
-  const dispatcher = new Agent({ connect, maxResponseSize: 256 * 1024 });
+  const maxResponseSize = 256 * 1024;
+  const anywhere = new Agent({ connect, maxResponseSize });
+  const gateway = new Agent({ connect: { ...connect, ...certificate }, maxResponseSize });
+  const { origin } = new URL(resource);
   const guarded = (url: string, init: object = {}) =>
-    undiciFetch(url, { ...init, dispatcher, redirect: 'manual', signal: AbortSignal.timeout(10_000) });
+    undiciFetch(url, {
+      ...init,
+      dispatcher: new URL(url).origin === origin ? gateway : anywhere,
+      redirect: 'manual',
+      signal: AbortSignal.timeout(10_000),
+    });
   // undici's own Response is the same class of object under another name of type.
-  return { fetch: guarded as unknown as Fetch, close: () => dispatcher.destroy() };
+  return {
+    fetch: guarded as unknown as Fetch,
+    close: async () => void (await Promise.all([gateway.destroy(), anywhere.destroy()])),
+  };
 }
 
 const failed = (message: string, cause?: unknown) =>

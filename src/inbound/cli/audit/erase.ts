@@ -5,6 +5,12 @@ import { InternalError } from '../../../core/internal-error.ts';
 import { principalKey } from '../../../core/principal-key.ts';
 import { openSecret } from '../../../core/settings.ts';
 import { openSqliteStore } from '../../../core/store/sqlite.ts';
+import {
+  CERTIFICATE_USAGE,
+  certificateFiles,
+  certificateOptions,
+  readClientCertificate,
+} from '../../client-certificate.ts';
 import { askAdmin, refusalText } from '../admin-api.ts';
 import type { Io } from '../command.ts';
 import { type Ready, readReady } from '../ready.ts';
@@ -34,7 +40,7 @@ options
   --tenant T       tenant of the subject (default: default)
   --home D         home of the gateway (default .gatewrit)
   --json           machine-readable answer
-
+${CERTIFICATE_USAGE}
 exit: 0 erased (with --dry-run: there is a key), 1 there is no key, or refused, 2 wrong use, 3 could not run
 
 example
@@ -48,6 +54,7 @@ example
     as: { type: 'string' },
     token: { type: 'string' },
     'dry-run': { type: 'boolean' },
+    ...certificateOptions,
   },
   run(given, io) {
     const subject = textOf(given, 'subject');
@@ -104,11 +111,17 @@ async function throughGateway(wanted: Wanted, ready: Ready, given: Given, io: Io
     );
     return 2;
   }
+  const files = certificateFiles(given.values, process.env);
+  if (typeof files === 'string') {
+    io.stderr(`gatewrit audit erase: ${files}\n`);
+    return 2;
+  }
+  const certificate = readClientCertificate(files, { utc: Date.now() });
   const { issuer, subject, basis, dryRun, home } = wanted;
   const token =
     person === undefined ? openSecret(reference!).toString('utf8').trim() : await signIn(home, person, SCOPES);
   const sent = { issuer, subject, basis, ...(dryRun ? { dryRun } : {}) };
-  const answer = await askAdmin(ready, token, '/api/audit/erase', sent).catch((cause: unknown) => {
+  const answer = await askAdmin(ready, token, '/api/audit/erase', sent, certificate).catch((cause: unknown) => {
     throw new InternalError('erase.unreachable', `the gateway cannot be asked: ${(cause as Error).message}`, {
       kind: 'outage',
       cause,
