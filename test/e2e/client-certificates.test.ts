@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -23,7 +24,8 @@ const MODES = ['required', 'optional'] as const;
 type Mode = (typeof MODES)[number];
 const gateways = {} as Record<Mode, Quickstart>;
 /** What each gateway's log must hold in the end. */
-const expected = { required: { served: 0, refused: 0, missing: 0 }, optional: { served: 0, refused: 0, missing: 0 } };
+const none = { served: 0, refused: 0, missing: 0, operations: 0, lists: 0 };
+const expected = { required: { ...none }, optional: { ...none } };
 let agents: Agent[] = [];
 
 /** A server that counts what reaches it. */
@@ -278,13 +280,91 @@ function overSession(mode: Mode, shown: MadeCertificate | null, bearer: string, 
   });
 }
 
+/** `gatewrit` as a person runs it, beside the gateway that hears nobody without a certificate. */
+function gatewrit(args: readonly string[], stdin = '', env: Record<string, string> = {}) {
+  const { home } = gateways.required.gateway;
+  const bin = join(import.meta.dirname, '../../bin/gatewrit.mjs');
+  const options = { env: { ...process.env, ...env }, timeout: 20_000 };
+  return new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
+    const child = execFile(process.execPath, [bin, ...args, '--home', home], options, (error, stdout, stderr) =>
+      resolve({ code: error ? error.code : 0, stdout, stderr }),
+    );
+    child.stdin!.end(stdin);
+  });
+}
+
+test('our own commands show the certificate they are given, and say so when one is demanded or cannot be used', async () => {
+  const { home } = gateways.required.gateway;
+  const kept = (name: string, text: string, mode = 0o600) => {
+    writeFileSync(join(home, name), text, { mode });
+    return join(home, name);
+  };
+  const foreign = forged.values().next().value!;
+  const cert = kept('alice.pem', alice.cert);
+  const key = kept('alice.key', alice.key);
+  const hers = ['--client-cert', cert, '--client-key', key];
+  const his = ['--client-cert', kept('false.pem', foreign.cert), '--client-key', kept('false.key', foreign.key)];
+  const env = { GATEWRIT_CLIENT_CERT: cert, GATEWRIT_CLIENT_KEY: key };
+  const list = ['approvals', 'list', '--as', 'approver1'];
+  const erase = ['audit', 'erase', '--dry-run', '--subject', 'nobody', '--as', 'approver1'];
+  const line = `${JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'tools/list', params: { _meta: META } })}\n`;
+  const demand =
+    /the gateway (demands a client certificate: |ended the connection; if it demands .*)give one with --client-cert FILE --client-key FILE/;
+  const refused = /the gateway (refused|ended the connection; it may not accept) (this client certificate)/;
+  const wrong: [string[], number, RegExp][] = [
+    [list, 3, demand],
+    [erase, 3, demand],
+    [[...list, ...his], 3, refused],
+    [['stdio', ...hers.slice(2)], 2, /go together/],
+    [[...erase, ...hers.slice(0, 2), '--client-key', kept('other.key', mallory.key)], 3, /do not belong together/],
+  ];
+  const isWrong = async ([args, code, says]: (typeof wrong)[number]) => {
+    const ran = await gatewrit(args);
+    assert.equal(ran.code, code, `${args.join(' ')}: ${ran.stderr}`);
+    assert.match(ran.stderr, says);
+    assert.equal(ran.stdout, '');
+  };
+  const [listed, erased, served, unserved] = await Promise.all([
+    gatewrit([...list, ...hers]),
+    gatewrit([...erase, ...hers]),
+    gatewrit(['stdio', '--as', 'bob'], line, env),
+    gatewrit(['stdio', '--as', 'bob'], line),
+    ...wrong.map(isWrong),
+  ]);
+  assert.equal(listed.code, 0, listed.stderr);
+  assert.equal(erased.code, 1, erased.stderr);
+  assert.match(erased.stdout, /There is no key of nobody/);
+  assert.match(served.stdout, /"id":7.*counted__look/, served.stderr);
+  assert.match(unserved.stderr, demand);
+  assert.match(unserved.stdout, /"id":7.*client certificate/);
+  expected.required.operations = 2;
+  expected.required.lists = 1;
+});
+
+test('check finds authorities that cannot be read before a start does', async () => {
+  const { home } = gateways.required.gateway;
+  const settings = JSON.parse(readFileSync(join(home, 'gatewrit.yaml'), 'utf8')) as { transport: object };
+  const ca = join(home, 'broken.pem');
+  const config = join(home, 'broken.yaml');
+  writeFileSync(ca, authority.cert.slice(0, -80));
+  const transport = { ...settings.transport, clients: { certificates: 'required', ca: 'broken.pem' } };
+  writeFileSync(config, JSON.stringify({ ...settings, transport }));
+  const { code, stdout } = await gatewrit(['check', '--json', '--config', config]);
+  assert.equal(code, 1);
+  assert.ok(stdout.includes(`transport.clients.ca: ${ca} must hold certificates in PEM`), stdout);
+});
+
 test('every refusal is recorded with its reason, every call with its proof; a failed handshake is no call', async () => {
   for (const mode of MODES) {
     const { home } = gateways[mode].gateway;
     assert.equal(await gateways[mode].stop(), 0, gateways[mode].gateway.log().slice(-2_000));
     const records = await recordsOf(home);
-    const { served, refused, missing } = expected[mode];
-    const counts = { '': served, 'authentication.invalid': refused, 'authentication.missing': missing };
+    const { served, refused, missing, operations, lists } = expected[mode];
+    const counts = {
+      '': served + operations + lists,
+      'authentication.invalid': refused,
+      'authentication.missing': missing,
+    };
     // The admin route that was asked without a certificate never was a call.
     assert.deepEqual(Object.fromEntries(endings(records)), counts);
     const metas = records.flatMap(({ meta }) => (meta ? [meta] : []));
@@ -292,7 +372,7 @@ test('every refusal is recorded with its reason, every call with its proof; a fa
     assert.deepEqual(new Set(reasons), new Set(['bound to another client certificate']));
     assert.equal(reasons.length, refused);
     const proofs = records.flatMap(({ envelope, meta }) => (envelope.kind === 'intent' ? [meta?.['proof']] : []));
-    assert.equal(proofs.length, served);
+    assert.equal(proofs.length, served + operations);
     assert.deepEqual(new Set(proofs), new Set(['bearer', 'mtls']));
   }
 });
