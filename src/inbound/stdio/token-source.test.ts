@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { TLSSocket } from 'node:tls';
 import { Agent, request } from 'undici';
 import {
   type AuthenticationSettings,
@@ -16,10 +17,12 @@ import {
   resourceMetadata,
   startDevelopmentIssuer,
 } from '../../controls/authentication/index.ts';
+import { madeCertificate } from '../../controls/transport/clients-kit.test.ts';
 import type { CallWith, Principal } from '../../core/call.ts';
 import { challengeFor, protectedResourceMetadataPath } from '../../core/mcp/challenge.ts';
 import { Refusal } from '../../core/stage.ts';
 import { tokenCommand } from '../cli/token.ts';
+import { certificateDemand } from '../client-certificate.ts';
 import { authorizationCodeTokens, developmentTokens } from './token-source.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'token-source-'));
@@ -138,6 +141,44 @@ test('a person signs in with code and PKCE, and the gateway takes the token for 
   assert.equal((await seen.ended[0]!).text, 'Done. You can close this page.\n');
   assert.equal(await source.token(), token, 'kept while it is good');
   assert.equal(seen.urls.length, 1);
+});
+
+test('our certificate is shown to the gateway that demands it, and to no issuer it names', async () => {
+  const authority = await madeCertificate(null);
+  const certificate = await madeCertificate(authority);
+  const paths = await ensureDevelopmentCertificates(home);
+  const tls = { cert: readFileSync(paths.cert), key: readFileSync(paths.key), requestCert: true, ca: authority.cert };
+  const shown: string[] = [];
+  const nameOf = (socket: unknown) => (socket as TLSSocket).getPeerX509Certificate()?.subject ?? 'nothing';
+  const stranger = createServer({ ...tls, rejectUnauthorized: false }, (request, response) => {
+    shown.push(`issuer: ${nameOf(request.socket)}`);
+    response.writeHead(404).end();
+  });
+  const demanding = createServer({ ...tls, rejectUnauthorized: true }, (request, response) => {
+    shown.push(`gateway: ${nameOf(request.socket)}`);
+    if (request.method === 'GET')
+      return void response.end(JSON.stringify({ resource: at, authorization_servers: [urlOf(stranger)] }));
+    response.writeHead(401, { 'www-authenticate': 'Bearer' }).end('{}');
+  });
+  const urlOf = (server: Server) => `https://localhost:${(server.address() as AddressInfo).port}`;
+  for (const server of [stranger, demanding]) await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const at = `${urlOf(demanding)}/mcp`;
+  try {
+    const { cert, key } = certificate;
+    const pair = { cert: Buffer.from(cert), key: Buffer.from(key) };
+    const source = authorizationCodeTokens({ resource: at, ca, certificate: pair });
+    await assert.rejects(source.token(), /publishes no metadata/);
+    assert.deepEqual(new Set(shown), new Set(['gateway: CN=alice', 'issuer: nothing']));
+    const without = await authorizationCodeTokens({ resource: at, ca })
+      .token()
+      .catch((cause: unknown) => cause);
+    assert.match(String(certificateDemand(without, false)), /demands? a client certificate/);
+  } finally {
+    for (const server of [stranger, demanding]) {
+      server.closeAllConnections();
+      server.close();
+    }
+  }
 });
 
 test('a reader is granted only what he may read', async () => {
