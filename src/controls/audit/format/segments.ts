@@ -200,7 +200,13 @@ function parseHeader(json: Buffer): SegmentHeader | null {
   }
   const { v, segment, first, trees } = (raw ?? {}) as Record<string, unknown>;
   if (v !== 1 || !isCount(segment) || !isCount(first) || typeof trees !== 'object' || trees === null) return null;
-  for (const [tag, count] of Object.entries(trees)) if (!/^[0-9a-f]{32}$/.test(tag) || !isCount(count)) return null;
+  let leaves = 0;
+  for (const [tag, count] of Object.entries(trees)) {
+    if (!/^[0-9a-f]{32}$/.test(tag) || !isCount(count)) return null;
+    leaves += count;
+  }
+  // Every record is a leaf of one tree. A header that forgets a tree would have it begun, and signed, a second time.
+  if (leaves !== first) return null;
   return { segment, first, trees: trees as Record<string, number> };
 }
 

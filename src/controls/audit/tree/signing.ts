@@ -29,7 +29,9 @@ export interface Signing {
  */
 export async function signShelf(shelf: Shelf, snapshot: TreeSnapshot, signing: Signing): Promise<void> {
   const { keys, placer, store, utc } = signing;
-  const { tree, published } = shelf;
+  const { tree } = shelf;
+  if (shelf.published.version === 0) shelf.published = await lookUp(shelf, signing);
+  const { published } = shelf;
   await placer.place(snapshot.files);
   if (!growsFrom(tree.folder, published.checkpoint, snapshot)) {
     throw new InternalError(
@@ -51,4 +53,18 @@ export async function signShelf(shelf: Shelf, snapshot: TreeSnapshot, signing: S
   }
   for (const folder of snapshot.obsolete) await rm(folder, { recursive: true, force: true });
   tree.placed(snapshot);
+}
+
+/**
+ * What was published of a tree that this process has published nothing of: a tree that begins anew where there was one
+ * must be found before it is signed, or there would be two histories under our own signature.
+ */
+async function lookUp({ tree, key, published }: Shelf, { keys, store, utc }: Signing): Promise<Published> {
+  try {
+    return await keys.published(store, key, tree.origin, utc());
+  } catch (error) {
+    if (error instanceof InternalError && error.code === 'audit.corrupt') throw error;
+    // The store is out of reach: as behind a signature, that holds nothing up.
+    return published;
+  }
 }
