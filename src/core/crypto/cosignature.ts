@@ -67,7 +67,7 @@ export function cosignedAt(text: string, { signature }: SignatureLine, witness: 
 
 /**
  * The text of an attacker-controlled note that a known key of a log has signed, and who of the given witnesses has
- * cosigned it, each once. Null when no log's key signed it, or a line in the name of a known key is bad.
+ * cosigned it. Null when no log's key signed it, or a line in the name of a known key is bad or there twice.
  */
 export function openCosigned(
   note: string,
@@ -82,10 +82,11 @@ export function openCosigned(
   for (const line of parts.signatures) {
     const witness = witnesses.find(({ name, keyHash }) => name === line.name && keyHash === line.keyHash);
     if (!witness) continue;
+    if (times.has(witness)) return null;
     unknown--;
     const time = cosignedAt(opened.text, line, witness);
     if (time === null) return null;
-    times.set(witness, Math.max(time, times.get(witness) ?? 0));
+    times.set(witness, time);
   }
   return { ...opened, unknown, cosignedBy: [...times].map(([{ name }, time]) => ({ name, time })) };
 }

@@ -75,20 +75,26 @@ export interface OpenedNote {
   readonly unknown: number;
 }
 
-/** The text of an attacker-controlled note, when a known key signed it and no line of a known key is bad; otherwise null. */
+/**
+ * The text of an attacker-controlled note, when a known key signed it and no line of a known key is bad or there twice;
+ * otherwise null.
+ */
 export function openNote(note: string, verifiers: readonly NoteVerifier[]): OpenedNote | null {
   const parts = splitNote(note);
   if (!parts) return null;
   const { text, signatures } = parts;
   let signedBy: NoteVerifier | null = null;
   let unknown = 0;
+  const seen = new Set<NoteVerifier>();
   for (const { name, keyHash, signature } of signatures) {
     const known = verifiers.find((verifier) => verifier.name === name && verifier.keyHash === keyHash);
     if (!known) {
       unknown++;
       continue;
     }
-    if (!verify(null, Buffer.from(text), known.publicKey, signature)) return null;
+    // Lines that say nothing new would be bytes that anybody can add.
+    if (seen.has(known) || !verify(null, Buffer.from(text), known.publicKey, signature)) return null;
+    seen.add(known);
     signedBy ??= known;
   }
   return signedBy ? { text, signedBy, unknown } : null;
@@ -148,7 +154,13 @@ export function parseCheckpoint(text: string): Checkpoint | null {
   if (lines.length !== 4 || lines[3] !== '') return null;
   const [origin, size, encoded] = lines as [string, string, string, string];
   const root = strictBase64(encoded);
-  if (origin === '' || !/^(0|[1-9][0-9]{0,15})$/.test(size) || root?.length !== HASH_BYTES) return null;
+  // An origin is printed: what would steer a terminal is none.
+  if (
+    !/^[^\p{Cc}\p{Cf}\u2028\u2029]+$/u.test(origin) ||
+    !/^(0|[1-9][0-9]{0,15})$/.test(size) ||
+    root?.length !== HASH_BYTES
+  )
+    return null;
   const count = Number(size);
   return Number.isSafeInteger(count) ? { origin, size: count, root } : null;
 }

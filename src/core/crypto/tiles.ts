@@ -34,6 +34,11 @@ export function parseTilePath(path: string): TileName | null {
   return Number.isSafeInteger(index) && width <= TILE_WIDTH && tilePath(name) === path ? name : null;
 }
 
+/** Is this a folder in which files of `tilePath` may stand? Sizes are safe integers: no index has more digits. */
+export function isTileFolder(path: string): boolean {
+  return /^tile(?:\/(?:entries|0|[1-9][0-9]?)(?:\/x[0-9]{3}){0,5}(?:\/[0-9]{3}\.p)?)?$/.test(path);
+}
+
 /** Entries of one bundle, each behind its length. */
 export function encodeBundle(entries: readonly Uint8Array[]): Buffer {
   const bundle = Buffer.allocUnsafe(entries.reduce((sum, entry) => sum + 2 + entry.length, 0));

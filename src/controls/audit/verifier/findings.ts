@@ -11,6 +11,13 @@ export interface VerifyFinding {
   readonly what: string;
 }
 
+export const FOREIGN = 'a file that does not belong to the log';
+
+/** Names in a log are what a stranger made of them: written out where they would steer a terminal. */
+export function visible(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`);
+}
+
 /** More findings than these say nothing new: the ones with the lowest indexes are kept. */
 const MOST_FINDINGS = 100;
 
@@ -22,7 +29,7 @@ export class Findings {
   }
 
   add(file: string, index: number | null, what: string): void {
-    this.#list.push({ file, index, what });
+    this.#list.push({ file: visible(file), index, what: visible(what) });
     if (this.#list.length >= 4 * MOST_FINDINGS) this.#list = this.first();
   }
 

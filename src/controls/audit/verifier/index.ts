@@ -11,6 +11,6 @@ export type { VerifyFinding } from './findings.ts';
 export { folderSource, type LogSource } from './source.ts';
 export { type UrlOptions, urlSource } from './source-url.ts';
 export { VERIFIER_ERRORS, VerifierError, type VerifierErrorCode } from './verifier-error.ts';
-export type { KeptCheckpoint, VerifyReport } from './verify.ts';
+export type { VerifyReport } from './verify.ts';
 export { readKept, readVerifiers, type VerifyOptions, verifyLog } from './verify-log.ts';
-export type { VerifiedTree } from './verify-tree.ts';
+export type { KeptCheckpoint, VerifiedTree } from './verify-tree.ts';

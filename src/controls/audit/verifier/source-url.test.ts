@@ -136,6 +136,20 @@ for (const [what, lie] of Object.entries(LIES))
     source.close?.();
   });
 
+test('a connection that is lost while nobody reads is said at the next read, and not waited for', {
+  timeout: 10_000,
+}, async () => {
+  answer = (_, response) => {
+    response.writeHead(200, { 'content-length': 200_000 }).write(Buffer.alloc(100_000));
+    setTimeout(() => response.destroy(), 20);
+  };
+  const source = urlSource(address, { deadlineMs: 500 });
+  await source.read('segments/00000001.seg', 0, 90_000);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await assert.rejects(source.read('segments/00000001.seg', 90_000, 150_000), VerifierError);
+  source.close?.();
+});
+
 test('an address that is none is refused at once', () => {
   for (const address of ['ftp://host/log', 'log', 'file:///etc'])
     assert.throws(() => urlSource(address), VerifierError);

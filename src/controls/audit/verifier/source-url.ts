@@ -207,6 +207,8 @@ class WholeFile {
         if (piece) done(() => resolve(piece));
       };
       if (response.readableEnded) return end();
+      // It was lost while nobody was reading: there will be no event any more.
+      if (response.destroyed) return closed();
       response.on('readable', look).on('end', end).on('error', fail).on('close', closed);
       look();
     });

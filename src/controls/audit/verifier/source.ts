@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { VerifierError } from './verifier-error.ts';
 
@@ -34,7 +34,8 @@ export interface LogSource {
 }
 
 /**
- * A folder of this machine. Reads block: what follows each of them, hashing, does as well, and one read is a window of
+ * A folder of this machine. What is no regular file (a link out of the log, a pipe that nobody writes to, a device) is
+ * not opened: for a reader it is not there, and the listing shows it. Reads block: what follows each of them, hashing, does as well, and one read is a window of
  * a megabyte, not a record.
  */
 export function folderSource(folder: string): LogSource {
@@ -46,12 +47,13 @@ export function folderSource(folder: string): LogSource {
       return items.map((item) => (item.isDirectory() ? `${item.name}/` : item.isFile() ? item.name : `${item.name}@`));
     },
     async size(path) {
-      const found = notMissing(path, () => statSync(join(folder, path)));
+      const found = notMissing(path, () => lstatSync(join(folder, path)));
       return found?.isFile() ? found.size : null;
     },
     async read(path, from, to) {
       return notMissing(path, () => {
         const fd = open.at(join(folder, path), from);
+        if (fd === null) return null;
         const bytes = Buffer.allocUnsafeSlow(Math.max(0, Math.min(to, fstatSync(fd).size) - from));
         let filled = 0;
         while (filled < bytes.length) {
@@ -82,10 +84,13 @@ class OpenFile {
   #path: string | null = null;
   #fd = -1;
 
-  at(path: string, from: number): number {
+  /** Null: what stands there is no regular file. */
+  at(path: string, from: number): number | null {
     if (path === this.#path && from > 0) return this.#fd;
     this.close();
-    this.#fd = openSync(path, 'r');
+    if (!lstatSync(path).isFile()) return null;
+    // Should it have been exchanged since, opening does not wait and does not follow.
+    this.#fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     this.#path = path;
     return this.#fd;
   }
@@ -96,13 +101,15 @@ class OpenFile {
   }
 }
 
+const NO_FILE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP', 'ENXIO']);
+
 function notMissing<T>(path: string, read: () => T): T | null {
   try {
     return read();
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     // A folder where a file should be is no file; the writer removes partial tiles that are whole by now.
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') return null;
+    if (code !== undefined && NO_FILE.has(code)) return null;
     throw new VerifierError('unreadable', `${path} of the log cannot be read (${code})`, cause);
   }
 }

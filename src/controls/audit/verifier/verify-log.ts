@@ -3,10 +3,12 @@ import type { WitnessVerifier } from '../../../core/crypto/cosignature.ts';
 import { type NoteVerifier, parseVerifierLine } from '../../../core/crypto/signed-note.ts';
 import { segmentName } from '../format/segments.ts';
 import { type Keys, openCheckpoint } from './checkpoint-files.ts';
+import { FOREIGN, visible } from './findings.ts';
 import { below, folderSource, type LogSource } from './source.ts';
 import { VerifierError } from './verifier-error.ts';
-import { type KeptCheckpoint, type VerifyReport, verifyReplica } from './verify.ts';
-import { verifyRollup } from './verify-rollup.ts';
+import { type VerifyReport, verifyReplica } from './verify.ts';
+import { REREADS, verifyRollup } from './verify-rollup.ts';
+import type { KeptCheckpoint } from './verify-tree.ts';
 
 export interface VerifyOptions {
   /** Keys of witnesses (`readWitnesses`), whose cosignatures are then checked. */
@@ -49,8 +51,14 @@ async function verifySource(
 ): Promise<VerifyReport[]> {
   const { kept = [], replicas = [], now = Date.now(), onProgress = () => undefined } = options;
   const keys: Keys = { verifiers, witnesses: options.witnesses ?? [], witnessed: options.witnessed ?? false };
-  const of = (part: LogSource, name: string) =>
-    verifyReplica(part, name, { keys, kept, now, onProgress: (...read) => onProgress(name, ...read) });
+  const of = (part: LogSource, name: string, isNamed: boolean) =>
+    verifyReplica(part, name, {
+      keys,
+      kept,
+      isNamed,
+      now,
+      onProgress: (...read) => onProgress(visible(name), ...read),
+    });
   const names = await source.list('');
   const reports: VerifyReport[] = [];
   if (names?.includes('segments/') || (!names && replicas.length === 0)) {
@@ -59,17 +67,19 @@ async function verifySource(
         'unreadable',
         `${source.name} is no replica, and cannot be asked which replicas it has: name them, or one replica's own address`,
       );
-    reports.push(await of(source, source.name.replace(/\/$/, '').split('/').at(-1) ?? ''));
+    reports.push(await of(source, source.name.replace(/\/$/, '').split('/').at(-1) ?? '', false));
     return withRest(source, reports, kept);
   }
   for (const name of names ?? replicas.map((replica) => `${replica}/`)) {
     if (name === ROLLUP) continue;
-    if (name.endsWith('/')) reports.push(await of(below(source, name.slice(0, -1)), name.slice(0, -1)));
+    if (name.endsWith('/')) reports.push(await of(below(source, name.slice(0, -1)), name.slice(0, -1), true));
     else reports.push(strayFile(name));
   }
   if (reports.length === 0) throw new VerifierError('unreadable', `${source.name} holds no audit log`);
+  const patience = { rereads: REREADS };
   for (const tag of await rollupsOf(source, names, reports)) {
-    if (/^[0-9a-f]{32}\/$/.test(tag)) reports.push(await verifyRollup(source, tag.slice(0, -1), keys));
+    if (/^[0-9a-f]{32}\/$/.test(tag))
+      reports.push(await verifyRollup(source, tag.slice(0, -1), { keys, kept, patience }));
     else reports.push(strayFile(`${ROLLUP}${tag.replace(/\/$/, '')}`));
   }
   return withRest(source, reports, kept);
@@ -141,7 +151,7 @@ function textOf(path: string, what: string, hint: string): string {
 const NOTHING = { replica: '', records: 0, segments: 0, trees: [], skipped: [], young: false };
 
 function strayFile(name: string): VerifyReport {
-  return { ...NOTHING, findings: [{ file: name, index: null, what: 'a file that does not belong to the log' }] };
+  return { ...NOTHING, findings: [{ file: visible(name), index: null, what: FOREIGN }] };
 }
 
 function lostTrees(kept: readonly KeptCheckpoint[]): VerifyReport {

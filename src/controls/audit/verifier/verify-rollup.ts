@@ -13,9 +13,10 @@ import { type Keys, openCheckpoint, readNote } from './checkpoint-files.ts';
 import { Findings } from './findings.ts';
 import { below, type LogSource } from './source.ts';
 import type { VerifyReport } from './verify.ts';
-import { TreeCheck } from './verify-tree.ts';
+import { type KeptCheckpoint, TreeCheck } from './verify-tree.ts';
 
-const REREADS = 20;
+/** A roll-up that is not signed yet is looked for so many times, all roll-ups together: a folder may hold thousands. */
+export const REREADS = 20;
 const REREAD_AFTER_MS = 50;
 /** Tiles of replicas kept at a time: entries of one replica look into the same ones. */
 const KEPT_TILES = 64;
@@ -27,8 +28,15 @@ const KEPT_TILES = 64;
  * from records is what verifying the replicas shows.
  * @param audit the whole log, `<home>/audit`
  */
-export async function verifyRollup(audit: LogSource, tag: string, keys: Keys): Promise<VerifyReport> {
-  return new RollupCheck(audit, tag, keys).run();
+export async function verifyRollup(audit: LogSource, tag: string, options: RollupOptions): Promise<VerifyReport> {
+  return new RollupCheck(audit, tag, options).run();
+}
+
+export interface RollupOptions {
+  readonly keys: Keys;
+  readonly kept: readonly KeptCheckpoint[];
+  /** Used up by all roll-ups of a log. */
+  readonly patience: { rereads: number };
 }
 
 class RollupCheck {
@@ -37,6 +45,7 @@ class RollupCheck {
   readonly #tag: string;
   readonly #path: string;
   readonly #keys: Keys;
+  readonly #options: RollupOptions;
   readonly #findings = new Findings();
   readonly #skipped: string[] = [];
   /** Last entry of each replica, by origin. */
@@ -46,12 +55,14 @@ class RollupCheck {
   readonly #tiles = new Map<string, Buffer>();
   #unknown = 0;
 
-  constructor(audit: LogSource, tag: string, keys: Keys) {
+  constructor(audit: LogSource, tag: string, options: RollupOptions) {
     this.#audit = audit;
     this.#path = `rollup/${tag}`;
     this.#source = below(audit, this.#path);
     this.#tag = tag;
-    this.#keys = keys;
+    this.#options = options;
+    // Nobody shows roll-ups to witnesses: what they would say is said by the trees of the replicas.
+    this.#keys = { ...options.keys, witnesses: [], witnessed: false };
   }
 
   async run(): Promise<VerifyReport> {
@@ -63,6 +74,7 @@ class RollupCheck {
       entries: true,
       largest: MAX_ENTRY_BYTES,
       keys: this.#keys,
+      kept: this.#options.kept,
       report: this.#report,
       skip: (what) => this.#skipped.push(what),
     });
@@ -83,6 +95,8 @@ class RollupCheck {
     if (broken) this.#report(`${this.#path}/tile/entries`, tree.leaves, 'the bundle of this entry is missing or cut');
     // What was added to it meanwhile is not ours to judge.
     await tree.finish({ isLive: async () => true, broken, next: tree.leaves });
+    if (this.#options.keys.witnesses.length > 0)
+      this.#skipped.push(`${this.#path}: roll-ups are not shown to witnesses`);
     if (this.#unknown > 0)
       this.#skipped.push(
         `${this.#path}: ${this.#unknown} entries are signed by keys that were not given (their roots hold)`,
@@ -102,11 +116,11 @@ class RollupCheck {
 
   /** Its first tiles stand before its first checkpoint does: look again before saying that there is none. */
   async #isSigned(): Promise<boolean> {
-    for (let tries = 0; tries < REREADS; tries++) {
+    for (const { patience } = this.#options; ; patience.rereads--) {
       if ((await this.#source.size('checkpoint')) !== null) return true;
+      if (patience.rereads === 0) return false;
       await sleep(REREAD_AFTER_MS);
     }
-    return false;
   }
 
   async #entries(index: number, width: number): Promise<Buffer[] | null> {
@@ -133,6 +147,8 @@ class RollupCheck {
     if (before && before.size > checkpoint.size) return report(`${replica} has fewer records than in the entry before`);
     this.#last.set(replica, checkpoint);
     const today = await this.#signedToday(replica);
+    if (today && today.origin !== checkpoint.origin)
+      return report(`in place of ${replica} stands the tree ${today.origin}`);
     if (!today) return report(`${replica} had ${checkpoint.size} records and is not here, or its tree is not signed`);
     if (today.size < checkpoint.size)
       return report(`${replica} was cut back: it had ${checkpoint.size} records, ${today.size} are signed today`);

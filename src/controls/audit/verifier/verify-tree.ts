@@ -1,9 +1,16 @@
 import type { Cosigned } from '../../../core/crypto/cosignature.ts';
 import { Frontier, HASH_BYTES } from '../../../core/crypto/merkle.ts';
 import type { Checkpoint } from '../../../core/crypto/signed-note.ts';
-import { parseTilePath, TILE_HEIGHT, TILE_WIDTH, tilePath, tileWidthAt } from '../../../core/crypto/tiles.ts';
+import {
+  isTileFolder,
+  parseTilePath,
+  TILE_HEIGHT,
+  TILE_WIDTH,
+  tilePath,
+  tileWidthAt,
+} from '../../../core/crypto/tiles.ts';
 import { type CosignedCheckpoint, type Keys, readCheckpoint, readCosigned } from './checkpoint-files.ts';
-import type { Saying } from './findings.ts';
+import { FOREIGN, type Saying } from './findings.ts';
 import type { LogSource } from './source.ts';
 import {
   bundleDeparture,
@@ -36,6 +43,12 @@ export interface Claim {
   readonly other: string;
 }
 
+/** A checkpoint somebody kept elsewhere. */
+export interface KeptCheckpoint extends Checkpoint {
+  /** Where it was kept, for findings. */
+  readonly name: string;
+}
+
 export interface TreeCheckOptions extends Saying {
   /** The tree's folder. */
   readonly source: LogSource;
@@ -46,6 +59,8 @@ export interface TreeCheckOptions extends Saying {
   /** Bytes of the largest entry. */
   readonly largest: number;
   readonly keys: Keys;
+  /** Those of other trees are passed over. */
+  readonly kept: readonly KeptCheckpoint[];
 }
 
 interface TreeEnd {
@@ -91,9 +106,9 @@ export class TreeCheck {
     this.#checkpoint = checkpoint;
     this.#cosigned = cosigned;
     const other = 'the records are not those that were signed: another root';
-    if (checkpoint) this.claim({ file: `${options.path}/checkpoint`, checkpoint, verb: 'signed', other });
+    if (checkpoint) this.#claimed({ file: `${options.path}/checkpoint`, checkpoint, verb: 'signed', other });
     if (!cosigned) return;
-    this.claim({ file: `${options.path}/cosigned`, checkpoint: cosigned, verb: 'cosigned', other });
+    this.#claimed({ file: `${options.path}/cosigned`, checkpoint: cosigned, verb: 'cosigned', other });
     if (!checkpoint || cosigned.origin !== checkpoint.origin || cosigned.size > checkpoint.size)
       options.report(`${options.path}/cosigned`, null, 'its tree is not one that `checkpoint` goes on from');
   }
@@ -103,7 +118,9 @@ export class TreeCheck {
     const { source, path, keys } = options;
     const cosigned = await readCosigned(source, `${path}/cosigned`, keys, options);
     const checkpoint = await readCheckpoint(source, `${path}/checkpoint`, keys.verifiers, options);
-    return new TreeCheck(options, checkpoint, cosigned);
+    const tree = new TreeCheck(options, checkpoint, cosigned);
+    for (const kept of options.kept) if (kept.origin === tree.origin) tree.#claimed(claimOf(kept));
+    return tree;
   }
 
   get leaves(): number {
@@ -133,8 +150,7 @@ export class TreeCheck {
     };
   }
 
-  /** MUST come before any leaf. */
-  claim(claim: Claim): void {
+  #claimed(claim: Claim): void {
     this.#claims.push(claim);
     this.#claims.sort((a, b) => a.checkpoint.size - b.checkpoint.size);
     this.#claimSize = this.#claims[0]!.checkpoint.size;
@@ -263,13 +279,16 @@ export class TreeCheck {
     for (const item of (await source.list(folder)) ?? []) {
       const name = folder === '' ? item : `${folder}/${item}`;
       if (name.endsWith('/')) {
-        await this.#walk(name.slice(0, -1), isLive, broken);
+        const inner = name.slice(0, -1);
+        // Not entered: a name that is no UTF-8 cannot be listed by what it reads as, and would hide what is in there.
+        if (isTileFolder(inner)) await this.#walk(inner, isLive, broken);
+        else report(`${path}/${inner}`, null, FOREIGN);
         continue;
       }
       if (name === 'checkpoint' || name === 'cosigned') continue;
       const tile = parseTilePath(name);
       if (!tile || (tile.level === 'entries' && !entries)) {
-        report(`${path}/${name}`, null, 'a file that does not belong to the log');
+        report(`${path}/${name}`, null, FOREIGN);
         continue;
       }
       const known = tileWidthAt(this.leaves, tile.level === 'entries' ? 0 : tile.level, tile.index);
@@ -278,6 +297,12 @@ export class TreeCheck {
       else report(`${path}/${name}`, null, 'it covers more records than there are');
     }
   }
+}
+
+/** What the tree must have been when somebody kept its checkpoint. */
+function claimOf({ name, ...checkpoint }: KeptCheckpoint): Claim {
+  const other = `the log was cut back or rewritten: ${checkpoint.origin} is another at ${checkpoint.size} records`;
+  return { file: name, checkpoint, verb: 'signed before', other };
 }
 
 function grown(hashes: Buffer): Buffer {

@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sha256, sha256Base64Url } from '../../../core/crypto/digest.ts';
-import type { Checkpoint } from '../../../core/crypto/signed-note.ts';
 import { type Frame, MAX_ENVELOPE_BYTES, MAX_FRAME_BYTES } from '../format/frame.ts';
 import { journalLeaf } from '../format/journal-leaf.ts';
 import { encodeHeader, SegmentWindow, segmentName, WINDOW_BYTES } from '../format/segments.ts';
 import type { Keys } from './checkpoint-files.ts';
 import { checkEnvelope } from './envelope-check.ts';
-import { Findings, type VerifyFinding } from './findings.ts';
+import { Findings, FOREIGN, type VerifyFinding, visible } from './findings.ts';
 import { below, type LogSource } from './source.ts';
-import { type Claim, TreeCheck, type VerifiedTree } from './verify-tree.ts';
+import { type KeptCheckpoint, TreeCheck, type VerifiedTree } from './verify-tree.ts';
 
 export interface VerifyReport {
   /** Name of the replica's folder; `rollup/<tag>` for a roll-up; '' for what belongs to neither. */
@@ -24,15 +23,11 @@ export interface VerifyReport {
   readonly young: boolean;
 }
 
-/** A checkpoint somebody kept elsewhere. */
-export interface KeptCheckpoint extends Checkpoint {
-  /** Where it was kept, for findings. */
-  readonly name: string;
-}
-
 export interface ReplicaOptions {
   readonly keys: Keys;
   readonly kept: readonly KeptCheckpoint[];
+  /** Must the log be that of the replica it is named after? Not of a folder that was given by itself. */
+  readonly isNamed: boolean;
   /** ms UTC */
   readonly now: number;
   /** Told after each window of the journal: at most once for each megabyte. */
@@ -43,7 +38,6 @@ const REREADS = 4;
 const REREAD_AFTER_MS = 50;
 /** Grown trees are signed once a minute at the latest (`checkpointMs`). */
 const SIGNED_WITHIN_MS = 120_000;
-const FOREIGN = 'a file that does not belong to the log';
 
 /**
  * Reads one replica's log with nothing but the public key: every frame, ciphertext digest, envelope, entry bundle, hash
@@ -98,7 +92,7 @@ class Verification {
     if (this.#options.kept.length === 0)
       this.#skipped.push('whether a later log existed (only a copy of a checkpoint kept elsewhere shows that)');
     return {
-      replica: this.#name,
+      replica: visible(this.#name),
       records: this.#records,
       segments: this.#segments,
       trees: [...this.#trees.values(), this.#journal].map((tree) => tree.summary()),
@@ -111,17 +105,16 @@ class Verification {
   readonly #report = (file: string, index: number | null, what: string): void => this.#findings.add(file, index, what);
 
   async #openTree(path: string, entries: boolean): Promise<TreeCheck> {
-    const tree = await TreeCheck.open({
+    return TreeCheck.open({
       source: below(this.#source, path),
       path,
       entries,
       largest: MAX_ENVELOPE_BYTES,
       keys: this.#options.keys,
+      kept: this.#options.kept,
       report: this.#report,
       skip: (what) => this.#skipped.push(what),
     });
-    for (const kept of this.#options.kept) if (kept.origin === tree.origin) tree.claim(claimOf(kept));
-    return tree;
   }
 
   async #readSegments(): Promise<void> {
@@ -298,6 +291,8 @@ class Verification {
     }
     if (journal && (journal.length !== 3 || journal[1] !== 'journal'))
       this.#report('journal/checkpoint', null, `its origin ${journal.join('/')} is not a journal's`);
+    if (journal && this.#options.isNamed && journal[2] !== this.#name)
+      this.#report('journal/checkpoint', null, `this is the log of ${journal[2]}, which stands in its place`);
   }
 
   async #lookForStrangers(): Promise<void> {
@@ -310,9 +305,4 @@ class Verification {
 
 function segmentPath(number: number): string {
   return `segments/${segmentName(number)}`;
-}
-
-function claimOf({ name, ...checkpoint }: KeptCheckpoint): Claim {
-  const other = `the log was cut back or rewritten: ${checkpoint.origin} is another at ${checkpoint.size} records`;
-  return { file: name, checkpoint, verb: 'signed before', other };
 }

@@ -119,9 +119,9 @@ export class Anchor implements Carrier {
   async #keep({ path, note, size, keyHash }: SignedNote, lines: string): Promise<void> {
     const { log, placer, verifiers } = this.#options;
     const { name, keyHash: hash } = this.#witness;
-    const ours = signatureLines(lines)?.filter((line) => line.name === name && line.keyHash === hash) ?? [];
-    const cosigned = note + ours.map(({ line }) => line).join('');
-    if (ours.length === 0 || !openCosigned(cosigned, verifiers(), [this.#witness]))
+    const ours = signatureLines(lines)?.find((line) => line.name === name && line.keyHash === hash);
+    const cosigned = note + (ours?.line ?? '');
+    if (!ours || !openCosigned(cosigned, verifiers(), [this.#witness]))
       throw new Error(`what the witness answered is no cosignature by ${name}`);
     if (size > 0) await placer.place([[join(log, path, COSIGNED_FILE), Buffer.from(cosigned)]]);
     this.#sent.set(path, { size, keyHash });
