@@ -1,11 +1,23 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { parseWitnessLine, witnessLine } from '../../../core/crypto/cosignature.ts';
 import { type Fixture, fixture, readyCall, runCall } from '../audit-kit.test.ts';
+import { type FrameSource, frameLength, writeFrame } from '../format/frame.ts';
+import { encodeHeader } from '../format/segments.ts';
 import { readKept, readVerifiers, type VerifyOptions, verifyLog } from './verify-log.ts';
 
 /** Two replicas and a roll-up, as they lie in a home; each test harms a copy. */
@@ -148,4 +160,34 @@ test('names that would steer a terminal come out as text', async () => {
   const said = reports.flatMap(({ replica, findings: found }) => [replica, ...found.map(({ file }) => file)]).join();
   for (const sign of ['\u001b', '\u0007', '\u202e']) assert.ok(!said.includes(sign));
   assert.ok(reports.some(({ replica }) => replica.startsWith('\\u{1b}')));
+});
+
+test('a file that claims terabytes is read as far as it is a log, and no further', { timeout: 20_000 }, async () => {
+  for (const file of ['segments/00000001.seg', 'journal/checkpoint', 'journal/tile/0/000.p/8']) {
+    truncateSync(join(audit, 'node-1', file), 2 ** 42);
+    truncateSync(join(audit, 'node-2', file), 2 ** 42);
+    assert.ok(
+      (await findings()).some((found) => found.file === file),
+      file,
+    );
+  }
+});
+
+test('records of ever new tenants, of which nothing is signed, are a finding before they are too many to hold', async () => {
+  const count = 10_100;
+  const replica = join(audit, 'node-3');
+  mkdirSync(join(replica, 'segments'), { recursive: true });
+  const source: FrameSource = { envelopeLength: 2, partLengths: [], writeInto: (into, at) => into.write('{}', at) };
+  const length = frameLength(source);
+  const frames = Buffer.alloc(count * length);
+  const tag = Buffer.alloc(16);
+  for (let i = 0; i < count; i++) {
+    tag.writeUInt32LE(i);
+    writeFrame(frames, i * length, i, tag, source);
+  }
+  const header = encodeHeader({ segment: 1, first: 0, trees: {} });
+  writeFileSync(join(replica, 'segments/00000001.seg'), Buffer.concat([header, frames]));
+  const [report] = (await verified()).filter((one) => one.replica === 'node-3');
+  assert.equal(report!.records, 10_000);
+  assert.ok(report!.findings.length > 0);
 });

@@ -34,6 +34,11 @@ export interface ReplicaOptions {
   readonly onProgress: (records: number, bytes: number) => void;
 }
 
+/**
+ * Trees that are met and not signed: those of tenants that came within the last seconds. More of them are no log of
+ * ours: each costs memory, and a forger one record.
+ */
+const MOST_UNSIGNED = 10_000;
 const REREADS = 4;
 const REREAD_AFTER_MS = 50;
 /** Grown trees are signed once a minute at the latest (`checkpointMs`). */
@@ -61,6 +66,7 @@ class Verification {
   #segments = 0;
   /** What lies behind the last record could not be read as a log. */
   #broken = false;
+  #unsignedTrees = 0;
   #retiredAt: number | null = null;
   /** Time, by its envelope, of the first record that no checkpoint covers. */
   #unsignedSince: number | null = null;
@@ -174,8 +180,8 @@ class Verification {
       const frame = window.next();
       if (frame) {
         const tag = frame.tag.toString('hex');
-        const tree = this.#trees.get(tag) ?? (await this.#meet(tag));
-        if (!this.#take(file, frame, tree)) return;
+        const tree = this.#trees.get(tag) ?? (await this.#meet(tag, file));
+        if (!tree || !this.#take(file, frame, tree)) return;
       } else if (!(await fill())) return;
     }
   }
@@ -196,9 +202,14 @@ class Verification {
     await Promise.all(waiting.map((tree) => tree.settle()));
   }
 
-  /** A tree that no listing named, or none could be made. */
-  async #meet(tag: string): Promise<TreeCheck> {
+  /** A tree that no listing named, or none could be made. Null: there are too many. */
+  async #meet(tag: string, file: string): Promise<TreeCheck | null> {
     const tree = await this.#openTree(`trees/${tag}`, true);
+    if (tree.origin === null && ++this.#unsignedTrees > MOST_UNSIGNED) {
+      this.#report(file, this.#records, `more than ${MOST_UNSIGNED} trees have records and no signed checkpoint`);
+      this.#broken = true;
+      return null;
+    }
     this.#trees.set(tag, tree);
     return tree;
   }
