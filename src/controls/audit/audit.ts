@@ -1,50 +1,46 @@
 import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Now, Receipt } from '../../core/call.ts';
+import type { Now } from '../../core/call.ts';
 import { canonicalJson } from '../../core/crypto/jcs.ts';
 import { type KeyFolder, keyFile, openSigningKeys } from '../../core/crypto/keys.ts';
-import type { NodeAt } from '../../core/crypto/merkle.ts';
-import type { Checkpoint } from '../../core/crypto/signed-note.ts';
 import { InternalError, SettingsError } from '../../core/internal-error.ts';
 import { type Log, silentLog } from '../../core/log.ts';
 import type { FinalStage, Stage } from '../../core/stage.ts';
 import type { Store } from '../../core/store/store.ts';
 import type { Follower } from './follower.ts';
-import { journalLeaf, journalLeafInto } from './format/journal-leaf.ts';
 import { type Files, makeFolder, Placer, systemFiles } from './journal/files.ts';
 import { Journal } from './journal/journal.ts';
-import { replay, unreported } from './journal/recovery.ts';
+import { unreported } from './journal/recovery.ts';
 import { Reserve } from './journal/reserve.ts';
 import { cannotOpen, shortageOf } from './journal/shortage.ts';
 import { lockWriter } from './journal/writer-lock.ts';
 import { keepPlace, kekSource, markOf } from './keys/kek.ts';
 import { KeyWatch } from './keys/key-watch.ts';
-import { Keyring, tenantTag } from './keys/keyring.ts';
+import { Keyring } from './keys/keyring.ts';
 import { type Vault, vaultOf } from './keys/vault.ts';
-import { type AuditOperations, auditOperations, type Erasure, type ErasurePort, type Whom } from './operations.ts';
+import { type AuditOperations, auditOperations, type Erasure, type Whom } from './operations.ts';
+import { placesOf } from './places.ts';
 import { Receipts, receiptPurpose } from './proof/receipts.ts';
 import { LogReader } from './reader/read.ts';
+import { type PlacedReceipt, RecordActs } from './record/acts.ts';
 import type { RecordEvent } from './record/events.ts';
-import { type Entry, Ledger, type Placed, SYSTEM_TENANT, type TenantLog } from './record/ledger.ts';
+import { type Entry, Ledger, SYSTEM_TENANT, type TenantLog } from './record/ledger.ts';
 import { MetaForms } from './record/meta-forms.ts';
-import { PayloadBytes } from './record/payload.ts';
 import { PlainText } from './record/plaintext.ts';
-import { isRetirement, retired } from './record/retirement.ts';
+import { retired } from './record/retirement.ts';
 import { StrangerBound } from './record/strangers.ts';
 import { followRollup } from './rollup/follow-rollup.ts';
 import { ROLLUP } from './rollup/rollup.ts';
 import type { AuditSettings } from './settings.ts';
 import { openSinks } from './sinks/sinks.ts';
 import { intentStage, outcomeStage, type StageParts } from './stages.ts';
+import { refuseRollback, takeUp } from './take-up.ts';
 import { CheckpointKeys } from './tree/checkpoints.ts';
 import { Integration } from './tree/integration.ts';
-import { growsFrom, nodesOnDisk, TiledTree } from './tree/tree.ts';
+import { TiledTree } from './tree/tree.ts';
 import { openAnchor } from './witness/open-anchor.ts';
 
-/** `leaf` is the index in the tenant's tree, which `refs` name; `index` the position in the journal. */
-export interface PlacedReceipt extends Receipt {
-  readonly leaf: number;
-}
+export type { PlacedReceipt } from './record/acts.ts';
 
 export interface AuditStats {
   /** Index of the next record, and how many are durable, integrated and covered by a signed checkpoint. */
@@ -109,7 +105,6 @@ export interface AuditOptions {
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-const REMEMBERED_APPROVALS = 10_000;
 /** A refusal's record is of nearly fixed size; this bounds the share of strangers after a restart. */
 const STRANGER_RECORD_BYTES = 900;
 
@@ -196,47 +191,20 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       onNewTree: (log) => integration.addTree(log.tree, treeKey(log.name), fresh, 0),
     });
 
-    let isRetired = false;
-    const found = new Map<string, FoundTree>();
-    const treeOf = (tag: string) => {
-      let known = found.get(tag);
-      if (!known) {
-        known = findTree(keys, ledger.treeFolder(tag), ledger.origin(tag));
-        found.set(tag, known);
-      }
-      return known;
-    };
-    const journalLeafHash = Buffer.alloc(32);
-    const replayed = replay({
+    const replayed = await takeUp({
       files,
-      folder: place.segments,
-      quarantine: place.quarantine,
-      size: signed?.size ?? 0,
-      utc: utc(),
-      signed: signed ? nodesOnDisk(place.journal, signed.size) : null,
-      leafOf: journalLeaf,
-      visit(frame, tag, leaf, position) {
-        const { tree: tenantTree, checkpoint, nodeAt } = treeOf(tag);
-        if (position === tenantTree.size) tenantTree.append(leaf, frame.envelope);
-        else if (position > tenantTree.size)
-          throw corrupt(`the tree ${tenantTree.origin} lacks leaves that were signed`);
-        else if (position < (checkpoint?.size ?? 0) && Buffer.compare(nodeAt(0, position), leaf) !== 0)
-          throw corrupt(`record ${frame.index} is not leaf ${position} of ${tenantTree.origin}`);
-        isRetired = isRetirement(frame);
-        if (frame.index !== tree.size) return;
-        journalLeafInto(journalLeafHash, frame.index, frame.tag, leaf);
-        tree.append(journalLeafHash, frame.envelope);
-      },
+      place,
+      keys,
+      store,
+      ledger,
+      integration,
+      utc,
+      signed,
+      journal: tree,
+      treeKey,
     });
-    if (isRetired && !options.retire) throw retired(replica);
-    for (const [tag, count] of replayed.counts) {
-      const { tree: tenantTree, checkpoint, signed: size } = treeOf(tag);
-      if (tenantTree.size !== count) throw corrupt(`the tree ${tenantTree.origin} and the journal differ`);
-      const published = await keys.published(store, treeKey(tag), tenantTree.origin, utc());
-      refuseRollback(tenantTree.folder, published.checkpoint, checkpoint);
-      ledger.adopt(Buffer.from(tag, 'hex'), tenantTree, count);
-      integration.addTree(tenantTree, treeKey(tag), published, size);
-    }
+    if (replayed.isRetired && !options.retire) throw retired(replica);
+    let isRetired = replayed.isRetired;
 
     const system = ledger.of(SYSTEM_TENANT);
     await ledger.ready(system, utc());
@@ -271,19 +239,25 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     system.renew = false;
     ledger.attach(journal);
 
-    const put = (log: TenantLog, entry: Entry) =>
-      new Promise<PlacedReceipt>((resolve, reject) => {
-        const placed: Placed = ledger.write(log, entry, (error) => (error ? reject(error) : resolve(placed)));
-      });
+    const acts = new RecordActs({
+      ledger,
+      keyring,
+      deployment,
+      replica,
+      utc,
+      refuse() {
+        if (halted) throw halted;
+        if (isRetired) throw retired(replica);
+      },
+    });
 
     for (const tail of unreported(readdirSync(place.quarantine))) {
       const { segment, offset, sha256, copy } = tail;
-      await put(system, note('recovery', utc(), { offset, quarantine: copy, segment, sha256 }));
+      await acts.put(system, note('recovery', utc(), { offset, quarantine: copy, segment, sha256 }));
       renameSync(join(place.quarantine, copy), join(place.quarantine, copy.replace(/\.torn$/, '.recorded')));
     }
 
     const strangers = new StrangerBound(settings.strangers);
-    const approvals = new Map<string, number>();
     const followers: Follower[] = [...sinks.follow(), ...anchored.follow(halt)];
     const signing = { store, keys, utc };
     const tell = options.log ?? silentLog;
@@ -315,7 +289,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
         return 'the audit log is full';
       },
       roomForStrangers: () => system.nextLeaf * STRANGER_RECORD_BYTES < settings.volumeBytes / 10,
-      leafOfApproval: (log, approval) => approvals.get(`${log.name}/${approval}`),
+      leafOfApproval: (log, approval) => acts.leafOfApproval(log, approval),
     };
 
     const sayCounted = (now: Now, atOnce: boolean) => {
@@ -345,36 +319,6 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     const timer = setInterval(() => void checkpoint(), settings.checkpointMs);
     timer.unref();
 
-    const record = async (event: RecordEvent): Promise<PlacedReceipt> => {
-      if (halted) throw halted;
-      if (isRetired) throw retired(replica);
-      const log = ledger.of(event.tenant);
-      await ledger.ready(log, utc());
-      let payload: Entry['payload'] = null;
-      let subjectKey: string | undefined;
-      if (event.payload) {
-        if (event.subject === undefined) throw new TypeError('a payload needs the subject whose key seals it');
-        const key = (await keyring.subject(log.name, event.subject, utc(), true))!;
-        // A copy: the caller keeps its bytes, and we are not done with them before the group is sealed.
-        payload = { key, bytes: new PayloadBytes([['event', Uint8Array.from(event.payload)]]) };
-        subjectKey = key.name;
-      }
-      const meta = canonicalJson({ ...event.meta, subject_key: subjectKey, tenant: event.tenant });
-      const entry: Entry = {
-        kind: event.kind,
-        time: utc(),
-        refs: event.refs ?? [],
-        meta: new PlainText(meta),
-        payload,
-      };
-      const placed = await put(log, entry);
-      if (event.approval !== undefined) {
-        if (approvals.size >= REMEMBERED_APPROVALS) approvals.delete(approvals.keys().next().value!);
-        approvals.set(`${log.name}/${event.approval}`, placed.leaf);
-      }
-      return placed;
-    };
-
     const watch = new KeyWatch(
       {
         source,
@@ -388,7 +332,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
           integration.signAnew();
           await checkpoint();
         },
-        record: (change) => record({ kind: 'keys', tenant: SYSTEM_TENANT, meta: { ...change } }),
+        record: (change) => acts.record({ kind: 'keys', tenant: SYSTEM_TENANT, meta: { ...change } }),
         report: options.onKeyFault ?? (() => undefined),
       },
       marks,
@@ -410,29 +354,6 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       }
     };
 
-    const erasure: ErasurePort & Pick<Audit, 'erase'> = {
-      async erase({ tenant, subject, basis, by }) {
-        const key = await keyring.eraseSubject(ledger.of(tenant).name, subject, utc());
-        const meta = { basis, by, key, found: key !== null };
-        return { ...(await record({ kind: 'erasure', tenant, meta })), key };
-      },
-      async keyOf({ tenant, subject }) {
-        const tag = tenantTag(deployment, tenant).toString('hex');
-        return (await keyring.subject(tag, subject, utc(), false))?.name ?? null;
-      },
-    };
-
-    const retire = async (meta: Readonly<Record<string, string>>) => {
-      isRetired = true;
-      const logs = [...ledger.logs()];
-      for (const log of logs) {
-        await ledger.ready(log, utc());
-        const sealed = new PlainText(canonicalJson({ ...meta, replica }));
-        await put(log, { kind: 'retirement', time: utc(), refs: [], meta: sealed, payload: null });
-      }
-      return logs.length;
-    };
-
     return {
       stages: { intent: intentStage(parts), outcome: outcomeStage(parts) },
       vault: vaultOf(keyring, deployment, utc),
@@ -440,10 +361,14 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
         await watch.look();
         await watch.settled();
       },
-      record,
-      retire,
-      ...erasure,
-      operations: auditOperations(erasure),
+      record: (event) => acts.record(event),
+      erase: (request) => acts.erase(request),
+      keyOf: (whom) => acts.keyOf(whom),
+      retire(meta) {
+        isRetired = true;
+        return acts.retire(meta);
+      },
+      operations: auditOperations(acts),
       checkpoint,
       stats: () => ({
         index: journal.next,
@@ -463,57 +388,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
   }
 }
 
-/** Where the log lives. Every byte below `audit/` is covered; what is not lies beside it. */
-export function placesOf(home: string, replica: string) {
-  const log = join(home, 'audit', replica);
-  const beside = join(home, 'audit-work', replica);
-  return {
-    log,
-    beside,
-    segments: join(log, 'segments'),
-    journal: join(log, 'journal'),
-    trees: join(log, 'trees'),
-    work: join(beside, 'placing'),
-    quarantine: join(beside, 'quarantine'),
-    reserve: join(beside, 'reserve'),
-  };
-}
-
 /** A record of the log about itself. */
 function note(kind: 'full' | 'recovery' | 'refusals', time: number, meta: Record<string, unknown>): Entry {
   return { kind, time, refs: [], meta: new PlainText(canonicalJson(meta)), payload: null };
-}
-
-interface FoundTree {
-  readonly tree: TiledTree;
-  readonly checkpoint: Checkpoint | null;
-  /** Size signed by the current key; -1: to be signed anew. */
-  readonly signed: number;
-  readonly nodeAt: NodeAt;
-}
-
-function findTree(keys: CheckpointKeys, folder: string, origin: string): FoundTree {
-  const checkpoint = keys.read(folder, origin);
-  return {
-    tree: TiledTree.load({ folder, origin, entries: true }, checkpoint),
-    checkpoint,
-    signed: checkpoint && keys.isCurrent(folder) ? checkpoint.size : -1,
-    nodeAt: nodesOnDisk(folder, checkpoint?.size ?? 0),
-  };
-}
-
-/** A log older than what was published of it is a restored backup: going on would make two histories. */
-function refuseRollback(folder: string, published: Checkpoint | null, here: Checkpoint | null): void {
-  if (!published || (here && growsFrom(folder, published, here))) return;
-  throw new InternalError(
-    'audit.rolled_back',
-    `${folder} does not contain what was published of it (${published.size} records; here ${here?.size ?? 0} are signed): a backup was restored or records were removed; bring back the newest copy`,
-    { kind: 'outage' },
-  );
-}
-
-function corrupt(what: string): InternalError {
-  return new InternalError('audit.corrupt', `the audit log was damaged or tampered with: ${what}; run audit verify`, {
-    kind: 'outage',
-  });
 }
