@@ -32,6 +32,8 @@ export async function serveWitness(options: WitnessServerOptions): Promise<Witne
   const limits = {
     maxHeaderSize: MAX_HEADER_BYTES,
     requestTimeout: REQUEST_MS,
+    // Who sends nothing for so long makes room for others: by default nobody looks for half a minute.
+    connectionsCheckingInterval: 1_000,
     headersTimeout: REQUEST_MS,
     keepAliveTimeout: IDLE_MS,
   };
