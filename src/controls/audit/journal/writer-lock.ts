@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { InternalError } from '../../../core/internal-error.ts';
@@ -20,7 +20,8 @@ export function lockWriter(home: string, replica: string): { release(): void } {
 /** The same for any file. @param held what to say when another process holds it */
 export function lockFile(path: string, held: string): { release(): void } {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  closeSync(openSync(path, 'a', 0o600));
+  // Closing any descriptor of a file ends the locks this process holds on it (POSIX): it is opened only to be made.
+  if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
     database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;');
