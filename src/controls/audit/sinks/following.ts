@@ -2,7 +2,7 @@ import type { Now } from '../../../core/call.ts';
 import type { Log } from '../../../core/log.ts';
 import type { Follower } from '../follower.ts';
 
-/** What one kind of sink does; when it is asked to is not its business. */
+/** What one kind of follower (a sink, a witness, the roll-up) does; when it is asked to is not its business. */
 export interface Carrier {
   /** Brings over what is signed and not there yet; resolves when the other side holds it. Rejects: tried again, unless with SinkBroken. */
   carry(signal: AbortSignal): Promise<void>;
@@ -28,6 +28,7 @@ const LONGEST_ASKED_MS = 600_000;
 const CLOSING_MS = 15_000;
 
 interface FollowingOptions {
+  /** With what it is: `sink second-disk`, `witness example.org/w1`. */
   readonly name: string;
   readonly required: boolean;
   readonly deadlineMs: number;
@@ -75,9 +76,9 @@ export class Following implements Follower {
   behind({ mono }: Now): string | null {
     const { required, deadlineMs } = this.#options;
     if (!required) return null;
-    if (this.#broken !== null) return `the required sink ${this.name}: ${this.#broken}`;
+    if (this.#broken !== null) return `the required ${this.name}: ${this.#broken}`;
     if (this.#waitingSince === null || mono - this.#waitingSince <= deadlineMs) return null;
-    return `the required sink ${this.name} does not keep up`;
+    return `the required ${this.name} does not keep up`;
   }
 
   async close(): Promise<void> {
@@ -122,7 +123,7 @@ export class Following implements Follower {
     this.#laterSince = null;
     try {
       await carrier.carry(this.#stop.signal);
-      if (this.#failures > 0) log.info('the audit sink has caught up', { evidence: this.name });
+      if (this.#failures > 0) log.info('what the audit log signed is taken again', { evidence: this.name });
       this.#failures = 0;
       this.#asked = 0;
       this.#waitingSince = this.#laterSince;
@@ -131,10 +132,13 @@ export class Following implements Follower {
       this.#asked = cause instanceof TryLater ? Math.min(LONGEST_ASKED_MS, cause.afterMs) : 0;
       if (cause instanceof SinkBroken) {
         this.#broken = cause.message;
-        log.error('the audit sink is not used any more', { evidence: this.name, reason: cause.message });
+        log.error('what the audit log signed is not brought there any more', {
+          evidence: this.name,
+          reason: cause.message,
+        });
       } else if (this.#failures++ === 0 && !this.#stop.signal.aborted) {
         const reason = cause instanceof Error ? cause.message : String(cause);
-        log.warn('the audit sink does not take records; trying again', { evidence: this.name, reason });
+        log.warn('what the audit log signed is not taken; trying again', { evidence: this.name, reason });
       }
       return false;
     }

@@ -159,7 +159,7 @@ async function objectCopyOf(sink: S3SinkSettings, around: SinkSurroundings): Pro
 function followingOf(sink: SinkSettings, carrier: Carrier, { clock, tell }: SinkSurroundings): Follower {
   const gates = 'required' in sink ? { required: sink.required, deadlineMs: sink.deadlineMs } : NEVER_GATES;
   const everyMs = 'everyMs' in sink ? sink.everyMs : 0;
-  return new Following({ name: sink.name, everyMs, clock, log: tell, carrier, ...gates });
+  return new Following({ name: `sink ${sink.name}`, everyMs, clock, log: tell, carrier, ...gates });
 }
 
 const LINES_TOGETHER = 256;
