@@ -80,7 +80,11 @@ const CARD = [
 before(async () => {
   const sample = join(root, 'examples/production');
   for (const name of ['tls', 'trust', 'secrets']) mkdirSync(join(etc, name), { recursive: true });
-  writeFileSync(config, readFileSync(join(sample, 'gatewrit.yaml'), 'utf8').replaceAll('/etc/gatewrit', etc));
+  writeFileSync(
+    config,
+    readFileSync(join(sample, 'gatewrit.yaml'), 'utf8').replaceAll('/etc/gatewrit', etc).replace('/mnt/second', folder),
+  );
+  mkdirSync(join(folder, 'gatewrit'));
   await writePair('mcp.example.com');
   writeFileSync(join(etc, 'trust/internal-ca.pem'), '');
   writeFileSync(join(etc, 'secrets/tickets'), 'Bearer 5Jx0QmT2vN8rKcW1yZ4b\n', { mode: 0o600 });
@@ -131,6 +135,10 @@ test('the hardened production sample: ten controls, all strong, exit 0', async (
   const { out } = await gatewrit(['check', '--config', config, '--home', home, '--explain']);
   assert.match(out, /strong: all ten controls hold/);
   assert.match(out, /tokens made for this gateway by https:\/\/login\.example\.com\/ \(ES256\)/);
+  assert.match(
+    out,
+    /KEK in the home, 0 d old; sinks second-disk \(folder, required\); witness witness\.example\.org\/w1 every 10 s/,
+  );
   assert.match(out, /2 reviewed items served from signed manifests/);
   for (const { key, meaning } of report.settings) {
     assert.ok(out.includes(`${key} = `), key);
@@ -271,6 +279,31 @@ test('what lies in the home is judged too: certificates, modes, policy, manifest
   const sample = JSON.stringify({ keys: [{ kty: 'oct', k }] });
   const back = () => writeFileSync(kek, real);
   await one(await inHome(() => writeFileSync(kek, sample), back), 'audit', /audit-kek cannot be used/, true);
+
+  const text = readFileSync(config, 'utf8');
+  const [witness, copy] = [/ {2}witness:\n.*\n.*\n/, / {4}- \{ kind: folder.*\n/];
+  const set = (changed: string) =>
+    inHome(
+      () => writeFileSync(config, changed),
+      () => writeFileSync(config, text),
+    );
+  const alone = text.replace(witness, '').replace(copy, '').replace('  sinks:', '  sinks: []');
+  await one(await set(alone), 'audit', /no witness and no copy/, false);
+  await one(
+    await set(text.replace(`${folder}/gatewrit,`, `${folder}/unmounted,`)),
+    'audit',
+    /no folder .*unmounted/,
+    false,
+  );
+  const otlp =
+    '    - { kind: otlp, name: siem, url: "https://siem.example.com/v1/logs", bearer: "file:/nowhere/token" }\n$&';
+  await one(await set(text.replace(copy, otlp)), 'audit', /siem: \/nowhere\/token cannot be read/, true);
+  await one(
+    await set(text.replace(/^audit:/m, '$&\n  kek: file:/nowhere/kek')),
+    'audit',
+    /audit.kek: .*cannot be read/,
+    true,
+  );
 });
 
 test('settings that cannot be read are wrong use: exit 2 and one sentence', async () => {
@@ -306,7 +339,12 @@ test('keys init makes what is missing, 0600 in a 0700 folder, and never writes o
 test('the hardened sample starts, and a renewed certificate is served without a restart', async () => {
   const file = join(folder, 'start.yaml');
   const text = readFileSync(config, 'utf8').replace('host: 0.0.0.0, port: 8443', 'host: 127.0.0.1, port: 0');
-  writeFileSync(file, text.replace('port: 8444', 'port: 0').replace(/^( +)key: file.*$/m, '$&\n$1reloadSeconds: 1'));
+  // Nobody listens there: the log opens without its witness, and says so.
+  const unwitnessed = text.replace('https://witness.example.org:7380', 'http://127.0.0.1:1');
+  writeFileSync(
+    file,
+    unwitnessed.replace('port: 8444', 'port: 0').replace(/^( +)key: file.*$/m, '$&\n$1reloadSeconds: 1'),
+  );
   const args = [join(root, 'bin/gatewrit.mjs'), 'start', '--json', '--config', file, '--home', home];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let log = '';

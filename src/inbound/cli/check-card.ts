@@ -1,5 +1,6 @@
 import type { Configuration } from '../../configuration.ts';
 import { type Sections, weaknessesOf } from '../../sections.ts';
+import { auditPlaces } from './check-audit.ts';
 import type { HomeFacts } from './check-home.ts';
 import { AROUND, CONTROLS, type Control, type Place, type WeakPoint } from './check-points.ts';
 import { remedyOf } from './check-remedies.ts';
@@ -86,8 +87,8 @@ const DOES: { readonly [C in Control]: (sections: Sections, home: HomeFacts) => 
     if (redaction.mode === 'observe') return 'personal data and secrets are reported, not replaced';
     return 'personal data and secrets are replaced in answers; secrets in arguments are blocked';
   },
-  audit: ({ audit }) =>
-    `intent before, outcome after, sealed; signed every ${seconds(audit.checkpointMs)}; full at ${bytes(audit.volumeBytes)}, then calls are refused`,
+  audit: ({ audit }, { kekDays }) =>
+    `intent before, outcome after, sealed; signed every ${seconds(audit.checkpointMs)}; full at ${bytes(audit.volumeBytes)}, then calls are refused; ${auditPlaces(audit, kekDays)}`,
   registry: (_, { served, withheld, unmade }) =>
     unmade
       ? 'signed manifests alone are served; the first start signs the bundled ones'

@@ -9,6 +9,7 @@ import { KEY_CLASSES, type KeyClass, openSigningKeys, openSymmetricKeys } from '
 import { credentialIn } from '../../core/crypto/sample-secrets.ts';
 import { SettingsError } from '../../core/internal-error.ts';
 import type { Sections } from '../../sections.ts';
+import { auditPoints } from './check-audit.ts';
 import type { Place, WeakPoint } from './check-points.ts';
 
 /** What the home holds, judged without opening a gateway: nothing is made, changed or listened on. */
@@ -22,6 +23,8 @@ export interface HomeFacts {
   readonly withheld: number;
   /** The first start of a development gateway makes all of it. */
   readonly unmade: boolean;
+  /** Age of the key encryption key of the log in the home, days; null: it is not there. */
+  readonly kekDays: number | null;
 }
 
 export interface HomeOptions {
@@ -51,10 +54,11 @@ export async function inspectHome(options: HomeOptions): Promise<HomeFacts> {
     ...platformPoints(),
     ...upstreamPoints(options),
     ...clientPoints(options),
+    ...auditPoints(home, sections),
   ];
   const { development } = sections.authentication;
   if (development && !existsSync(join(home, 'keys'))) {
-    return { points, rules: 0, scopes: 0, demandsApproval: null, served: 0, withheld: 0, unmade: true };
+    return { points, rules: 0, scopes: 0, demandsApproval: null, served: 0, withheld: 0, unmade: true, kekDays: null };
   }
   points.push(...keyPoints(options), ...issuerPoints(options));
   if (!development) points.push(...leafPoints(options));
@@ -68,6 +72,7 @@ export async function inspectHome(options: HomeOptions): Promise<HomeFacts> {
     served: registry.served,
     withheld: registry.withheld,
     unmade: false,
+    kekDays: daysOf(join(home, 'keys', 'audit-kek.jwks'), options.now),
   };
 }
 
@@ -133,17 +138,17 @@ function keyPoints({ home, sections, configuration, now }: HomeOptions): WeakPoi
     const fault = faultOf(() => open({ folder, generate: false }, name));
     if (fault !== null)
       points.push(stops(OF_KEY[name], fault, `mend ${file}, or move it away and run gatewrit keys init`));
-    const days = Math.floor((now.utc - statSync(file).mtimeMs) / DAY);
-    if (days > KEY_DAYS)
-      points.push(
-        weak(
-          OF_KEY[name],
-          `key ${name} is ${days} days old`,
-          `put a new one first in ${file} and keep the old one behind it`,
-        ),
-      );
+    const days = daysOf(file, now);
+    if (days !== null && days > KEY_DAYS)
+      points.push(weak(OF_KEY[name], `key ${name} is ${days} days old`, `gatewrit keys rotate ${name} --home ${home}`));
   }
   return points;
+}
+
+/** Since the file was written; null: it is not there. */
+function daysOf(file: string, now: { readonly utc: number }): number | null {
+  const there = statSync(file, { throwIfNoEntry: false });
+  return there ? Math.max(0, Math.floor((now.utc - there.mtimeMs) / DAY)) : null;
 }
 
 function issuerPoints({ sections: { authentication } }: HomeOptions): WeakPoint[] {

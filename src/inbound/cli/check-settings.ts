@@ -9,6 +9,9 @@ interface Schema {
   readonly additionalProperties?: Schema | boolean;
   readonly items?: Schema;
   readonly anyOf?: readonly Schema[];
+  /** Kinds of one thing, told apart by a constant. */
+  readonly oneOf?: readonly Schema[];
+  readonly const?: unknown;
 }
 
 /** One key the file sets. */
@@ -34,7 +37,7 @@ export function explained(configuration: Configuration): readonly SetKey[] {
 
 function keysOf(value: unknown, schema: Schema, at: string): SetKey[] {
   if (value === undefined) return [];
-  const forms = [schema, ...(schema.anyOf ?? [])];
+  const forms = [schema, ...(schema.anyOf ?? []), ...(schema.oneOf ?? []).filter((form) => isOfKind(form, value))];
   if (Array.isArray(value)) {
     const items = forms.find(({ items }) => items)?.items;
     if (items && value.some((item) => typeof item === 'object'))
@@ -49,6 +52,12 @@ function keysOf(value: unknown, schema: Schema, at: string): SetKey[] {
   }
   const fallback = schema.default === undefined ? null : shortened(JSON.stringify(schema.default));
   return [{ key: at, value: shown(value, at), fallback, meaning: schema.description ?? '' }];
+}
+
+/** Whether every constant of the form is what the value has there. */
+function isOfKind({ properties = {} }: Schema, value: unknown): boolean {
+  const has = (value ?? {}) as Readonly<Record<string, unknown>>;
+  return Object.entries(properties).every(([key, of]) => of.const === undefined || of.const === has[key]);
 }
 
 function shown(value: unknown, at: string): string {

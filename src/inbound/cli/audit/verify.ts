@@ -138,8 +138,14 @@ function verdict(reports: readonly VerifyReport[], good: boolean): string {
 
 function describe(report: VerifyReport): string {
   const { replica, records, segments } = report;
-  const lines = replica === '' ? [] : [`replica ${replica}: ${records} records in ${segments} segments`];
-  if (replica.startsWith('rollup/')) lines[0] = `${replica}: ${records} checkpoints of replicas`;
+  const lines =
+    replica === ''
+      ? []
+      : [
+          `replica ${replica}: ${records} ${records === 1 ? 'record' : 'records'} in ${segments} ${segments === 1 ? 'segment' : 'segments'}`,
+        ];
+  if (replica.startsWith('rollup/'))
+    lines[0] = `${replica}: ${records} ${records === 1 ? 'checkpoint' : 'checkpoints'} of replicas`;
   for (const { origin, leaves, signed, root, cosigned } of report.trees) {
     const by = cosigned?.by.map(({ name, time }) => `${name} at ${new Date(time * 1_000).toISOString()}`).join(', ');
     const seen = cosigned ? `, ${cosigned.size} cosigned${by ? ` by ${by}` : ''}` : '';
