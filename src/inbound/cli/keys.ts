@@ -143,6 +143,10 @@ async function exchange(
       ? 'A running gateway takes it over within seconds.'
       : 'A gateway reads it at its next start.';
     io.stdout(`${name}: ${done.current} is the current key, ${done.other} goes on to be accepted. ${when}\n`);
+    if (name === 'checkpoint')
+      io.stdout(
+        `A witness has to know it: once the gateway has taken it over, give it the first line of ${join(folder, 'audit.pub')}; a required one stops calls until then.\n`,
+      );
     io.stdout(`When nothing needs ${done.other} any more: gatewrit keys retire ${name}\n`);
   } else {
     io.stdout(
