@@ -21,6 +21,5 @@ test(`${REQUESTS} requests of strangers cannot fill the log of a real gateway, a
   keepEvidence('audit-flood', 'anonymous requests leave counted records, not bytes', {
     requests: REQUESTS,
     seconds: Math.round((performance.now() - started) / 1_000),
-    said: stdout.split('\n').find((line) => line.startsWith('ℹ') && line.includes(String(REQUESTS))) ?? null,
   });
 });
