@@ -32,7 +32,8 @@ Beside a running gateway it is an operation of the admin API: scope gatewrit:aud
 Without one it opens the log itself.
 
 options
-  --subject "I S"  issuer and subject as in the tokens; in development the subject alone is enough
+  --subject "I S"  issuer and subject as in the tokens; beside a running development gateway the
+                   subject alone is enough
   --basis TEXT     why, e.g. the number of the request; kept in the record
   --dry-run        say whether there is a key, delete nothing
   --as PERSON      who you are; signs in through the development issuer
@@ -64,7 +65,12 @@ example
     const home = textOf(given, 'home') ?? '.gatewrit';
     const running = runningGateway(home);
     const asked = whomOf(subject, running?.issuer ?? '');
-    if (!asked) return null;
+    if (!asked) {
+      io.stderr(
+        'gatewrit audit erase: --subject takes the issuer and the subject, "https://login.example.com alice"; the subject alone is enough beside a running development gateway\n',
+      );
+      return 2;
+    }
     const wanted: Wanted = { ...asked, basis, dryRun, home };
     return running ? throughGateway(wanted, running, given, io) : inPlace(wanted, given, io);
   },
