@@ -66,7 +66,7 @@ switch (size) {
   case 'test':
     process.exitCode = tests(
       ['src/**/*.test.ts', 'test/*.test.ts', 'test/{e2e,attacks,vectors,policies,redaction}/**/*.test.ts'],
-      { concurrency: 2, timeoutMs: 120_000 },
+      { concurrency: 3, timeoutMs: 120_000 },
       more,
     );
     break;

@@ -53,6 +53,11 @@ const io: Io = { stdout: (text) => process.stdout.write(text), stderr: (text) =>
 
 /** Runs one command; resolves with its exit code. */
 export async function main(argv: string[]): Promise<number> {
+  // Whoever read our output has gone (`… | head`): there is nobody to tell, and it is no fault of ours.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(3);
+  });
   const [name, ...rest] = argv;
   if (!name || name === '--help' || name === 'help') {
     io.stdout(overview());

@@ -151,3 +151,25 @@ test('help has an example', async () => {
   assert.equal(help.code, 0);
   assert.match(help.out, /example\n {2}gatewrit audit verify/);
 });
+
+test('a replica of which nothing is signed yet is not called good along with one that is', async () => {
+  const mixed = mkdtempSync(join(tmpdir(), 'gatewrit-cli-audit-'));
+  cpSync(join(home, 'audit'), join(mixed, 'audit'), { recursive: true });
+  cpSync(join(home, 'keys'), join(mixed, 'keys'), { recursive: true });
+  const store = openSqliteStore({ path: join(mixed, 'store/gatewrit.db') });
+  const audit = await openAudit({
+    settings: auditSettings.parse({ checkpointMs: 60_000 }),
+    home: mixed,
+    keys: { folder: join(mixed, 'keys'), generate: false },
+    store,
+    deployment: 'test',
+    replica: 'node-1',
+    onFatal: (error) => assert.fail(error),
+  });
+  await audit.record({ kind: 'settings', tenant: 'default', meta: { event: 'reloaded' } });
+  const said = await run('verify', join(mixed, 'audit'));
+  await audit.close();
+  await store.close();
+  rmSync(mixed, { recursive: true });
+  assert.match(said.out, /GOOD but for node-1, where NOTHING IS SIGNED YET/);
+});

@@ -131,8 +131,11 @@ function progressOf(io: Io) {
 
 function verdict(reports: readonly VerifyReport[], good: boolean): string {
   if (!good) return 'BAD: the log is not the one that was signed\n';
-  if (reports.every(({ young }) => young))
+  const young = reports.filter((report) => report.young);
+  if (young.length === reports.length)
     return 'NOTHING IS SIGNED YET: the log has just begun, and nothing proves it so far; verify again in a minute\n';
+  if (young.length > 0)
+    return `GOOD but for ${young.map(({ replica }) => replica).join(', ')}, where NOTHING IS SIGNED YET: verify again in a minute\n`;
   return 'GOOD: every byte of the log is accounted for\n';
 }
 
