@@ -21,7 +21,9 @@ beforeEach(() => {
 afterEach(() => log.remove());
 
 const findings = async () =>
-  (await verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub')))).flatMap((r) => r.findings);
+  (await verifyLog(join(log.home, 'audit'), readVerifiers(join(log.home, 'keys/audit.pub')))).flatMap(
+    (r) => r.findings,
+  );
 const reader = () =>
   LogReader.open({
     home: log.home,
