@@ -1,5 +1,5 @@
 export { type ApprovalControl, type ApprovalPorts, openApproval } from './approval.ts';
-export { type AdminOperation, APPROVAL_OPERATIONS, type ApprovalOperations } from './operations.ts';
+export { APPROVAL_OPERATIONS, type ApprovalOperations } from './operations.ts';
 export { APPROVAL_EVENTS, type ApprovalEvent, type Records, type Vault } from './ports.ts';
 export { APPROVAL_REFUSALS, type ApprovalRefusal } from './refusals.ts';
 export { REPLAYED } from './replayed.ts';

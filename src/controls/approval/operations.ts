@@ -1,4 +1,5 @@
-import type { Effect, Now, Principal } from '../../core/call.ts';
+import type { AdminOperation } from '../../core/admin-operation.ts';
+import type { Now, Principal } from '../../core/call.ts';
 import { InternalError } from '../../core/internal-error.ts';
 import { Refusal } from '../../core/stage.ts';
 import { decide, openFor } from './deciding.ts';
@@ -8,23 +9,6 @@ import { unavailable } from './refusals.ts';
 import type { ApprovalRows, Held } from './rows.ts';
 import { type ApprovalSettings, ruleOf } from './settings.ts';
 import type { Turns } from './turns.ts';
-
-/** An operation of the built-in manifest, run in this process. */
-export interface AdminOperation {
-  readonly definition: {
-    readonly name: string;
-    readonly title: string;
-    readonly description: string;
-    readonly inputSchema: Readonly<Record<string, unknown>>;
-  };
-  readonly effect: Effect;
-  readonly scopes: readonly string[];
-  run(asked: {
-    readonly principal: Principal;
-    readonly arguments: Readonly<Record<string, unknown>>;
-    readonly now: Now;
-  }): Promise<Refusal | object>;
-}
 
 export const APPROVAL_OPERATIONS = [
   'admin.approvals.list',

@@ -18,6 +18,7 @@ export { recordsMeant } from './proof/find.ts';
 export { DISCLOSURES, type Disclosure, proofOf } from './proof/prove.ts';
 export { MAX_PROOF_BYTES, type ProofReport, verifyProofs } from './proof/verify-proof.ts';
 export { readWitnesses, readWitnessesIfAny, WITNESS_KEYS_FILE } from './proof/witness-keys.ts';
+export { plainRecord } from './reader/plain-record.ts';
 export { LogReader, type OpenRecord } from './reader/read.ts';
 export { EVENT_KINDS, type EventKind, type RecordEvent } from './record/events.ts';
 export { decodePayload } from './record/payload.ts';

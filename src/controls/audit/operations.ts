@@ -1,24 +1,7 @@
-import type { Effect, Now, Principal } from '../../core/call.ts';
+import type { AdminOperation } from '../../core/admin-operation.ts';
 import { InternalError } from '../../core/internal-error.ts';
 import { principalKey } from '../../core/principal-key.ts';
 import { Refusal } from '../../core/stage.ts';
-
-/** An operation of the built-in manifest, run in this process. */
-export interface AdminOperation {
-  readonly definition: {
-    readonly name: string;
-    readonly title: string;
-    readonly description: string;
-    readonly inputSchema: Readonly<Record<string, unknown>>;
-  };
-  readonly effect: Effect;
-  readonly scopes: readonly string[];
-  run(asked: {
-    readonly principal: Principal;
-    readonly arguments: Readonly<Record<string, unknown>>;
-    readonly now: Now;
-  }): Promise<Refusal | object>;
-}
 
 export const AUDIT_OPERATIONS = ['admin.audit.erase'] as const;
 export type AuditOperations = Readonly<Record<(typeof AUDIT_OPERATIONS)[number], AdminOperation>>;

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { type ExportFacts, ocsfEvents } from '../export/ocsf.ts';
 import { syncFolder, systemFiles } from '../journal/files.ts';
+import { plainRecord } from '../reader/plain-record.ts';
 import type { OpenRecord } from '../reader/read.ts';
 import { KeptIntents } from './kept-intents.ts';
 import type { RecordSender } from './sending.ts';
@@ -76,11 +77,6 @@ export class JsonLines implements RecordSender {
     this.#file = file;
     return file;
   }
-}
-
-/** Every member by name, so that nothing goes out that was not meant to. */
-function plainRecord({ replica, index, leaf, origin, leafHash, envelope, meta, notes }: OpenRecord): object {
-  return { replica, index, leaf, origin, leafHash: leafHash.toString('base64'), envelope, meta, notes };
 }
 
 /** Its record comes again: the cursor never passed it. */

@@ -16,13 +16,13 @@ import {
   type OpenRecord,
   ocsfEvents,
   otlpOf,
+  plainRecord,
 } from '../../../controls/audit/index.ts';
 import { InternalError } from '../../../core/internal-error.ts';
 import type { Io } from '../command.ts';
 import { type Action, type Given, textOf } from './action.ts';
 import { withReader } from './home.ts';
 import { progressLine } from './progress.ts';
-import { plain } from './record-text.ts';
 import { timeFrom } from './times.ts';
 
 const FORMATS = ['ocsf', 'otlp', 'records'] as const;
@@ -141,7 +141,7 @@ async function exportReplica(reader: LogReader, { replica, from, plan, facts, wr
   let batch: OpenRecord[] = [];
   const put = () => {
     if (format === 'otlp' && batch.length > 0) write(`${JSON.stringify(otlpOf(batch, facts, intents))}\n`);
-    else if (format === 'records') for (const record of batch) write(`${JSON.stringify(plain(record, false))}\n`);
+    else if (format === 'records') for (const record of batch) write(`${JSON.stringify(plainRecord(record))}\n`);
     else if (format === 'ocsf')
       for (const record of batch)
         for (const event of ocsfEvents(record, facts, intents.of(record))) write(`${JSON.stringify(event)}\n`);

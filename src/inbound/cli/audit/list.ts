@@ -1,7 +1,7 @@
 import type { Io } from '../command.ts';
 import { type Action, type Given, textOf } from './action.ts';
 import { withReader } from './home.ts';
-import { inShort, plain } from './record-text.ts';
+import { inShort, wholeRecord } from './record-text.ts';
 
 export const listAction: Action = {
   usage: `usage: gatewrit audit list [--limit N] [--home D] [--json]
@@ -28,6 +28,7 @@ example
 
 async function list(limit: number, given: Given, io: Io): Promise<number> {
   const records = await withReader(textOf(given, 'home') ?? '.gatewrit', (reader) => reader.last(limit));
-  for (const record of records) io.stdout(given.json ? `${JSON.stringify(plain(record))}\n` : `${inShort(record)}\n`);
+  for (const record of records)
+    io.stdout(given.json ? `${JSON.stringify(wholeRecord(record))}\n` : `${inShort(record)}\n`);
   return records.length === 0 ? 1 : 0;
 }

@@ -1,20 +1,12 @@
-import type { OpenRecord } from '../../../controls/audit/index.ts';
+import { type OpenRecord, plainRecord } from '../../../controls/audit/index.ts';
 
 /** A record as JSON: every member by name, so that nothing goes out that was not meant to. `payload` only with `full`. */
-export function plain(record: OpenRecord, full = true): object {
-  const { replica, index, leaf, origin, leafHash, envelope, meta, payload, notes } = record;
+/** The same with what its payload holds, as text. */
+export function wholeRecord(record: OpenRecord): object {
+  const { payload } = record;
   const items = payload && Object.fromEntries([...payload].map(([name, bytes]) => [name, bytes.toString('utf8')]));
-  return {
-    replica,
-    index,
-    leaf,
-    origin,
-    leafHash: leafHash.toString('base64'),
-    envelope,
-    meta,
-    ...(full ? { payload: items } : {}),
-    notes,
-  };
+  const { notes, ...rest } = plainRecord(record);
+  return { ...rest, payload: items, notes };
 }
 
 /** @param links lines about what the record refers to and what refers to it */

@@ -5,6 +5,7 @@ import {
   type LogReader,
   noLog,
   type OpenRecord,
+  plainRecord,
   RECORD_KINDS,
   type RecordKind,
   type SearchQuery,
@@ -13,7 +14,7 @@ import type { Io } from '../command.ts';
 import { type Action, type Given, textOf } from './action.ts';
 import { withReader } from './home.ts';
 import { progressLine } from './progress.ts';
-import { inShort, plain, visible } from './record-text.ts';
+import { inShort, visible } from './record-text.ts';
 import { timeFrom } from './times.ts';
 
 const FIELDS = ['subject', 'issuer', 'client', 'tenant', 'code', 'call', 'approval', 'address'] as const;
@@ -126,7 +127,7 @@ async function search(query: SearchQuery, given: Given, io: Io): Promise<number>
     for (const record of records.slice(-query.limit))
       io.stdout(
         given.json
-          ? `${JSON.stringify(plain(record, false))}\n`
+          ? `${JSON.stringify(plainRecord(record))}\n`
           : `${inShort(record)}  leaf=${record.leaf} ${record.leafHash.toString('base64')}\n`,
       );
     return records.length === 0 || findings.length > 0 ? 1 : 0;

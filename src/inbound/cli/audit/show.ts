@@ -2,7 +2,7 @@ import type { LogReader, OpenRecord } from '../../../controls/audit/index.ts';
 import type { Io } from '../command.ts';
 import { type Action, type Given, textOf } from './action.ts';
 import { withReader } from './home.ts';
-import { inFull, plain } from './record-text.ts';
+import { inFull, wholeRecord } from './record-text.ts';
 import { withIndexes } from './search.ts';
 
 export const showAction: Action = {
@@ -38,7 +38,9 @@ async function show(what: string, given: Given, io: Io): Promise<number> {
   });
   if (records.length === 0) io.stderr(`gatewrit audit: no record ${what}; list shows the last ones\n`);
   for (const record of records)
-    io.stdout(given.json ? `${JSON.stringify(plain(record))}\n` : `${inFull(record, linksOf(record, records))}\n`);
+    io.stdout(
+      given.json ? `${JSON.stringify(wholeRecord(record))}\n` : `${inFull(record, linksOf(record, records))}\n`,
+    );
   return records.length === 0 ? 1 : 0;
 }
 
