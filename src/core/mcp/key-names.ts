@@ -1,6 +1,12 @@
-/** FNV-1a over the bytes of a key; the scanner computes the same while it reads. */
-export const HASH_SEED = 0x811c9dc5 | 0;
-export const HASH_PRIME = 0x01000193;
+/**
+ * Tells most keys apart by their length and three of their bytes. Who wants two keys to collide can have it, as with any
+ * hash that has no secret; so it only ever saves a comparison, among few keys, and is never the answer.
+ */
+export function hashOfKey(bytes: Uint8Array, start: number, end: number): number {
+  const length = end - start;
+  if (length === 0) return 0;
+  return (length << 24) ^ (bytes[start]! << 16) ^ (bytes[start + (length >> 1)]! << 8) ^ bytes[end - 1]!;
+}
 
 /** Members of the JSON-RPC envelope, of `params` and of `params._meta` that some decoder gives a meaning. */
 export const ENVELOPE_NAMES = ['jsonrpc', 'id', 'method', 'params', 'result', 'error'] as const;
@@ -39,6 +45,9 @@ export const META_NAMES = [
   'baggage',
 ] as const;
 
+/** Members of a result that are asked for; no decoder is misled there. */
+const RESULT_NAMES = ['resultType', 'content', 'structuredContent', 'isError', 'type', '_meta'] as const;
+
 const KNOWN = [
   { exact: new Set<string>(ENVELOPE_NAMES), folded: new Set(ENVELOPE_NAMES.map(foldKey)) },
   { exact: new Set<string>(PARAMS_NAMES), folded: new Set(PARAMS_NAMES.map(foldKey)) },
@@ -61,30 +70,42 @@ export function disguised(level: number, key: string): boolean {
   return known !== undefined && !known.exact.has(key) && known.folded.has(foldKey(key));
 }
 
-interface Interned {
+interface Spelled {
   readonly name: string;
   readonly bytes: Uint8Array;
 }
 
-/** Names that come with nearly every message, found by hash, so that no string is made for them. */
-const SLOTS: (readonly Interned[])[] = Array.from({ length: 256 }, () => []);
-for (const name of new Set<string>([...ENVELOPE_NAMES, ...PARAMS_NAMES, ...META_NAMES])) {
-  const bytes = Buffer.from(name);
-  let hash = HASH_SEED;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, HASH_PRIME);
-  SLOTS[hash & 255] = [...SLOTS[hash & 255]!, { name, bytes }];
-}
+/** A closed list of names, found by their bytes, so that no string is made for what comes with nearly every message. */
+export class NameTable<N extends string> {
+  readonly #slots: (readonly (Spelled & { readonly name: N })[])[] = Array.from({ length: 256 }, () => []);
 
-/** The known name these bytes spell (no escapes), or null. */
-export function internedName(bytes: Uint8Array, start: number, end: number, hash: number): string | null {
-  for (const entry of SLOTS[hash & 255]!) {
-    if (sameBytes(entry.bytes, bytes, start, end)) return entry.name;
+  constructor(names: Iterable<N>) {
+    for (const name of new Set(names)) {
+      const bytes = Buffer.from(name);
+      const slot = slotOf(hashOfKey(bytes, 0, bytes.length));
+      this.#slots[slot] = [...this.#slots[slot]!, { name, bytes }];
+    }
   }
-  return null;
+
+  /** The name these bytes spell (no escapes), or null. @param hash their `hashOfKey` */
+  find(bytes: Uint8Array, start: number, end: number, hash = hashOfKey(bytes, start, end)): N | null {
+    const slot = this.#slots[slotOf(hash)]!;
+    for (let k = 0; k < slot.length; k++) if (spells(slot[k]!, bytes, start, end)) return slot[k]!.name;
+    return null;
+  }
 }
 
-function sameBytes(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+function slotOf(hash: number): number {
+  return (hash ^ (hash >>> 8) ^ (hash >>> 16) ^ (hash >>> 24)) & 255;
+}
+
+function spells({ bytes: known }: Spelled, bytes: Uint8Array, start: number, end: number): boolean {
   if (known.length !== end - start) return false;
   for (let i = 0; i < known.length; i++) if (known[i] !== bytes[start + i]) return false;
   return true;
 }
+
+/** By level: envelope, params, _meta; then any other document. */
+export const KNOWN_NAMES: readonly NameTable<string>[] = [ENVELOPE_NAMES, PARAMS_NAMES, META_NAMES, RESULT_NAMES].map(
+  (names) => new NameTable<string>(names),
+);

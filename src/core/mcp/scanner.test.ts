@@ -100,6 +100,41 @@ test('bounds hold for depth, members, strings and numbers, and are met in no tim
   assert.ok(performance.now() - started < 1000);
 });
 
+test('a quote, a backslash, a control or a letter of any width is seen wherever in a string it stands', () => {
+  for (let length = 0; length < 40; length++) {
+    for (let at = 0; at <= length; at++) {
+      const around = (middle: string) => `["${'x'.repeat(at)}${middle}${'~'.repeat(length - at)}"]`;
+      for (const middle of [
+        '',
+        ' ',
+        '!',
+        '#',
+        '[',
+        ']',
+        '\x7f',
+        '\x80',
+        '\u00e9',
+        '\u20ac',
+        '\ud83d\ude00',
+        '\\n',
+        '\\\\',
+        '\\"',
+      ])
+        assert.equal(typeof scan(around(middle)), 'object', around(middle));
+      for (const middle of ['"', '\x00', '\x01', '\x1f', '\n', '\\', '\\x'])
+        assert.equal(scan(around(middle)), 'json', JSON.stringify(around(middle)));
+      assert.equal(scan(`["${'x'.repeat(at)}`), 'json');
+    }
+  }
+});
+
+test('a name with an escape is told, wherever it stands; an escape in a value is none', () => {
+  const escapedNames = (text: string) => (scanMessage(Buffer.from(text)) as { escapedNames: boolean }).escapedNames;
+  assert.equal(escapedNames('{"method":"a\\n","params":{"x":["\\\\"]}}'), false);
+  for (const text of ['{"\\u0069d":1}', '{"params":{"\\u0061":1}}', '{"params":{"x":[{"y":{"\\"":1}}]}}'])
+    assert.equal(escapedNames(text), true, text);
+});
+
 test('large and exact numbers pass as they were written', () => {
   for (const text of ['9007199254740993', '1.0', '-0', '1e308', '12345678901234567890', '0.1e-7']) {
     const scanned = scan(` ${text} `);

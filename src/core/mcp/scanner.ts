@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Span } from '../call.ts';
-import { disguised, HASH_PRIME, HASH_SEED, internedName } from './key-names.ts';
+import { disguised, hashOfKey, KNOWN_NAMES } from './key-names.ts';
+import { Members } from './members.ts';
 import { treeOf } from './tree.ts';
 
 /**
@@ -49,6 +50,8 @@ export interface MessageSpans {
   error: Span | null;
   /** True when the envelope holds a member that JSON-RPC does not define. */
   unknown: boolean;
+  /** True when a name anywhere in the message holds an escape (tree.ts says why that matters). */
+  escapedNames: boolean;
   /** Members of `params` by name; empty when params is absent or no object. */
   readonly paramsMembers: ReadonlyMap<string, Span>;
   /** Members of `params._meta` by name. */
@@ -80,15 +83,15 @@ export function scanMessage(bytes: Uint8Array, limits: ScanLimits = DEFAULT_SCAN
  * @returns byte spans of the value and, for an object, of its members; or the first fault met
  */
 export function scanDocument(bytes: Uint8Array, limits: ScanLimits = DEFAULT_SCAN_LIMITS): DocumentSpans | ScanFault {
-  const members = new DocumentCollector();
-  const fault = scan(bytes, limits, WATCH_DOCUMENT, members);
+  const spans = new DocumentCollector();
+  const fault = scan(bytes, limits, WATCH_DOCUMENT, spans);
   if (fault !== null) return fault;
-  const first = bytes[members.start];
+  const first = bytes[spans.start];
   const root = first === OPEN_OBJECT ? 'object' : first === OPEN_ARRAY ? 'array' : 'scalar';
   return {
     root,
-    value: { start: members.start, end: members.end },
-    members: root === 'object' ? members.map : null,
+    value: { start: spans.start, end: spans.end },
+    members: root === 'object' ? spans.members : null,
   };
 }
 
@@ -114,6 +117,7 @@ const PAIRWISE = 24;
 interface Collector {
   start: number;
   end: number;
+  escapedNames: boolean;
   put(watch: number, name: string, start: number, end: number): void;
 }
 
@@ -125,32 +129,33 @@ class MessageCollector implements MessageSpans, Collector {
   result: Span | null = null;
   error: Span | null = null;
   unknown = false;
-  readonly paramsMembers = new Map<string, Span>();
-  readonly metaMembers = new Map<string, Span>();
+  escapedNames = false;
+  readonly paramsMembers = new Members();
+  readonly metaMembers = new Members();
   start = 0;
   end = 0;
 
   put(watch: number, name: string, start: number, end: number): void {
-    const span = { start, end };
-    if (watch === WATCH_PARAMS) this.paramsMembers.set(name, span);
-    else if (watch === WATCH_META) this.metaMembers.set(name, span);
-    else if (name === 'id') this.id = span;
-    else if (name === 'method') this.method = span;
-    else if (name === 'params') this.params = span;
-    else if (name === 'jsonrpc') this.jsonrpc = span;
-    else if (name === 'result') this.result = span;
-    else if (name === 'error') this.error = span;
+    if (watch === WATCH_PARAMS) this.paramsMembers.add(name, start, end);
+    else if (watch === WATCH_META) this.metaMembers.add(name, start, end);
+    else if (name === 'id') this.id = { start, end };
+    else if (name === 'method') this.method = { start, end };
+    else if (name === 'params') this.params = { start, end };
+    else if (name === 'jsonrpc') this.jsonrpc = { start, end };
+    else if (name === 'result') this.result = { start, end };
+    else if (name === 'error') this.error = { start, end };
     else this.unknown = true;
   }
 }
 
 class DocumentCollector implements Collector {
-  readonly map = new Map<string, Span>();
+  readonly members = new Members();
+  escapedNames = false;
   start = 0;
   end = 0;
 
   put(_watch: number, name: string, start: number, end: number): void {
-    this.map.set(name, { start, end });
+    this.members.add(name, start, end);
   }
 }
 
@@ -191,6 +196,7 @@ function scan(bytes: Uint8Array, limits: ScanLimits, rootWatch: number, out: Col
   if (maxDepth > scratch.depth) scratch = makeScratch(maxDepth);
   const { startAt, isObject, watch, keysFrom, keyHash, keyStart, keyEnd } = scratch;
   let wide: (Set<string> | undefined)[] | null = null;
+  let words: DataView | null = null;
   let envelopeName = '';
   let paramsName = '';
   let metaName = '';
@@ -206,24 +212,21 @@ function scan(bytes: Uint8Array, limits: ScanLimits, rootWatch: number, out: Col
       // The quote stands at i. Reads the key, refuses a repeated one, and stops behind the colon.
       if (++members > maxMembers) return 'bounds';
       const start = ++i;
-      let hash = HASH_SEED;
       let escaped = false;
       for (;;) {
+        while (i < n && STOPS[bytes[i]!] === 0) i++;
         if (i >= n) return 'json';
         const c = bytes[i]!;
         if (c === QUOTE) break;
-        if (c < 0x20) return 'json';
-        if (c === BACKSLASH) {
-          escaped = true;
-          i = afterEscape(bytes, i, n);
-          if (i < 0) return 'json';
-        } else {
-          hash = Math.imul(hash ^ c, HASH_PRIME);
-          i++;
-        }
+        if (c !== BACKSLASH) return 'json';
+        escaped = true;
+        i = afterEscape(bytes, i, n);
+        if (i < 0) return 'json';
       }
       const end = i++;
       if (end - start > maxStringBytes) return 'bounds';
+      if (escaped) out.escapedNames = true;
+      const hash = hashOfKey(bytes, start, end);
       const from = keysFrom[depth]!;
       let set: Set<string> | undefined = wide?.[depth];
       if (set === undefined && !escaped && keysTop - from < PAIRWISE) {
@@ -247,11 +250,12 @@ function scan(bytes: Uint8Array, limits: ScanLimits, rootWatch: number, out: Col
       }
       const level = watch[depth]!;
       if (level !== WATCH_NOTHING) {
-        const name = (escaped ? null : internedName(bytes, start, end, hash)) ?? decodeKey(bytes, start, end, escaped);
+        const known = escaped ? null : KNOWN_NAMES[level - 1]!.find(bytes, start, end, hash);
+        const name = known ?? decodeKey(bytes, start, end, escaped);
         if (level === WATCH_PARAMS) paramsName = name;
         else if (level === WATCH_META) metaName = name;
         else envelopeName = name;
-        if (level !== WATCH_DOCUMENT && disguised(level - 1, name)) return 'folded_key';
+        if (known === null && level !== WATCH_DOCUMENT && disguised(level - 1, name)) return 'folded_key';
       }
       while (i < n && isBlank(bytes[i]!)) i++;
       if (i >= n || bytes[i] !== COLON) return 'json';
@@ -266,15 +270,19 @@ function scan(bytes: Uint8Array, limits: ScanLimits, rootWatch: number, out: Col
     if (c === QUOTE) {
       i++;
       for (;;) {
+        const near = Math.min(i + NEAR, n);
+        while (i < near && STOPS[bytes[i]!] === 0) i++;
+        if (i === near && i < n) {
+          words ??= new DataView(bytes.buffer, bytes.byteOffset, n);
+          i = afterPlain(words, i, n);
+          while (i < n && STOPS[bytes[i]!] === 0) i++;
+        }
         if (i >= n) return 'json';
         const s = bytes[i]!;
-        if (s >= 0x23 && s !== BACKSLASH) i++;
-        else if (s === QUOTE) break;
-        else if (s < 0x20) return 'json';
-        else if (s === BACKSLASH) {
-          i = afterEscape(bytes, i, n);
-          if (i < 0) return 'json';
-        } else i++;
+        if (s === QUOTE) break;
+        if (s !== BACKSLASH) return 'json';
+        i = afterEscape(bytes, i, n);
+        if (i < 0) return 'json';
       }
       if (i - start - 1 > maxStringBytes) return 'bounds';
       i++;
@@ -357,7 +365,28 @@ function scan(bytes: Uint8Array, limits: ScanLimits, rootWatch: number, out: Col
 }
 
 function isBlank(c: number): boolean {
-  return c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09;
+  return c <= 0x20 && (c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09);
+}
+
+/** Bytes at which a string may not simply go on: the quote, the backslash, and controls. */
+const STOPS = new Uint8Array(256);
+for (let c = 0; c < 256; c++) STOPS[c] = c < 0x20 || c === QUOTE || c === BACKSLASH ? 1 : 0;
+
+/** Bytes of a string that are looked at one by one: most strings are over by then. */
+const NEAR = 16;
+
+/** Index at or before the first stop from `i` on, eight bytes at a step. */
+function afterPlain(words: DataView, i: number, n: number): number {
+  const last = n - 8;
+  while (i <= last && (stopsIn(words.getInt32(i, true)) | stopsIn(words.getInt32(i + 4, true))) === 0) i += 8;
+  return i;
+}
+
+/** Not 0 when one of the four bytes is a stop: each difference borrows into the high bit of a byte that was too small. */
+function stopsIn(four: number): number {
+  const quote = (four ^ 0x22222222) - 0x01010101;
+  const backslash = (four ^ 0x5c5c5c5c) - 0x01010101;
+  return (quote | backslash | (four - 0x20202020)) & ~four & 0x80808080;
 }
 
 /** Index behind the escape that begins at `i`, or -1. A lone surrogate is refused: no reader agrees on what it is. */
@@ -455,9 +484,13 @@ export function textOf(bytes: Uint8Array, start: number, end: number): string {
   return buffer.toString('utf8', start, end);
 }
 
-/** The parsed tree of a scanned span. Only for bytes a scan has passed: this reader alone would take duplicates. */
-export function parseSpan(bytes: Uint8Array, span: Span): unknown {
-  return treeOf(textOf(bytes, span.start, span.end));
+/**
+ * The parsed tree of a scanned span. Only for bytes a scan has passed: this reader alone would take duplicates.
+ * @param scanned what the scan said of them, where it is at hand: no name has to be searched for escapes again
+ */
+export function parseSpan(bytes: Uint8Array, span: Span, scanned?: Pick<MessageSpans, 'escapedNames'>): unknown {
+  const text = textOf(bytes, span.start, span.end);
+  return scanned?.escapedNames === false ? JSON.parse(text) : treeOf(text);
 }
 
 /** True when the scanned span holds an object. */
