@@ -14,8 +14,7 @@ const MAX_TASK_ID = 4_096;
 const named: Shape = (params) =>
   text(params, 'name', MAX_NAME) ?? optional(params, 'arguments', isObject, 'an object') ?? retry(params);
 const read: Shape = (params) => text(params, 'uri', MAX_URI) ?? retry(params);
-const list: Shape = (params) =>
-  optional(params, 'cursor', (value) => typeof value === 'string' && value.length <= MAX_CURSOR, 'a string');
+const list: Shape = (params) => optional(params, 'cursor', isCursor, 'a string');
 const nothing: Shape = () => null;
 const task: Shape = (params) => text(params, 'taskId', MAX_TASK_ID);
 const update: Shape = (params) => task(params) ?? needed(params, 'inputResponses', isObject, 'an object');
@@ -137,13 +136,23 @@ function isArgument(value: unknown): boolean {
 /** Members of a repeated request after `input_required`. */
 function retry(params: Params): string | null {
   return (
-    optional(params, 'inputResponses', isObject, 'an object') ??
-    optional(params, 'requestState', (value) => typeof value === 'string', 'a string')
+    optional(params, 'inputResponses', isObject, 'an object') ?? optional(params, 'requestState', isString, 'a string')
   );
 }
 
+/** The sentence is only made for those who need it. */
 function text(params: Params, member: string, max: number): string | null {
-  return needed(params, member, (value) => isText(value, max), `a string of 1 to ${max} characters`);
+  return Object.hasOwn(params, member) && isText(params[member], max)
+    ? null
+    : wrong(member, `a string of 1 to ${max} characters`);
+}
+
+function isString(value: unknown): boolean {
+  return typeof value === 'string';
+}
+
+function isCursor(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= MAX_CURSOR;
 }
 
 function isText(value: unknown, max: number): boolean {
@@ -151,7 +160,11 @@ function isText(value: unknown, max: number): boolean {
 }
 
 function needed(params: Params, member: string, good: (value: unknown) => boolean, what: string): string | null {
-  return Object.hasOwn(params, member) && good(params[member]) ? null : `params.${member} must be ${what}.`;
+  return Object.hasOwn(params, member) && good(params[member]) ? null : wrong(member, what);
+}
+
+function wrong(member: string, what: string): string {
+  return `params.${member} must be ${what}.`;
 }
 
 function optional(params: Params, member: string, good: (value: unknown) => boolean, what: string): string | null {
