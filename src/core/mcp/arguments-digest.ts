@@ -8,7 +8,7 @@ import { textOf } from './scanner.ts';
  * @param bytes one value a scan has passed (no duplicate keys, bounded depth)
  */
 export function argumentsDigest(bytes: Uint8Array): string {
-  return sha256Base64Url(canonicalTokens(bytes));
+  return sha256Base64Url(canonicalOrNull(bytes) ?? bytes);
 }
 
 /** Digest of a call without arguments, and of an empty object. */
@@ -16,95 +16,137 @@ export const EMPTY_ARGUMENTS_DIGEST = sha256Base64Url('{}');
 
 /** The canonical token form itself: keys sorted by UTF-16 code units, no blanks, minimal escapes, numbers verbatim. */
 export function canonicalTokens(bytes: Uint8Array): string {
-  return new Reader(textOf(bytes, 0, bytes.length)).value();
+  return canonicalOrNull(bytes) ?? textOf(bytes, 0, bytes.length);
+}
+
+/** Null: the bytes are canonical as they stand, so that nothing has to be copied. */
+function canonicalOrNull(bytes: Uint8Array): string | null {
+  return new Reader(textOf(bytes, 0, bytes.length)).whole();
 }
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-const COLON = 0x3a;
+const COMMA = 0x2c;
 const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-/** Walks text that is known to be valid: it looks for ends, it does not judge. Recursion is bounded by the scan. */
+/**
+ * Walks text that is known to be valid: it looks for ends, it does not judge. Recursion is bounded by the scan. Each
+ * part answers with its canonical form, or with null when that is how it stands in the text: then it is copied at most
+ * once, together with what surrounds it.
+ */
 class Reader {
   readonly #text: string;
   #at = 0;
-  /** Where the next backslash stands, so that most strings are sliced without a look inside. */
+  /** Where the next backslash stands, so that most strings are passed without a look inside. */
   #backslash = -1;
 
   constructor(text: string) {
     this.#text = text;
   }
 
-  value(): string {
-    this.#skipBlanks();
+  whole(): string | null {
+    const blanks = this.#skipBlanks();
+    const start = this.#at;
+    const form = this.#value();
+    if (form !== null) return form;
+    return blanks || this.#at < this.#text.length ? this.#text.slice(start, this.#at) : null;
+  }
+
+  #value(): string | null {
     const c = this.#text.charCodeAt(this.#at);
     if (c === QUOTE) return this.#string();
     if (c === OPEN_OBJECT) return this.#object();
     if (c === OPEN_ARRAY) return this.#array();
-    return this.#bare();
+    this.#passBare();
+    return null;
   }
 
-  #object(): string {
+  #object(): string | null {
+    const text = this.#text;
     this.#at++;
     const names: string[] = [];
-    const members: string[] = [];
+    const members: (string | Stretch)[] = [];
+    let asItStands = true;
     let sorted = true;
-    while (!this.#closes(CLOSE_OBJECT)) {
+    for (;;) {
+      if (this.#skipBlanks()) asItStands = false;
+      if (text.charCodeAt(this.#at) === CLOSE_OBJECT) break;
+      if (text.charCodeAt(this.#at) === COMMA) {
+        this.#at++;
+        if (this.#skipBlanks()) asItStands = false;
+      }
+      const start = this.#at;
       const name = this.#string();
-      this.#skipBlanks();
-      if (this.#text.charCodeAt(this.#at) === COLON) this.#at++;
-      const key = name.includes('\\') ? (JSON.parse(name) as string) : name.slice(1, -1);
+      const nameEnd = this.#at;
+      const key = name === null ? text.slice(start + 1, nameEnd - 1) : (JSON.parse(name) as string);
       if (sorted && names.length > 0 && key < names[names.length - 1]!) sorted = false;
+      let gap = this.#skipBlanks();
+      this.#at++; // the colon
+      if (this.#skipBlanks()) gap = true;
+      const valueStart = this.#at;
+      const value = this.#value();
       names.push(key);
-      members.push(`${name}:${this.value()}`);
+      if (name === null && value === null && !gap) members.push({ start, end: this.#at });
+      else {
+        asItStands = false;
+        members.push(`${name ?? text.slice(start, nameEnd)}:${value ?? text.slice(valueStart, this.#at)}`);
+      }
     }
+    this.#at++;
+    if (asItStands && sorted) return null;
     // Sorted by the names themselves: sorting the lexemes would put an escaped character in another place.
     const order = sorted ? null : names.map((_, index) => index).sort((a, b) => (names[a]! < names[b]! ? -1 : 1));
-    // Parts are only put beside each other here; they are copied once, when the whole is hashed.
-    let whole = '{';
-    for (let i = 0; i < members.length; i++) {
-      const member = members[order === null ? i : order[i]!]!;
-      whole += i === 0 ? member : `,${member}`;
-    }
-    return `${whole}}`;
+    return `{${this.#joined(members, order)}}`;
   }
 
-  #array(): string {
+  #array(): string | null {
     this.#at++;
-    const items: string[] = [];
-    while (!this.#closes(CLOSE_ARRAY)) items.push(this.value());
-    return `[${items.join(',')}]`;
+    const items: (string | Stretch)[] = [];
+    let asItStands = true;
+    for (;;) {
+      if (this.#skipBlanks()) asItStands = false;
+      if (this.#text.charCodeAt(this.#at) === CLOSE_ARRAY) break;
+      if (this.#text.charCodeAt(this.#at) === COMMA) {
+        this.#at++;
+        if (this.#skipBlanks()) asItStands = false;
+      }
+      const start = this.#at;
+      const item = this.#value();
+      if (item !== null) asItStands = false;
+      items.push(item ?? { start, end: this.#at });
+    }
+    this.#at++;
+    return asItStands ? null : `[${this.#joined(items, null)}]`;
   }
 
-  /** Steps over blanks and a comma; true when the container ends here. */
-  #closes(close: number): boolean {
-    this.#skipBlanks();
-    if (this.#text.charCodeAt(this.#at) === 0x2c) {
-      this.#at++;
-      this.#skipBlanks();
+  /** Parts are only put beside each other here; they are copied once, when the whole is hashed. */
+  #joined(parts: readonly (string | Stretch)[], order: readonly number[] | null): string {
+    let joined = '';
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[order === null ? i : order[i]!]!;
+      const form = typeof part === 'string' ? part : this.#text.slice(part.start, part.end);
+      joined += i === 0 ? form : `,${form}`;
     }
-    if (this.#text.charCodeAt(this.#at) !== close) return false;
-    this.#at++;
-    return true;
+    return joined;
   }
 
   /** A string without a backslash is canonical as it stands: quotes and controls cannot occur in it. */
-  #string(): string {
+  #string(): string | null {
     const text = this.#text;
     const start = this.#at;
-    let end = text.indexOf('"', start + 1);
+    const end = text.indexOf('"', start + 1);
     if (this.#backslash < start) this.#backslash = this.#nextBackslash(start);
-    const escaped = this.#backslash < end;
-    if (escaped) {
-      end = start + 1;
-      for (let c = text.charCodeAt(end); c !== QUOTE; c = text.charCodeAt(end)) end += c === BACKSLASH ? 2 : 1;
+    if (this.#backslash >= end) {
+      this.#at = end + 1;
+      return null;
     }
-    this.#at = end + 1;
-    const lexeme = text.slice(start, end + 1);
-    return escaped ? JSON.stringify(JSON.parse(lexeme)) : lexeme;
+    let i = start + 1;
+    for (let c = text.charCodeAt(i); c !== QUOTE; c = text.charCodeAt(i)) i += c === BACKSLASH ? 2 : 1;
+    this.#at = i + 1;
+    return JSON.stringify(JSON.parse(text.slice(start, i + 1)));
   }
 
   #nextBackslash(from: number): number {
@@ -113,20 +155,27 @@ class Reader {
   }
 
   /** Numbers and literals, verbatim: everything up to a comma, a closing bracket or a blank. */
-  #bare(): string {
+  #passBare(): void {
     const text = this.#text;
-    const start = this.#at;
-    let i = start;
+    let i = this.#at;
     while (i < text.length) {
       const c = text.charCodeAt(i);
-      if (c === 0x2c || c === CLOSE_ARRAY || c === CLOSE_OBJECT || c <= 0x20) break;
+      if (c === COMMA || c === CLOSE_ARRAY || c === CLOSE_OBJECT || c <= 0x20) break;
       i++;
     }
     this.#at = i;
-    return text.slice(start, i);
   }
 
-  #skipBlanks(): void {
+  /** Whether there were any. */
+  #skipBlanks(): boolean {
+    const from = this.#at;
     while (this.#text.charCodeAt(this.#at) <= 0x20) this.#at++;
+    return this.#at > from;
   }
+}
+
+/** A part of the text. */
+interface Stretch {
+  readonly start: number;
+  readonly end: number;
 }
