@@ -1,6 +1,6 @@
 import type { Call, CallWith, Head, Now, Principal } from '../../core/call.ts';
 import type { Refusal, Stage } from '../../core/stage.ts';
-import { readBearer } from './bearer.ts';
+import { isToken, REFUSED_AUTHORIZATION, readBearer } from './bearer.ts';
 import { judgeClaims, readClaims } from './claims.ts';
 import { type Compact, readCompact, readObject, signatureHolds } from './compact.ts';
 import type { KeySet } from './key-set.ts';
@@ -53,6 +53,11 @@ export function jwtStage(options: {
     return refuse('authentication.invalid', 'bound to another client certificate');
   }
 
+  function notBearer(call: Call, why: string, now: Now): Refusal {
+    options.failures.failed(call.head.address, '', now);
+    return refuse('authentication.invalid', why);
+  }
+
   function judgeNow(call: CallWith<'endpoint'>, token: string, digest: string, now: Now): Promise<Principal | Refusal> {
     const { resource } = call.endpoint;
     return judge(token, resource, { issuers, rememberMs }, now).then((judged) => finish(call, digest, judged, now));
@@ -72,13 +77,13 @@ export function jwtStage(options: {
     run(call: CallWith<'endpoint' | 'door'>, now: Now) {
       const token = readBearer(call.head.rawHeaders);
       if (token === null) return refuse('authentication.missing', 'no Authorization header');
-      if (typeof token !== 'string') {
-        options.failures.failed(call.head.address, '', now);
-        return refuse('authentication.invalid', token.refused);
-      }
+      if (typeof token !== 'string') return notBearer(call, token.refused, now);
       const digest = tokenDigest(token, call.endpoint.resource);
       const known = cache.get(digest);
-      if (known === undefined) return judgeNow(call, token, digest, now);
+      if (known === undefined) {
+        if (!isToken(token)) return notBearer(call, REFUSED_AUTHORIZATION.characters.refused, now);
+        return judgeNow(call, token, digest, now);
+      }
       if (now.utc >= known.untilUtc || now.mono >= known.untilMono || known.set !== known.keys.latest) {
         cache.delete(digest);
         return judgeNow(call, token, digest, now);

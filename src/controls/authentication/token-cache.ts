@@ -18,7 +18,10 @@ export interface Verified {
   readonly untilMono: number;
 }
 
-/** Names a token at a resource without holding the token. Neither may contain a line feed. */
+/**
+ * Names a token at a resource without holding the token: a table by the token itself would be faster by half a
+ * microsecond, and would keep every live credential where a heap dump finds it. Neither may contain a line feed.
+ */
 export function tokenDigest(token: string, resource: string): string {
   return hash('sha256', `${token}\n${resource}`, 'base64url');
 }
