@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Recent } from './recent.ts';
+import { Recent, RecentPairs } from './recent.ts';
 
 test('it never holds more than its bound, and keeps what is asked for', () => {
   const recent = new Recent<number>(10);
@@ -31,4 +31,46 @@ test('looking does not make younger, and what was taken out is gone', () => {
 test('inherited names are not there until they are set', () => {
   const recent = new Recent<number>(4);
   for (const name of ['constructor', '__proto__', 'toString']) assert.equal(recent.get(name), undefined);
+});
+
+test('pairs: no two keys are taken for one, and what is asked for is kept', () => {
+  const recent = new RecentPairs<string>(200);
+  const keys: (readonly [string, string | number])[] = [
+    ['a', 'b c'],
+    ['a b', 'c'],
+    ['', 'a'],
+    ['a', ''],
+    ['a', 1],
+    ['a', '1'],
+    ['__proto__', 'constructor'],
+  ];
+  for (const [first, second] of keys) assert.equal(recent.get(first, second), undefined);
+  keys.forEach(([first, second], index) => {
+    recent.set(first, second, `value ${index}`);
+  });
+  for (let i = 0; i < 1000; i++) {
+    recent.set(`other ${i % 7}`, i, 'other');
+    keys.forEach(([first, second], index) => {
+      assert.equal(recent.get(first, second), `value ${index}`);
+    });
+  }
+  recent.clear();
+  for (const [first, second] of keys) assert.equal(recent.get(first, second), undefined);
+});
+
+test('pairs: never more than the bound are held, whether they share a part or not', () => {
+  for (const parts of [1, 3, 1000]) {
+    const recent = new RecentPairs<number>(10);
+    for (let i = 0; i < 1000; i++) recent.set(`part ${i % parts}`, i, i);
+    const held = Array.from({ length: 1000 }, (_, i) => i).filter((i) => recent.get(`part ${i % parts}`, i) === i);
+    assert.ok(held.length <= 10 && held.includes(999), `${held.length} of ${parts}`);
+  }
+});
+
+test('pairs: setting one again makes it no second entry', () => {
+  const recent = new RecentPairs<number>(4);
+  recent.set('a', 1, 1);
+  for (let i = 0; i < 10; i++) recent.set('b', 1, i);
+  assert.equal(recent.get('a', 1), 1);
+  assert.equal(recent.get('b', 1), 9);
 });

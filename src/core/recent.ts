@@ -48,3 +48,51 @@ export class Recent<V> {
     return this.#young.size + this.#old.size;
   }
 }
+
+/**
+ * The same for keys of two parts, each compared whole. Parts that are long-lived strings keep their hash, so that a hit
+ * costs two lookups; a key put together for each question would have to be made, copied and hashed anew.
+ */
+export class RecentPairs<V> {
+  #young = new Map<string, Map<string | number, V>>();
+  #old = new Map<string, Map<string | number, V>>();
+  #youngSize = 0;
+  readonly #half: number;
+
+  /** @param entries at most this many are held */
+  constructor(entries: number) {
+    this.#half = Math.max(1, Math.floor(entries / 2));
+  }
+
+  get(first: string, second: string | number): V | undefined {
+    const young = this.#young.get(first)?.get(second);
+    if (young !== undefined) return young;
+    const old = this.#old.get(first)?.get(second);
+    if (old !== undefined) this.set(first, second, old);
+    return old;
+  }
+
+  set(first: string, second: string | number, value: V): void {
+    let values = this.#young.get(first);
+    if (values?.has(second) !== true) {
+      if (this.#youngSize >= this.#half) {
+        this.#old = this.#young;
+        this.#young = new Map();
+        this.#youngSize = 0;
+        values = undefined;
+      }
+      this.#youngSize++;
+    }
+    if (values === undefined) {
+      values = new Map();
+      this.#young.set(first, values);
+    }
+    values.set(second, value);
+  }
+
+  clear(): void {
+    this.#young = new Map();
+    this.#old = new Map();
+    this.#youngSize = 0;
+  }
+}

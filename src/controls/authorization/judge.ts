@@ -1,6 +1,6 @@
 import type { Arguments, Decision, Now, Obligations, Principal, Target, TaskRef } from '../../core/call.ts';
 import { InternalError } from '../../core/internal-error.ts';
-import { Recent } from '../../core/recent.ts';
+import { RecentPairs } from '../../core/recent.ts';
 import { Refusal } from '../../core/stage.ts';
 import { BUILT_IN_PREFIX } from './built-in.ts';
 import type { Bundle } from './bundle.ts';
@@ -39,8 +39,8 @@ export class Judge {
   readonly #everyScope: readonly string[];
   readonly #rulesById: ReadonlyMap<string, Rule>;
   readonly #profiles: Profiles;
-  readonly #seen: Recent<Visibility>;
-  readonly #decided: Recent<Decision | Refusal>;
+  readonly #seen: RecentPairs<Visibility>;
+  readonly #decided: RecentPairs<Decision | Refusal>;
   #released = false;
 
   constructor(parts: JudgeParts) {
@@ -49,8 +49,8 @@ export class Judge {
     this.#everyScope = [...parts.bundle.catalogue.scopes.keys()];
     this.#rulesById = new Map(parts.bundle.rules.map((rule) => [rule.id, rule]));
     this.#profiles = new Profiles(parts.engine, parts.bundle.rules, parts.settings.cacheEntries);
-    this.#seen = new Recent(parts.settings.cacheEntries);
-    this.#decided = new Recent(parts.settings.cacheEntries);
+    this.#seen = new RecentPairs(parts.settings.cacheEntries);
+    this.#decided = new RecentPairs(parts.settings.cacheEntries);
   }
 
   /** Gives the parsed sets back. A judge that is asked afterwards refuses. */
@@ -65,11 +65,11 @@ export class Judge {
   /** Remembered. For lists and events, where a name was not guessed by the caller. */
   visibility(principal: Principal, target: Target): Visibility {
     const profile = this.#profiles.of(target);
-    const key = keyOf(profile.number, '', principal);
-    const known = this.#seen.get(key);
+    const who = nameOf(principal);
+    const known = this.#seen.get(who, profile.number);
     if (known !== undefined) return known;
     const seen = this.#look(principal, profile, profile.sketched);
-    this.#seen.set(key, seen);
+    this.#seen.set(who, profile.number, seen);
     return seen;
   }
 
@@ -79,12 +79,12 @@ export class Judge {
    */
   visibilityOfNamed(principal: Principal, target: Target | null, decoy: Target): Visibility {
     const profile = this.#profiles.of(target ?? decoy);
-    const key = keyOf(profile.number, '', principal);
-    const known = target ? this.#seen.get(key) : undefined;
+    const who = nameOf(principal);
+    const known = target ? this.#seen.get(who, profile.number) : undefined;
     if (known !== undefined && known !== 'hidden') return known;
     const seen = this.#look(principal, profile, this.#profiles.allSketches);
     if (!target) return 'hidden';
-    this.#seen.set(key, seen);
+    this.#seen.set(who, profile.number, seen);
     return seen;
   }
 
@@ -92,12 +92,14 @@ export class Judge {
   decide(principal: Principal, target: Target, args: Arguments, now: Now): Decision | Refusal {
     const profile = this.#profiles.of(target);
     if (profile.readsNow) return this.#judge(principal, target, profile, args, now);
-    const key = keyOf(profile.number, profile.readsArguments ? args.digest : '', principal);
-    const known = this.#decided.get(key);
+    const who = nameOf(principal);
+    const what = profile.readsArguments ? `${profile.number} ${args.digest}` : profile.number;
+    const known = this.#decided.get(who, what);
     if (known !== undefined) return known;
     const judged = this.#judge(principal, target, profile, args, now);
     // A fault may pass; a judgement does not change.
-    if (!(judged instanceof Refusal && judged.code === 'authorization.unavailable')) this.#decided.set(key, judged);
+    if (!(judged instanceof Refusal && judged.code === 'authorization.unavailable'))
+      this.#decided.set(who, what, judged);
     return judged;
   }
 
@@ -107,12 +109,13 @@ export class Judge {
    */
   decideTask(principal: Principal, target: Target, task: TaskRef, now: Now): Decision | Refusal {
     const profile = this.#profiles.of(target);
-    const key = keyOf(profile.number, 'task', principal);
-    let judged = profile.readsNow ? undefined : this.#decided.get(key);
+    const who = nameOf(principal);
+    const what = `${profile.number} task`;
+    let judged = profile.readsNow ? undefined : this.#decided.get(who, what);
     if (judged === undefined) {
       judged = this.#judge(principal, target, profile, null, now);
       const mayPass = judged instanceof Refusal && judged.code === 'authorization.unavailable';
-      if (!profile.readsNow && !mayPass) this.#decided.set(key, judged);
+      if (!profile.readsNow && !mayPass) this.#decided.set(who, what, judged);
     }
     return judged instanceof Refusal ? judged : withDuties(judged, task.obligations);
   }
@@ -252,9 +255,16 @@ function withDuties(decision: Decision, { redaction, maxResultBytes }: TaskRef['
   return Object.freeze({ ...decision, obligations: Object.freeze(obligations) });
 }
 
-/** One reading only: both digests have a fixed length or none, and the first of two opaque texts is counted. */
-function keyOf(profile: number, digest: string, principal: Principal): string {
-  return `${profile} ${digest} ${principal.authority.length} ${principal.authority}${principal.key}`;
+/** Names of principals by identity: one principal is shared by every call of its token. */
+const names = new WeakMap<Principal, string>();
+
+/** One reading only: the first of two opaque texts is counted. */
+function nameOf(principal: Principal): string {
+  const known = names.get(principal);
+  if (known !== undefined) return known;
+  const name = `${principal.authority.length} ${principal.authority}${principal.key}`;
+  names.set(principal, name);
+  return name;
 }
 
 function unavailable(evidence: string, cause?: unknown): Refusal {

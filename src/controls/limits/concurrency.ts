@@ -22,17 +22,26 @@ export class Running {
   }
 }
 
-/** The right to run one target. Released exactly once, however often and by whomever it is asked. */
-export class Lease {
-  #release: (() => void) | null;
+export interface Place {
+  readonly among: Running;
+  readonly key: string;
+}
 
-  constructor(release: () => void) {
-    this.#release = release;
+/** Two places that were entered. Given back exactly once, however often and by whomever it is asked. */
+export class Lease {
+  readonly #first: Place;
+  readonly #second: Place;
+  #held = true;
+
+  constructor(first: Place, second: Place) {
+    this.#first = first;
+    this.#second = second;
   }
 
   release(): void {
-    const release = this.#release;
-    this.#release = null;
-    release?.();
+    if (!this.#held) return;
+    this.#held = false;
+    this.#first.among.leave(this.#first.key);
+    this.#second.among.leave(this.#second.key);
   }
 }

@@ -20,9 +20,6 @@ export function holdings(settings: Pick<LimitsSettings, Holding>): Hold {
       all.leave(what);
       return new Refusal('limits.streams', { evidence: `${what} of the principal` });
     }
-    return new Lease(() => {
-      counts[what].leave(key);
-      all.leave(what);
-    });
+    return new Lease({ among: counts[what], key }, { among: all, key: what });
   };
 }

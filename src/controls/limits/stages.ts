@@ -1,3 +1,4 @@
+import type { Target } from '../../core/call.ts';
 import type { Stage } from '../../core/stage.ts';
 import { Refusal } from '../../core/stage.ts';
 import { sourceOf } from './address.ts';
@@ -32,25 +33,38 @@ export function targetStage(
     leaves: 'lease',
     run(call, now) {
       const { principal, target } = call;
-      const targetKey = `${target.tenant}\0${target.key}`;
+      const targetKey = nameOf(target);
       if (!running.targets.enter(targetKey, target.limits.maxConcurrent)) return busy('target');
       if (!running.principals.enter(principal.key, settings.maxConcurrentPerPrincipal)) {
         running.targets.leave(targetKey);
         return busy('principal');
       }
-      const lease = new Lease(() => {
-        running.targets.leave(targetKey);
-        running.principals.leave(principal.key);
-      });
-      const leaseOr = (left: number | Refusal) => {
-        if (!(left instanceof Refusal)) return lease;
-        lease.release();
-        return left;
-      };
+      const lease = new Lease(
+        { among: running.targets, key: targetKey },
+        { among: running.principals, key: principal.key },
+      );
       const left = allowance.target(principal, target, now);
-      return left instanceof Promise ? left.then(leaseOr) : leaseOr(left);
+      return left instanceof Promise ? left.then((late) => leaseOr(lease, late)) : leaseOr(lease, left);
     },
   };
+}
+
+function leaseOr(lease: Lease, left: number | Refusal): Lease | Refusal {
+  if (!(left instanceof Refusal)) return lease;
+  lease.release();
+  return left;
+}
+
+/** Names by identity: the registry hands out the same pinned object until its snapshot changes. */
+const names = new WeakMap<Target, string>();
+
+function nameOf(target: Target): string {
+  let name = names.get(target);
+  if (name === undefined) {
+    name = `${target.tenant}\0${target.key}`;
+    names.set(target, name);
+  }
+  return name;
 }
 
 function busy(whose: 'target' | 'principal'): Refusal {

@@ -1,7 +1,7 @@
 import type { Target } from '../../core/call.ts';
 import { InternalError } from '../../core/internal-error.ts';
 import { foldKey } from '../../core/mcp/key-names.ts';
-import { Recent } from '../../core/recent.ts';
+import { RecentPairs } from '../../core/recent.ts';
 import { type Hint, hintFor } from './hint.ts';
 import type { Compiled, SchemaCompiler } from './schema.ts';
 
@@ -11,23 +11,22 @@ export type ArgumentsJudge = (args: Readonly<Record<string, unknown>>) => Hint |
 /** Judges by definition digest, compiled at first use, the least recently used dropped first. */
 export class Definitions {
   readonly #compiler: SchemaCompiler;
-  readonly #judges: Recent<ArgumentsJudge>;
+  readonly #judges: RecentPairs<ArgumentsJudge>;
 
   constructor(compiler: SchemaCompiler, max: number) {
     this.#compiler = compiler;
-    this.#judges = new Recent(max);
+    this.#judges = new RecentPairs(max);
   }
 
   /** @throws InternalError when the pinned definition cannot be enforced: it should not have been registered */
   judgeOf(target: Target): ArgumentsJudge {
-    const key = `${target.kind} ${target.digest}`;
-    const known = this.#judges.get(key);
+    const known = this.#judges.get(target.kind, target.digest);
     if (known !== undefined) return known;
     const judge = judgeFor(target, this.#compiler);
     if (typeof judge === 'string') {
       throw new InternalError('validation.schema_unusable', `${target.key}: ${judge}; review the manifest again`);
     }
-    this.#judges.set(key, judge);
+    this.#judges.set(target.kind, target.digest, judge);
     return judge;
   }
 }

@@ -1,9 +1,13 @@
 import type { Now, Principal, Target } from '../../../core/call.ts';
+import { RecentPairs } from '../../../core/recent.ts';
 import { Refusal } from '../../../core/stage.ts';
 import type { Ephemeral, Taken, WindowRule } from '../../../core/store/ephemeral.ts';
 import { MemoryEphemeral } from '../../../core/store/ephemeral-memory.ts';
 import type { Allowance } from '../allowance.ts';
 import type { LimitsSettings } from '../settings.ts';
+
+/** Keys that are kept instead of being put together for each call. */
+const TOOL_KEYS = 8_192;
 
 /** One window to take from. */
 interface Taking {
@@ -18,6 +22,14 @@ export function windowAllowance(settings: LimitsSettings, ephemeral: Ephemeral):
   const tenantRule = { ...settings.tenant, cost: 1 };
   const addressRule = { ...settings.address, cost: 1 };
   const toolRule = { ...settings.tool, cost: 1 };
+  const toolKeys = new RecentPairs<string>(TOOL_KEYS);
+  const toolKeyOf = (principal: Principal, target: Target): string => {
+    const known = toolKeys.get(principal.key, target.key);
+    if (known !== undefined) return known;
+    const key = `${principal.key}\0${target.key}`;
+    toolKeys.set(principal.key, target.key, key);
+    return key;
+  };
   const weighed = (rule: WindowRule, cost: number): WindowRule => (cost === 1 ? rule : { ...rule, cost });
 
   return {
@@ -35,7 +47,7 @@ export function windowAllowance(settings: LimitsSettings, ephemeral: Ephemeral):
     },
     target(principal: Principal, target: Target, now: Now) {
       const cost = target.limits.cost;
-      const tool = { table: 'limits.tool', key: `${principal.key}\0${target.key}`, rule: weighed(toolRule, cost) };
+      const tool = { table: 'limits.tool', key: toolKeyOf(principal, target), rule: weighed(toolRule, cost) };
       if (cost <= 1) return takeAll(ephemeral, [tool], now.mono);
       // limits.principal has taken 1 for the call already; the rest of its weight is known only now.
       const rest = cost - 1;
