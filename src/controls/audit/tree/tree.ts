@@ -14,6 +14,7 @@ import {
 } from '../../../core/crypto/tiles.ts';
 import { InternalError } from '../../../core/internal-error.ts';
 import type { Placing } from '../journal/files.ts';
+import { tileMemory } from './tile-memory.ts';
 
 /** What a tree wants on disk to be whole at `size`: files in order, then folders of partial tiles nobody needs any more. */
 export interface TreeSnapshot {
@@ -25,12 +26,12 @@ export interface TreeSnapshot {
   readonly obsolete: readonly string[];
 }
 
-const FIRST_BUNDLE_BYTES = 4_096;
+const TILE_BYTES = TILE_WIDTH * HASH_BYTES;
 
 interface OpenTile {
   index: number;
   count: number;
-  readonly hashes: Buffer;
+  hashes: Buffer;
 }
 
 /**
@@ -44,7 +45,7 @@ export class TiledTree {
   readonly #frontier: Frontier;
   readonly #open: OpenTile[] = [];
   /** The open bundle as it will be written. Entries of their own would hold on to the memory they were cut from. */
-  #bundle = Buffer.alloc(0);
+  #bundle = tileMemory.take(0);
   #bundleBytes = 0;
   #bundled = 0;
   #whole: Placing[] = [];
@@ -107,7 +108,10 @@ export class TiledTree {
     if (!this.#entries) return;
     this.#bundleEntry(entry);
     if (this.#bundled < TILE_WIDTH) return;
-    this.#takeWhole({ level: 'entries', index: this.size / TILE_WIDTH - 1, width: TILE_WIDTH }, this.#bundleSoFar());
+    const whole = this.#bundle.subarray(0, this.#bundleBytes);
+    this.#takeWhole({ level: 'entries', index: this.size / TILE_WIDTH - 1, width: TILE_WIDTH }, whole);
+    // The next one will be about as long.
+    this.#bundle = tileMemory.take(this.#bundleBytes);
     this.#bundleBytes = 0;
     this.#bundled = 0;
   }
@@ -121,20 +125,24 @@ export class TiledTree {
     for (const [level, { index, count, hashes }] of this.#open.entries()) {
       if (count === 0) continue;
       const path = join(this.folder, tilePath({ level, index, width: count }));
-      files.push([path, Buffer.from(hashes.subarray(0, count * HASH_BYTES))]);
+      files.push([path, copyOf(hashes, count * HASH_BYTES)]);
       this.#partials.add(dirname(path));
     }
     if (this.#bundled > 0) {
       const index = Math.floor(this.size / TILE_WIDTH);
       const path = join(this.folder, tilePath({ level: 'entries', index, width: this.#bundled }));
-      files.push([path, this.#bundleSoFar()]);
+      files.push([path, copyOf(this.#bundle, this.#bundleBytes)]);
       this.#partials.add(dirname(path));
     }
     return { size: this.size, root: new Uint8Array(this.#frontier.root()), files, whole, obsolete };
   }
 
-  /** The files of a snapshot are in their places, its checkpoint stands, what it made obsolete is gone. */
-  placed({ whole, obsolete }: TreeSnapshot): void {
+  /**
+   * The files of a snapshot are in their places, its checkpoint stands, what it made obsolete is gone. Their bytes belong
+   * to other tiles from now on.
+   */
+  placed({ files, whole, obsolete }: TreeSnapshot): void {
+    for (const [, bytes] of files) tileMemory.give(bytes);
     this.#whole.splice(0, whole);
     this.#obsolete.splice(0, obsolete.length);
   }
@@ -145,7 +153,9 @@ export class TiledTree {
     tile.hashes.set(node, tile.count * HASH_BYTES);
     tile.count++;
     if (tile.count < TILE_WIDTH) return;
-    this.#takeWhole({ level: level / TILE_HEIGHT, index: tile.index, width: TILE_WIDTH }, Buffer.from(tile.hashes));
+    const whole = tile.hashes.subarray(0, TILE_BYTES);
+    this.#takeWhole({ level: level / TILE_HEIGHT, index: tile.index, width: TILE_WIDTH }, whole);
+    tile.hashes = tileMemory.take(TILE_BYTES);
     tile.index++;
     tile.count = 0;
   };
@@ -153,7 +163,7 @@ export class TiledTree {
   /** Before the first snapshot a run that was cut short may have left partial tiles anywhere; then we know our own. */
   #takeWhole(name: TileName, bytes: Uint8Array): void {
     const path = join(this.folder, tilePath(name));
-    this.#whole.push([path, bytes]);
+    this.#whole.push([path, bytes])
     const partials = `${path}.p`;
     if (this.#partials === null || this.#partials.delete(partials)) this.#obsolete.push(partials);
   }
@@ -163,8 +173,9 @@ export class TiledTree {
     if (entry.length > MAX_ENTRY_BYTES) throw new RangeError(`an entry of ${entry.length} bytes does not fit a bundle`);
     const end = this.#bundleBytes + 2 + entry.length;
     if (end > this.#bundle.length) {
-      const wider = Buffer.allocUnsafeSlow(Math.max(FIRST_BUNDLE_BYTES, 2 * this.#bundle.length, end));
+      const wider = tileMemory.take(Math.max(2 * this.#bundle.length, end));
       this.#bundle.copy(wider, 0, 0, this.#bundleBytes);
+      tileMemory.give(this.#bundle);
       this.#bundle = wider;
     }
     this.#bundle.set(entry, this.#bundle.writeUInt16BE(entry.length, this.#bundleBytes));
@@ -172,17 +183,17 @@ export class TiledTree {
     this.#bundled++;
   }
 
-  #bundleSoFar(): Buffer {
-    const bytes = Buffer.allocUnsafeSlow(this.#bundleBytes);
-    this.#bundle.copy(bytes, 0, 0, this.#bundleBytes);
-    return bytes;
-  }
-
   #tileAt(level: number): OpenTile {
-    while (this.#open.length <= level)
-      this.#open.push({ index: 0, count: 0, hashes: Buffer.alloc(TILE_WIDTH * HASH_BYTES) });
+    while (this.#open.length <= level) this.#open.push({ index: 0, count: 0, hashes: tileMemory.take(TILE_BYTES) });
     return this.#open[level]!;
   }
+}
+
+/** The tree goes on growing while its snapshot is written. */
+function copyOf(bytes: Buffer, length: number): Buffer {
+  const copy = tileMemory.take(length);
+  bytes.copy(copy, 0, 0, length);
+  return copy.subarray(0, length);
 }
 
 /**
