@@ -64,6 +64,7 @@ test('pairs: never more than the bound are held, whether they share a part or no
     for (let i = 0; i < 1000; i++) recent.set(`part ${i % parts}`, i, i);
     const held = Array.from({ length: 1000 }, (_, i) => i).filter((i) => recent.get(`part ${i % parts}`, i) === i);
     assert.ok(held.length <= 10 && held.includes(999), `${held.length} of ${parts}`);
+    assert.ok(recent.size <= 10);
   }
 });
 
@@ -73,4 +74,20 @@ test('pairs: setting one again makes it no second entry', () => {
   for (let i = 0; i < 10; i++) recent.set('b', 1, i);
   assert.equal(recent.get('a', 1), 1);
   assert.equal(recent.get('b', 1), 9);
+});
+
+test('pairs: looking does not make younger, and what was taken out is gone and makes room', () => {
+  const recent = new RecentPairs<number>(4);
+  recent.set('a', 1, 1);
+  recent.set('b', 1, 2);
+  recent.delete('b', 1);
+  recent.delete('b', 2);
+  assert.equal(recent.size, 1);
+  recent.set('c', 1, 3);
+  assert.deepEqual([recent.peek('a', 1), recent.peek('b', 1), recent.peek('c', 1)], [1, undefined, 3]);
+  recent.set('d', 1, 4);
+  assert.equal(recent.peek('a', 1), 1);
+  recent.delete('a', 1);
+  assert.equal(recent.get('a', 1), undefined);
+  assert.equal(recent.size, 2);
 });

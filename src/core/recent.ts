@@ -90,9 +90,25 @@ export class RecentPairs<V> {
     values.set(second, value);
   }
 
+  /** As `get`, without making it younger. */
+  peek(first: string, second: string | number): V | undefined {
+    return this.#young.get(first)?.get(second) ?? this.#old.get(first)?.get(second);
+  }
+
+  delete(first: string, second: string | number): void {
+    if (this.#young.get(first)?.delete(second) === true) this.#youngSize--;
+    this.#old.get(first)?.delete(second);
+  }
+
   clear(): void {
     this.#young = new Map();
     this.#old = new Map();
     this.#youngSize = 0;
+  }
+
+  get size(): number {
+    let size = this.#youngSize;
+    for (const values of this.#old.values()) size += values.size;
+    return size;
   }
 }

@@ -36,14 +36,14 @@ export function jwtStage(options: {
   const cache = new TokenCache(options.cache.entries);
   const rememberMs = options.cache.seconds * 1000;
 
-  function finish(call: Call, digest: string, judged: Judged, now: Now): Principal | Refusal {
+  function finish(call: CallWith<'endpoint'>, digest: string, judged: Judged, now: Now): Principal | Refusal {
     if ('code' in judged) {
       // Our own trouble with keys is nobody's failed attempt.
       if (judged.code !== 'authentication.unavailable')
         options.failures.failed(call.head.address, judged.client ?? '', now);
       return refuse(judged.code, judged.evidence);
     }
-    cache.set(digest, judged);
+    cache.set(call.endpoint.resource, digest, judged);
     return admit(call, judged, now);
   }
 
@@ -70,7 +70,7 @@ export function jwtStage(options: {
     verified(call) {
       const token = readBearer(call.head.rawHeaders);
       if (typeof token !== 'string' || call.endpoint === undefined) return false;
-      const known = cache.peek(tokenDigest(token, call.endpoint.resource));
+      const known = cache.peek(call.endpoint.resource, tokenDigest(token));
       if (known === undefined || known.set !== known.keys.latest) return false;
       return known.certificate === null || known.certificate === call.head.certificate;
     },
@@ -78,14 +78,15 @@ export function jwtStage(options: {
       const token = readBearer(call.head.rawHeaders);
       if (token === null) return refuse('authentication.missing', 'no Authorization header');
       if (typeof token !== 'string') return notBearer(call, token.refused, now);
-      const digest = tokenDigest(token, call.endpoint.resource);
-      const known = cache.get(digest);
+      const { resource } = call.endpoint;
+      const digest = tokenDigest(token);
+      const known = cache.get(resource, digest);
       if (known === undefined) {
         if (!isToken(token)) return notBearer(call, REFUSED_AUTHORIZATION.characters.refused, now);
         return judgeNow(call, token, digest, now);
       }
       if (now.utc >= known.untilUtc || now.mono >= known.untilMono || known.set !== known.keys.latest) {
-        cache.delete(digest);
+        cache.delete(resource, digest);
         return judgeNow(call, token, digest, now);
       }
       if (now.mono < known.keys.freshUntil) return admit(call, known, now);

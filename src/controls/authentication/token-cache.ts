@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Principal } from '../../core/call.ts';
-import { Recent } from '../../core/recent.ts';
+import { RecentPairs } from '../../core/recent.ts';
 import type { KeySet } from './key-set.ts';
 import type { KeySource } from './key-source.ts';
 
@@ -19,12 +19,12 @@ export interface Verified {
 }
 
 /**
- * Names a token at a resource without holding the token: a table by the token itself would be faster by half a
- * microsecond, and would keep every live credential where a heap dump finds it. Neither may contain a line feed.
+ * Names a token without holding it: a table by the token itself would be faster by half a microsecond, and would keep
+ * every live credential where a heap dump finds it.
  */
-export function tokenDigest(token: string, resource: string): string {
-  return hash('sha256', `${token}\n${resource}`, 'base64url');
+export function tokenDigest(token: string): string {
+  return hash('sha256', token, 'base64url');
 }
 
-/** Verified tokens by digest. Holds no failures: those cost nothing to make. */
-export class TokenCache extends Recent<Verified> {}
+/** Verified tokens by resource and digest. Holds no failures: those cost nothing to make. */
+export class TokenCache extends RecentPairs<Verified> {}
