@@ -23,24 +23,23 @@ export function headerOf(head: Head, name: string): string | null {
  */
 export function standardHeadersDisagree(envelope: Envelope, head: Head, modern: boolean): Refusal | null {
   const asked = modern && envelope.kind === 'request';
-  const { idBytes } = envelope;
   if (asked && headerOf(head, 'mcp-protocol-version') === null)
-    return mismatch('MCP-Protocol-Version is missing or repeated', idBytes);
+    return mismatch('MCP-Protocol-Version is missing or repeated', envelope);
   const method = headerOf(head, 'mcp-method');
   if (method === null ? asked || head.headers['mcp-method'] !== undefined : method !== envelope.method) {
     return mismatch(
       method === null ? 'Mcp-Method is missing or repeated' : 'Mcp-Method differs from the body',
-      idBytes,
+      envelope,
     );
   }
   const source = mcpNameSource(envelope.method);
   if (source === null || envelope.kind !== 'request') return null;
   const sent = headerOf(head, 'mcp-name');
   if (sent === null && !asked && head.headers['mcp-name'] === undefined) return null;
-  if (sent === null) return mismatch('Mcp-Name is missing or repeated', idBytes);
+  if (sent === null) return mismatch('Mcp-Name is missing or repeated', envelope);
   const name = decodeHeaderValue(sent);
-  if (name === null) return mismatch('Mcp-Name is not encoded correctly', idBytes);
-  return name === envelope.params[source] ? null : mismatch('Mcp-Name differs from the body', idBytes);
+  if (name === null) return mismatch('Mcp-Name is not encoded correctly', envelope);
+  return name === envelope.params[source] ? null : mismatch('Mcp-Name differs from the body', envelope);
 }
 
 /** Mcp-Param-* against the arguments, by the declarations of the pinned schema. Undeclared ones are nobody's business. */
@@ -70,6 +69,6 @@ export function paramHeadersDisagree(
   return null;
 }
 
-function mismatch(what: string, idBytes: Uint8Array | null = null): Refusal {
-  return refuse('validation.header_mismatch', `Headers and body disagree: ${what}.`, idBytes);
+function mismatch(what: string, envelope: Envelope | null = null): Refusal {
+  return refuse('validation.header_mismatch', `Headers and body disagree: ${what}.`, envelope?.idBytes ?? null);
 }
