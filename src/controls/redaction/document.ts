@@ -21,10 +21,18 @@ export interface Scanned {
 
 const NOTHING = { findings: [], blocked: null, secrets: new Set<string>() } as const;
 
-/** One JSON document: found, reported, replaced. Bytes MUST be valid JSON. */
-export function scanDocument(bytes: Uint8Array, treatment: Treatment): Scanned {
+/** What a document may hold, as flags; 0, and most are: nothing can be found in it, and it need not be scanned. */
+export function promiseOf(bytes: Uint8Array): number {
   const flags = features(bytes, 0, bytes.length);
-  if (!isPromising(flags, bytes)) return { bytes, ...NOTHING };
+  return isPromising(flags, bytes) ? flags : 0;
+}
+
+/**
+ * One JSON document: found, reported, replaced. Bytes MUST be valid JSON.
+ * @param flags what promiseOf() said of it
+ */
+export function scanDocument(bytes: Uint8Array, treatment: Treatment, flags = promiseOf(bytes)): Scanned {
+  if (flags === 0) return { bytes, ...NOTHING };
   let hits = collect(bytes, flags, treatment, null, false);
   // What one leaf called a phone number or password may stand without that word in another: the text beside the
   // structured result (dlp.md pitfall 1). Such values are looked for once more, everywhere.

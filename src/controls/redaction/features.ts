@@ -34,7 +34,6 @@ export const CONTEXT = 32768;
 
 const PLAIN = 0;
 const DIGIT = 1;
-const DOT = 2;
 const COLON = 3;
 const DASH = 4;
 const SIGN_AT = 5;
@@ -66,9 +65,7 @@ for (let byte = 0x80; byte < 256; byte++) {
   CLASS[byte] = HIGH;
   SEPARATOR[byte] = 1;
 }
-CLASS[0x2e] = DOT;
 CLASS[0x3a] = COLON;
-CLASS[0x2d] = DASH;
 CLASS[0x40] = SIGN_AT;
 CLASS[0x25] = SIGN_PERCENT;
 CLASS[0x5c] = BACKSLASH;
@@ -77,10 +74,12 @@ CLASS[0x3d] = EQUAL;
 
 /**
  * What a byte is behind the low five bits of the byte before it, so that most bytes cost one table read and one branch:
- * its class, or that announcesSecret() has to judge it (WORD_ENDS) or the byte before it (WORD_BEGINS).
+ * its class, or that announcesSecret() has to judge it (WORD_ENDS) or the byte before it (WORD_BEGINS). A dash counts only
+ * behind another.
  */
 const BEHIND = new Uint8Array(32 * 256);
 for (let last = 0; last < 32; last++) BEHIND.set(CLASS, last << 8);
+note('--', DASH);
 for (const pair of ['ok', 'pw', 'iz']) note(pair, WORD_ENDS);
 for (const pair of ['pa', 'ke', 'cr', 'co']) note(pair, WORD_BEGINS);
 
@@ -95,7 +94,7 @@ export function features(bytes: Uint8Array, start: number, end: number): number 
   let last = 0;
   let lastDigit = -10;
   let digits = 0;
-  let lastDot = -10;
+  let lastDotted = -10;
   let dots = 0;
   let lastColon = -10;
   let colons = 0;
@@ -121,6 +120,11 @@ export function features(bytes: Uint8Array, start: number, end: number): number 
         while (i + 1 < end && CLASS[bytes[i + 1]!] === DIGIT) i++;
         last = bytes[i]!;
         const gap = first - lastDigit;
+        if (gap === 2 && bytes[first - 1] === 0x2e) {
+          dots = first - lastDotted <= 4 ? dots + 1 : 1;
+          lastDotted = first;
+          if (dots >= 3) flags |= DOTTED;
+        }
         lastDigit = i;
         const near = gap <= 4 && areSeparators(bytes, first + 1 - gap, first);
         // What no detector takes began before this group; behind anything but a joint it may begin something else.
@@ -150,14 +154,7 @@ export function features(bytes: Uint8Array, start: number, end: number): number 
         flags |= EQUALS;
         continue;
       case DASH:
-        if (bytes[i + 1] === 0x2d && bytes[i + 2] === 0x2d && bytes[i + 3] === 0x2d) flags |= ARMOUR;
-        continue;
-      case DOT:
-        if (i - lastDigit === 1 && CLASS[bytes[i + 1]!] === DIGIT) {
-          dots = i - lastDot <= 4 ? dots + 1 : 1;
-          lastDot = i;
-          if (dots >= 3) flags |= DOTTED;
-        }
+        if (bytes[i - 1] === 0x2d && bytes[i + 1] === 0x2d && bytes[i + 2] === 0x2d) flags |= ARMOUR;
         continue;
       case COLON:
         if (bytes[i + 1] === 0x3a) {
@@ -186,19 +183,24 @@ export function features(bytes: Uint8Array, start: number, end: number): number 
   return (flags & (DIGITS | RUN)) === 0 ? flags & ~(EQUALS | HIGH_BYTES | IBAN_START) : flags;
 }
 
-/** Flags of the long runs. A run of LONG_RUN covers one of any LONG_RUN positions, so only every so many are looked at. */
+/**
+ * Flags of the long runs. What breaks runs among the next LONG_RUN bytes, looked for from behind, says where the next long
+ * one may begin at the earliest: few bytes are looked at.
+ */
 function runs(bytes: Uint8Array, start: number, end: number): number {
   let flags = 0;
-  let bound = start;
-  for (let i = start + LONG_RUN - 1; i < end; i += LONG_RUN) {
-    if (TOKEN_CHARACTER[bytes[i]!] === 0) continue;
-    let first = i;
-    while (first > bound && TOKEN_CHARACTER[bytes[first - 1]!] === 1) first--;
-    let after = i + 1;
+  let first = start;
+  for (let last = first + LONG_RUN - 1; last < end; last = first + LONG_RUN - 1) {
+    let at = last;
+    while (at >= first && TOKEN_CHARACTER[bytes[at]!] === 1) at--;
+    if (at >= first) {
+      first = at + 1;
+      continue;
+    }
+    let after = last + 1;
     while (after < end && TOKEN_CHARACTER[bytes[after]!] === 1) after++;
-    if (after - first >= LONG_RUN) flags |= runFlags(bytes, first, after);
-    bound = after;
-    i = after;
+    flags |= runFlags(bytes, first, after);
+    first = after + 1;
   }
   return flags;
 }

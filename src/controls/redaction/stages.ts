@@ -1,11 +1,11 @@
-import type { Call, CallWith, Finding, Reply, Target } from '../../core/call.ts';
+import type { Call, CallWith, Finding, Reply, Result, Target } from '../../core/call.ts';
 import type { KeyPairOf, SymmetricKey } from '../../core/crypto/keys.ts';
 import { isTaskMethod } from '../../core/mcp/tasks.ts';
 import { treeOf } from '../../core/mcp/tree.ts';
 import { Refusal, type Stage, type Verdict } from '../../core/stage.ts';
 import { declaresSecret } from './declared.ts';
 import { type Depth, detect, featuresOf, isSecret, type Rules } from './detect.ts';
-import { type Scanned, scanDocument, survivingSecret } from './document.ts';
+import { promiseOf, type Scanned, scanDocument, survivingSecret } from './document.ts';
 import { replaceIn } from './replace.ts';
 import { PROFILES, type Profile, type RedactionSettings } from './settings.ts';
 import { openTokeniser } from './token.ts';
@@ -104,22 +104,27 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
     const profile = profileOf(call.decision.obligations.redaction, settings);
     if (profile === null) return new Refusal('redaction.unavailable', { evidence: UNKNOWN_PROFILE });
     if (profile === 'none') return NOTHING_FOUND;
+    const bytes = call.arguments.bytes();
+    const promise = promiseOf(bytes);
+    const answers = call.round?.answers ?? null;
+    const meta = travellingMeta(call);
+    // Most calls end here: nothing is made for what has nothing to find.
+    if (promise === 0 && answers === null && meta === null) return NOTHING_FOUND;
     const noted: Noted = { blocked: false };
     const treatment = incoming(call.target, noted);
     const ofTask = isTaskMethod(call.message?.method ?? '');
     const { findings, blocked } = scanDocument(
-      call.arguments.bytes(),
+      bytes,
       ofTask ? { ...treatment, depth: argumentDepth } : treatment,
+      promise,
     );
     if (blocked !== null) return block(blocked);
-    const answers = call.round?.answers ?? null;
     if (answers !== null) {
       for (const { bytes } of answers.given.values()) {
         const refused = checkAnswer(call, bytes, noted);
         if (refused !== null) return refused;
       }
     }
-    const meta = travellingMeta(call);
     const beside = meta === null ? null : scanDocument(meta, incomingMeta(call.target, noted));
     if (beside !== null && beside.blocked !== null) return block(besideArguments(beside.blocked));
     const list = beside === null ? findings : [...findings, ...beside.findings.map(besideArguments)];
@@ -128,24 +133,19 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
   };
 
   const checkReply = (call: CallWith<'principal' | 'scrubbed'>): Reply | Refusal => {
-    const { kind, bytes, diagnostics } = call.scrubbed;
-    const pass = (left: Uint8Array, findings: readonly Finding[]): Reply => ({
-      kind,
-      bytes: left,
-      findings,
-      diagnostics,
-      status: 200,
-    });
+    const { bytes } = call.scrubbed;
     const profile = profileOf(call.decision?.obligations.redaction ?? null, settings);
     if (profile === null) return new Refusal('redaction.unavailable', { evidence: UNKNOWN_PROFILE });
-    if (profile === 'none') return pass(bytes, NO_FINDINGS);
+    if (profile === 'none') return unchanged(call.scrubbed);
     // No target: a list from pins. An operator reviewed and signed those words, and the registry has scanned them; changing
     // an example or a pattern in a schema would only make clients call wrongly.
-    if (call.target === undefined && call.message !== undefined) return pass(bytes, NO_FINDINGS);
+    if (call.target === undefined && call.message !== undefined) return unchanged(call.scrubbed);
+    const promise = promiseOf(bytes);
+    if (promise === 0) return unchanged(call.scrubbed);
     const treatment = outgoing(call.principal.tenant, call.scrubbed.task ? taskDepth : resultDepth);
-    const scanned = scanDocument(bytes, treatment);
+    const scanned = scanDocument(bytes, treatment, promise);
     const refused = judge(scanned, bytes, treatment) ?? brokenSchema(call, scanned, bytes);
-    return refused ?? pass(scanned.bytes, scanned.findings);
+    return refused ?? replyOf(call.scrubbed, scanned.bytes, scanned.findings);
   };
 
   const brokenSchema = (call: Call, scanned: Scanned, before: Uint8Array): Refusal | null => {
@@ -168,8 +168,8 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
 
   return {
     stages: {
-      request: { name: 'redaction.request', leaves: 'findings', run: (call) => guarded(() => checkArguments(call)) },
-      reply: { name: 'redaction.reply', leaves: 'reply', run: (call) => guarded(() => checkReply(call)) },
+      request: { name: 'redaction.request', leaves: 'findings', run: (call) => guarded(checkArguments, call) },
+      reply: { name: 'redaction.reply', leaves: 'reply', run: (call) => guarded(checkReply, call) },
     },
     event(bytes, { tenant, profile: forced, task }) {
       const verdict = guarded(() => {
@@ -179,7 +179,7 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
         const treatment = outgoing(tenant, task ? taskMessageDepth : messageDepth);
         const scanned = scanDocument(bytes, treatment);
         return judge(scanned, bytes, treatment) ?? scanned.bytes;
-      });
+      }, undefined);
       return verdict instanceof Refusal ? { drop: verdict.code } : { pass: verdict };
     },
     answer(call, bytes) {
@@ -187,7 +187,7 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
         const profile = profileOf(call.decision.obligations.redaction, settings);
         if (profile === null) return new Refusal('redaction.unavailable', { evidence: UNKNOWN_PROFILE });
         return (profile === 'none' ? null : checkAnswer(call, bytes)) ?? PASSES;
-      });
+      }, undefined);
       return checked instanceof Refusal ? checked : null;
     },
     text(value, tenant) {
@@ -209,8 +209,9 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
 function travellingMeta({ message }: Call): Uint8Array | null {
   const span = message?.spans.meta;
   if (!message || !span) return null;
-  const added = message.spans.metaMembers.keys().some((name) => !isOurMeta(name));
-  return added ? message.bytes.subarray(span.start, span.end) : null;
+  for (const name of message.spans.metaMembers.keys())
+    if (!isOurMeta(name)) return message.bytes.subarray(span.start, span.end);
+  return null;
 }
 
 /** Read and replaced on the way (upstream/outgoing.ts): the client's own value goes no further. */
@@ -236,6 +237,14 @@ const NO_FINDINGS: readonly Finding[] = [];
 const NOTHING_FOUND = { list: NO_FINDINGS };
 const UNKNOWN_PROFILE = 'policy names a redaction profile that does not exist';
 
+function unchanged(scrubbed: Result): Reply {
+  return replyOf(scrubbed, scrubbed.bytes, NO_FINDINGS);
+}
+
+function replyOf({ kind, diagnostics }: Result, bytes: Uint8Array, findings: readonly Finding[]): Reply {
+  return { kind, bytes, findings, diagnostics, status: 200 };
+}
+
 /** A blocked finding, or a secret that survived: then nothing leaves. */
 function judge(scanned: Scanned, before: Uint8Array, treatment: Treatment): Refusal | null {
   if (scanned.blocked !== null) return block(scanned.blocked);
@@ -255,9 +264,9 @@ function profileOf(forced: string | null, settings: RedactionSettings): Profile 
 }
 
 /** Whatever goes wrong while reading, nothing unread leaves. */
-function guarded<T>(check: () => T | Refusal): T | Refusal {
+function guarded<T, Of>(check: (of: Of) => T | Refusal, of: Of): T | Refusal {
   try {
-    return check();
+    return check(of);
   } catch (cause) {
     return new Refusal('redaction.unavailable', { cause });
   }
