@@ -15,11 +15,13 @@ export function holdings(settings: Pick<LimitsSettings, Holding>): Hold {
   const all = new Running();
   return (what, { key }) => {
     const { perPrincipal, max } = settings[what];
-    if (!all.enter(what, max)) return new Refusal('limits.overloaded', { evidence: `${what} of this process` });
-    if (!counts[what].enter(key, perPrincipal)) {
-      all.leave(what);
+    const ofAll = all.enter(what, max);
+    if (ofAll === null) return new Refusal('limits.overloaded', { evidence: `${what} of this process` });
+    const ofPrincipal = counts[what].enter(key, perPrincipal);
+    if (ofPrincipal === null) {
+      ofAll.leave();
       return new Refusal('limits.streams', { evidence: `${what} of the principal` });
     }
-    return new Lease({ among: counts[what], key }, { among: all, key: what });
+    return new Lease(ofPrincipal, ofAll);
   };
 }

@@ -33,16 +33,14 @@ export function targetStage(
     leaves: 'lease',
     run(call, now) {
       const { principal, target } = call;
-      const targetKey = nameOf(target);
-      if (!running.targets.enter(targetKey, target.limits.maxConcurrent)) return busy('target');
-      if (!running.principals.enter(principal.key, settings.maxConcurrentPerPrincipal)) {
-        running.targets.leave(targetKey);
+      const ofTarget = running.targets.enter(nameOf(target), target.limits.maxConcurrent);
+      if (ofTarget === null) return busy('target');
+      const ofPrincipal = running.principals.enter(principal.key, settings.maxConcurrentPerPrincipal);
+      if (ofPrincipal === null) {
+        ofTarget.leave();
         return busy('principal');
       }
-      const lease = new Lease(
-        { among: running.targets, key: targetKey },
-        { among: running.principals, key: principal.key },
-      );
+      const lease = new Lease(ofTarget, ofPrincipal);
       const left = allowance.target(principal, target, now);
       return left instanceof Promise ? left.then((late) => leaseOr(lease, late)) : leaseOr(lease, left);
     },
