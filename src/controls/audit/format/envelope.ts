@@ -59,11 +59,19 @@ export function commitment(opening: Uint8Array): string {
 export function envelopeText({ id, kind, parts, refs, t_ms, v }: Envelope): string {
   let list = '';
   for (const { alg, commit, ct_len, ct_sha256, kid, name } of parts) {
-    list +=
-      `${list === '' ? '' : ','}{"alg":"${alg}","commit":"${commit}","ct_len":${ct_len},` +
-      `"ct_sha256":"${ct_sha256}","kid":"${kid}","name":"${name}"}`;
+    const before = list === '' ? '' : `${list},`;
+    list = before + partText(alg, commit, ct_len, ct_sha256, kid, name);
   }
-  return `{"id":"${id}","kind":"${kind}","parts":[${list}],"refs":[${refs.join(',')}],"t_ms":${t_ms},"v":${v}}`;
+  return enclose(id, kind, list, refs.join(','), String(t_ms), v);
+}
+
+/** The template in its two pieces, for who has the values but no object. */
+export function partText(alg: string, commit: string, length: number, sha256: string, kid: string, name: string) {
+  return `{"alg":"${alg}","commit":"${commit}","ct_len":${length},"ct_sha256":"${sha256}","kid":"${kid}","name":"${name}"}`;
+}
+
+export function enclose(id: string, kind: string, parts: string, refs: string, time: string, version: number) {
+  return `{"id":"${id}","kind":"${kind}","parts":[${parts}],"refs":[${refs}],"t_ms":${time},"v":${version}}`;
 }
 
 /** Reads an attacker-controlled envelope; null when it is not of this form. Does not look at the ciphertexts. */

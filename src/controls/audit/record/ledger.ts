@@ -2,13 +2,12 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { uuidv7 } from '../../../core/ids.ts';
 import { InternalError } from '../../../core/internal-error.ts';
-import type { RecordKind } from '../format/envelope.ts';
 import type { Journal, Settle } from '../journal/journal.ts';
 import { type Keyring, type SegmentKey, type SubjectKey, tenantTag } from '../keys/keyring.ts';
 import type { TreeBook } from '../tree/integration.ts';
 import { TiledTree } from '../tree/tree.ts';
 import type { Plaintext } from './plaintext.ts';
-import { Draft, PartPlaces, type PartPlan } from './record.ts';
+import { Draft, type Heading, PartPlaces, type PartPlan } from './record.ts';
 
 /** Refusals of callers nobody knows, and what the log says of itself. */
 export const SYSTEM_TENANT = 'system';
@@ -23,11 +22,7 @@ export interface TenantLog extends TreeBook {
   renew: boolean;
 }
 
-export interface Entry {
-  readonly kind: RecordKind;
-  /** ms UTC */
-  readonly time: number;
-  readonly refs: readonly number[];
+export interface Entry extends Heading {
   /** Canonical JSON. */
   readonly meta: Plaintext;
   readonly payload: { readonly key: SubjectKey; readonly bytes: Plaintext } | null;
@@ -148,13 +143,13 @@ export class Ledger {
   draft(log: TenantLog, entry: Entry, id: string = uuidv7(entry.time)): Draft {
     const segment = log.segmentKey;
     if (!segment) throw new InternalError('audit.keys', 'a record was to be sealed before its key was there');
-    const { kind, time, refs, meta, payload } = entry;
+    const { meta, payload } = entry;
     const parts: PartPlan[] = [{ name: 'meta', kid: segment.kid, key: segment.key, plaintext: meta }];
     if (payload) {
       const { key, bytes } = payload;
       parts.push({ name: 'payload', kid: key.alias(segment), key: key.key, plaintext: bytes });
     }
-    return new Draft({ places: log.places, kind, id, time, refs, parts });
+    return new Draft(log.places, id, entry, parts);
   }
 
   #begin(tag: Buffer, name: string): TenantLog {

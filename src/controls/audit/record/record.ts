@@ -3,7 +3,15 @@ import { sha256Base64Url, sha256Into } from '../../../core/crypto/digest.ts';
 import { SEAL_ALG, SEAL_OVERHEAD, type SealKey, sealInto } from '../../../core/crypto/envelope.ts';
 import { randomInto } from '../../../core/ids.ts';
 import { InternalError } from '../../../core/internal-error.ts';
-import { type PartName, partAad, R_BYTES, RECORD_KINDS, type RecordKind, SCHEMA_VERSION } from '../format/envelope.ts';
+import {
+  enclose,
+  type PartName,
+  partAad,
+  partText,
+  R_BYTES,
+  type RecordKind,
+  SCHEMA_VERSION,
+} from '../format/envelope.ts';
 import { type FrameSource, MAX_ENVELOPE_BYTES } from '../format/frame.ts';
 import type { Plaintext } from './plaintext.ts';
 
@@ -20,14 +28,12 @@ export interface PartPlan {
   readonly plaintext: Plaintext;
 }
 
-export interface RecordPlan {
-  readonly places: PartPlaces;
+/** What an envelope says of its record beside its parts. */
+export interface Heading {
   readonly kind: RecordKind;
-  readonly id: string;
   /** ms UTC */
   readonly time: number;
   readonly refs: readonly number[];
-  readonly parts: readonly PartPlan[];
 }
 
 /** Where the parts of one log belong (`partAad`), without a string for each: only the id changes. */
@@ -70,21 +76,9 @@ function commit(room: Buffer): string {
   return hash('sha256', outer, 'base64url');
 }
 
-/** The same template in the pieces that stand between its values. */
-const ID = '{"id":"';
-const KINDS = Object.fromEntries(RECORD_KINDS.map((kind) => [kind, `","kind":"${kind}","parts":[`])) as Record<
-  RecordKind,
-  string
->;
-const COMMIT = `{"alg":"${SEAL_ALG}","commit":"`;
-const CT_LEN = '","ct_len":';
-const CT_SHA256 = ',"ct_sha256":"';
-const KID = '","kid":"';
-const NAMES = { meta: '","name":"meta"}', payload: '","name":"payload"}' } as const satisfies Record<PartName, string>;
-const REFS = '],"refs":[';
-const TIME = '],"t_ms":';
-const END = `,"v":${SCHEMA_VERSION}}`;
-const PART_CHARS = COMMIT.length + DIGEST_CHARS + CT_LEN.length + CT_SHA256.length + DIGEST_CHARS + KID.length;
+/** What the template of an envelope needs beside the values in it. */
+const RECORD_CHARS = enclose('', '', '', '', '', SCHEMA_VERSION).length;
+const PART_CHARS = partText(SEAL_ALG, '', 0, '', '', '').length - 1 + 2 * DIGEST_CHARS;
 
 /**
  * A record that has its id and its length and is sealed where it will stand, when it is written: nothing of it is copied,
@@ -93,24 +87,29 @@ const PART_CHARS = COMMIT.length + DIGEST_CHARS + CT_LEN.length + CT_SHA256.leng
 export class Draft implements FrameSource {
   readonly envelopeLength: number;
   readonly partLengths: readonly number[];
-  readonly #plan: RecordPlan;
+  readonly #places: PartPlaces;
+  readonly #id: string;
+  readonly #kind: RecordKind;
   readonly #refs: string;
   readonly #time: string;
+  readonly #parts: readonly PartPlan[];
 
   /** @throws InternalError `audit.envelope` when it would be too large */
-  constructor(plan: RecordPlan) {
-    const { kind, refs, parts } = plan;
-    this.#plan = plan;
-    this.#refs = refs.length === 1 ? String(refs[0]) : refs.join(',');
-    this.#time = String(plan.time);
+  constructor(places: PartPlaces, id: string, heading: Heading, parts: readonly PartPlan[]) {
+    const { kind, time, refs } = heading;
+    this.#places = places;
+    this.#id = id;
+    this.#kind = kind;
+    this.#refs = refs.length === 0 ? '' : refs.length === 1 ? String(refs[0]) : refs.join(',');
+    this.#time = String(time);
+    this.#parts = parts;
     const lengths: number[] = [];
-    let length = ID.length + ID_CHARS + KINDS[kind].length + parts.length - 1;
+    let length = RECORD_CHARS + ID_CHARS + kind.length + parts.length - 1 + this.#refs.length + this.#time.length;
     for (const { name, kid, plaintext } of parts) {
       const sealed = SEAL_OVERHEAD + R_BYTES + plaintext.length;
       lengths.push(sealed);
-      length += PART_CHARS + digitsOf(sealed) + kid.length + NAMES[name].length;
+      length += PART_CHARS + digitsOf(sealed) + kid.length + name.length;
     }
-    length += REFS.length + this.#refs.length + TIME.length + this.#time.length + END.length;
     if (length > MAX_ENVELOPE_BYTES)
       throw new InternalError('audit.envelope', `an envelope of ${length} bytes is too large`);
     this.envelopeLength = length;
@@ -118,41 +117,27 @@ export class Draft implements FrameSource {
   }
 
   writeInto(into: Buffer, at: number): void {
-    const { id, kind, parts, places } = this.#plan;
+    const places = this.#places;
+    const id = this.#id;
+    const parts = this.#parts;
     let sealedAt = at + this.envelopeLength;
-    let place = write(into, at, ID);
-    place = write(into, place, id);
-    place = write(into, place, KINDS[kind]);
+    let list = '';
     for (let i = 0; i < parts.length; i++) {
       const { name, kid, key, plaintext } = parts[i]!;
       const room = roomFor(plaintext);
       const committed = commit(room);
       const end = sealInto(into, sealedAt, key, room.subarray(ROOM_BYTES - R_BYTES), places.of(id, name));
-      if (i > 0) place = write(into, place, ',');
-      place = write(into, place, COMMIT);
-      place = write(into, place, committed);
-      place = write(into, place, CT_LEN);
-      place = write(into, place, String(end - sealedAt));
-      place = write(into, place, CT_SHA256);
-      place = write(into, place, sha256Base64Url(into.subarray(sealedAt, end)));
-      place = write(into, place, KID);
-      place = write(into, place, kid);
-      place = write(into, place, NAMES[name]);
+      const digest = sha256Base64Url(into.subarray(sealedAt, end));
+      if (i > 0) list += ',';
+      list += partText(SEAL_ALG, committed, end - sealedAt, digest, kid, name);
       sealedAt = end;
     }
-    place = write(into, place, REFS);
-    place = write(into, place, this.#refs);
-    place = write(into, place, TIME);
-    place = write(into, place, this.#time);
-    place = write(into, place, END);
+    // In one write: each of its own costs more than all the values together.
+    const written = into.write(enclose(id, this.#kind, list, this.#refs, this.#time, SCHEMA_VERSION), at, 'latin1');
     // What was promised is what is there, or the frame around it would be torn.
-    if (place !== at + this.envelopeLength || sealedAt !== place + sum(this.partLengths))
+    if (written !== this.envelopeLength || sealedAt !== at + written + sum(this.partLengths))
       throw new InternalError('audit.envelope', 'a record did not come out as long as it was planned');
   }
-}
-
-function write(into: Buffer, at: number, text: string): number {
-  return at + into.write(text, at, 'latin1');
 }
 
 /** Free bytes, then the plaintext; good until the next call. */
