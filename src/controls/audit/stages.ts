@@ -131,12 +131,16 @@ function durable(
     try {
       const placed = ledger.write(log, entry, (error) => {
         if (error) resolve(new Refusal(code, { evidence: error.message, cause: error }));
-        else resolve(receipts ? { ...placed, text: receipts.text(placed.index, placed.id) } : placed);
+        else resolve(receipts ? withText(placed, receipts) : placed);
       });
     } catch (cause) {
       resolve(new Refusal(code, { evidence: 'the record could not be written', cause }));
     }
   });
+}
+
+function withText({ index, leaf, id }: Placed, receipts: Receipts): Placed & Receipt {
+  return { index, leaf, id, text: receipts.text(index, id) };
 }
 
 /** Never waits for the disk: whoever has no credential must not make us wait for it. */

@@ -17,6 +17,12 @@ test('a receipt names index and record to who has the key, for every index a jou
   }
 });
 
+test('receipts keep their form: those that callers hold are found again', () => {
+  const known = Buffer.from('000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f', 'hex');
+  const text = new Receipts(known).text(123_456, '019ab3cd-1234-7abc-8def-0123456789ab');
+  assert.equal(text, 'gwr1.nPZ1iLCt4y1wWjDsDM1J2A');
+});
+
 test('neighbours have nothing in common: who holds receipts counts no calls', () => {
   const made = Array.from({ length: 2_000 }, (_, i) => receipts.text(i, '01900000-0000-7000-8000-000000000000'));
   assert.equal(new Set(made).size, made.length);
