@@ -426,8 +426,10 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     try {
       let ended = draining
         ? new Refusal('transport.draining', { retryAfterMs: 1000 })
-        : await runStages(beginning, call, clock);
-      if (more && ended === null) ended = await runStages(flows.of(call.message!), call, clock);
+        : runStages(beginning, call, clock);
+      if (ended instanceof Promise) ended = await ended;
+      if (more && ended === null) ended = runStages(flows.of(call.message!), call, clock);
+      if (ended instanceof Promise) ended = await ended;
       if (ended instanceof Refusal && ended.code === 'validation.batch' && beginning === flows.entry) {
         const batch = runBatch(call, ended, batches);
         // Each of its messages has a record of its own.

@@ -106,35 +106,72 @@ const LEAVE: { readonly [K in SlotName]: (call: Call, left: Slots[K]) => void } 
   },
 };
 
+/** What ended a call early; null: every stage has left its slot. */
+export type Ended = Refusal | Answer | null;
+
 /**
- * Runs stages in order. Resolves with null when every stage has left its slot, or with the refusal or answer that ended it.
- * Whatever is thrown ends as a refusal: fail shut. No promise is made for a stage that answered at once.
+ * Runs stages in order and says what ended it. Whatever is thrown ends as a refusal: fail shut. No promise is made as long
+ * as stages answer at once; after that there is one for all the rest.
  */
-export async function runStages(
-  stages: readonly AnyStage[],
-  call: Call,
-  clock: Clock,
-): Promise<Refusal | Answer | null> {
+export function runStages(stages: readonly AnyStage[], call: Call, clock: Clock): Ended | Promise<Ended> {
   // One reading serves all stages that answer at once; after a wait time has passed.
-  let now = clock();
-  for (const stage of stages) {
-    // Once the call has run there is nothing left to cancel: the record must say what it came to, and an approval must
-    // keep its outcome for the repeat of a client that lost the answer.
-    if (call.signal.aborted && call.result === undefined)
-      return new Refusal('upstream.cancelled', { evidence: `client left before ${stage.name}` });
-    try {
-      let left = stage.run(call, now) as Outcome<Slots[SlotName]> | Promise<Outcome<Slots[SlotName]>>;
-      if (left instanceof Promise) {
-        left = await left;
-        now = clock();
-      }
-      if (left instanceof Refusal || left instanceof Answer) return left;
-      if (left === undefined || left === null)
-        throw new InternalError('pipeline.nothing_left', `stage ${stage.name} left nothing`);
-      (LEAVE[stage.leaves] as (call: Call, left: Slots[SlotName]) => void)(call, left);
-    } catch (cause) {
-      return new Refusal('errors.internal', { evidence: `stage ${stage.name} threw`, cause });
-    }
+  const now = clock();
+  for (let i = 0; i < stages.length; i++) {
+    const left = runStage(stages[i]!, call, now);
+    if (left instanceof Promise) return goOn(stages, i, left, call, clock);
+    const ended = keep(stages[i]!, call, left);
+    if (ended !== null) return ended;
   }
   return null;
+}
+
+async function goOn(
+  stages: readonly AnyStage[],
+  from: number,
+  waiting: Promise<Left>,
+  call: Call,
+  clock: Clock,
+): Promise<Ended> {
+  let left: Left | Promise<Left> = waiting;
+  let now: Now | null = null;
+  for (let i = from; ; ) {
+    if (left instanceof Promise) {
+      try {
+        left = await left;
+      } catch (cause) {
+        return thrown(stages[i]!, cause);
+      }
+      now = clock();
+    }
+    const ended = keep(stages[i]!, call, left);
+    if (ended !== null || ++i === stages.length) return ended;
+    left = runStage(stages[i]!, call, now!);
+  }
+}
+
+type Left = Outcome<Slots[SlotName]>;
+
+function runStage(stage: AnyStage, call: Call, now: Now): Left | Promise<Left> {
+  // Once the call has run there is nothing left to cancel: the record must say what it came to, and an approval must
+  // keep its outcome for the repeat of a client that lost the answer.
+  if (call.signal.aborted && call.result === undefined)
+    return new Refusal('upstream.cancelled', { evidence: `client left before ${stage.name}` });
+  try {
+    return stage.run(call, now) as Left | Promise<Left>;
+  } catch (cause) {
+    return thrown(stage, cause);
+  }
+}
+
+/** Puts what a stage left in its slot, or says that it ended the call. */
+function keep(stage: AnyStage, call: Call, left: Left): Ended {
+  if (left instanceof Refusal || left instanceof Answer) return left;
+  if (left === undefined || left === null)
+    return thrown(stage, new InternalError('pipeline.nothing_left', `stage ${stage.name} left nothing`));
+  (LEAVE[stage.leaves] as (call: Call, left: Slots[SlotName]) => void)(call, left);
+  return null;
+}
+
+function thrown(stage: AnyStage, cause: unknown): Refusal {
+  return new Refusal('errors.internal', { evidence: `stage ${stage.name} threw`, cause });
 }

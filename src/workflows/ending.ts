@@ -34,7 +34,9 @@ export async function endCall(
   } catch (cause) {
     refusal ??= new Refusal('audit.outcome_unknown', { evidence: 'the outcome stage threw', cause });
   }
-  refusal = (await settle(call, refusal, clock())) ?? refusal;
+  let unsettled = settle(call, refusal, clock());
+  if (unsettled instanceof Promise) unsettled = await unsettled;
+  refusal = unsettled ?? refusal;
   call.lease?.release();
   // Nobody learned the question, or what to bring back with the answers.
   if (refusal || call.signal.aborted) call.unwanted?.();
@@ -67,15 +69,14 @@ function isTask(result: Uint8Array): boolean {
 }
 
 /** An approval that was used up learns how its call ended; when that cannot be stored, it stays "unknown": never run again. */
-async function settle(call: Call, refusal: Refusal | null, now: Now): Promise<Refusal | null> {
+function settle(call: Call, refusal: Refusal | null, now: Now): Refusal | null | Promise<Refusal | null> {
   if (!call.consumed) return null;
+  const failed = (cause: unknown) =>
+    refusal ? null : new Refusal('audit.outcome_unknown', { evidence: 'the approval could not be settled', cause });
   try {
     const settled = call.consumed.settle(refusal ? null : (call.reply ?? null), now);
-    if (settled instanceof Promise) await settled;
-    return null;
+    return settled instanceof Promise ? settled.then(() => null, failed) : null;
   } catch (cause) {
-    return refusal
-      ? null
-      : new Refusal('audit.outcome_unknown', { evidence: 'the approval could not be settled', cause });
+    return failed(cause);
   }
 }

@@ -9,20 +9,54 @@ const EMPTY = new Uint8Array(0);
  * declared. The deadline is absolute, so a body that trickles ends like one that stands still; since sizes are bounded,
  * that is a least rate as well. After a fault nothing more is read: the answer has to close the connection.
  */
-export function nodeBody(req: IncomingMessage): BodySource {
-  let asked = false;
-  return {
-    read({ maxBytes, timeoutMs }) {
-      if (asked) throw new InternalError('transport.body_read_twice', 'the body of a call was asked for a second time');
-      asked = true;
-      const declared = req.headers['content-length'];
-      const length = declared === undefined ? -1 : Number(declared);
-      if (length > maxBytes) return 'too_large';
-      if (length === 0 || (declared === undefined && req.headers['transfer-encoding'] === undefined)) return EMPTY;
-      if (req.destroyed && !req.complete) return 'aborted';
-      return collect(req, maxBytes, timeoutMs);
-    },
-  };
+export function nodeBody(req: IncomingMessage): RequestBody {
+  return new RequestBody(req);
+}
+
+export class RequestBody implements BodySource {
+  readonly #req: IncomingMessage;
+  /** As the head declares it; -1: in chunks. */
+  readonly #length: number;
+  #asked = false;
+  #taken = false;
+
+  constructor(req: IncomingMessage) {
+    this.#req = req;
+    const declared = req.headers['content-length'];
+    if (declared !== undefined) this.#length = Number(declared);
+    else this.#length = req.headers['transfer-encoding'] === undefined ? 0 : -1;
+  }
+
+  /** Nothing of this request is left on the connection: another may follow it there. */
+  get done(): boolean {
+    return this.#taken || (this.#length === 0 && this.#req.complete);
+  }
+
+  read({ maxBytes, timeoutMs }: { maxBytes: number; timeoutMs: number }) {
+    if (this.#asked)
+      throw new InternalError('transport.body_read_twice', 'the body of a call was asked for a second time');
+    this.#asked = true;
+    const req = this.#req;
+    if (this.#length > maxBytes) return 'too_large';
+    if (this.#length === 0) return this.#took(EMPTY);
+    // All of it came with the head, as it usually does: there is nothing to wait for.
+    if (req.readableLength === this.#length) return this.#took(buffered(req, this.#length));
+    if (req.destroyed && !req.complete) return 'aborted';
+    return collect(req, maxBytes, timeoutMs).then((read) => this.#took(read));
+  }
+
+  #took<T extends Uint8Array | BodyFault>(read: T): T {
+    this.#taken = typeof read !== 'string';
+    return read;
+  }
+}
+
+function buffered(req: IncomingMessage, length: number): Uint8Array {
+  const first = req.read() as Buffer;
+  if (first.length === length) return first;
+  const pieces = [first];
+  for (let size = first.length; size < length; size += pieces.at(-1)!.length) pieces.push(req.read() as Buffer);
+  return Buffer.concat(pieces, length);
 }
 
 function collect(req: IncomingMessage, maxBytes: number, timeoutMs: number): Promise<Uint8Array | BodyFault> {

@@ -21,7 +21,7 @@ test('the certificate of a call is the one its connection proved, until it ends;
       },
     },
     headers: { common: [] },
-    body: () => ({ read: () => new Uint8Array(0) }),
+    body: () => ({ done: true, read: () => new Uint8Array(0) }),
     clock: () => ({ utc, mono: 0 }),
     maxBufferedBytes: 1024,
     keepAliveMs: 1_000,

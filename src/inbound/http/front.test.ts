@@ -22,7 +22,7 @@ async function front(handle: (call: Call) => Promise<Partial<WireAnswer>>): Prom
       }),
     },
     headers: { common: ['X-Ours', '1'] },
-    body: () => ({ read: () => new Uint8Array(0) }),
+    body: () => ({ done: true, read: () => new Uint8Array(0) }),
     clock: () => ({ utc: Date.now(), mono: performance.now() }),
     maxBufferedBytes: 1024 * 1024,
     keepAliveMs: 20,

@@ -8,16 +8,22 @@ import { acceptsEvents, type ResponseHeaders, writeAnswer } from './answer.ts';
 import { CallEvents, endedOwner, runsOn } from './call-events.ts';
 import { StreamLogs } from './stream-logs.ts';
 
+/** `challenge` is the value for WWW-Authenticate, '' when none is due. */
+export interface Handled {
+  readonly answer: WireAnswer;
+  readonly challenge: string;
+}
+
 /** What the front needs of the product: take a call through its flow, and say how its ending looks on the wire. */
 export interface CallHandler {
-  /** Never rejects: whatever fails inside is an answer. `challenge` is the value for WWW-Authenticate, '' when none is due. */
-  handle(call: Call): Promise<{ readonly answer: WireAnswer; readonly challenge: string }>;
+  /** Never rejects: whatever fails inside is an answer. */
+  handle(call: Call): Promise<Handled>;
 }
 
 export interface FrontOptions {
   readonly handler: CallHandler;
   readonly headers: ResponseHeaders;
-  readonly body: (req: IncomingMessage) => BodySource;
+  readonly body: (req: IncomingMessage) => BodySource & { readonly done: boolean };
   readonly clock: () => Now;
   readonly maxBufferedBytes: number;
   readonly keepAliveMs: number;
@@ -27,7 +33,8 @@ export interface FrontOptions {
 export function mcpFront(options: FrontOptions): (req: IncomingMessage, res: ServerResponse) => void {
   const logs = new StreamLogs();
   return (req, res) => {
-    const { call, abandon } = arrive(req, 'http', options.body(req), options.clock());
+    const body = options.body(req);
+    const { call, abandon } = arrive(req, 'http', body, options.clock());
     let events: CallEvents | null = null;
     const said = () => (events ??= new CallEvents(call, res, logs, options));
     res.once('close', () => {
@@ -37,17 +44,17 @@ export function mcpFront(options: FrontOptions): (req: IncomingMessage, res: Ser
     });
     if (acceptsEvents(call)) call.events = (message) => said().say(message);
     if (call.head.method === 'GET') call.stream = { resume: () => said().resume(), begin: () => said().begin() };
-    options.handler
-      .handle(call)
-      .then(({ answer, challenge }) => {
-        // A stream without a request ends without an answer.
-        if (events?.begun) events.end(call.head.method === 'GET' ? null : answer.body);
-        else writeAnswer(res, options.headers, answer, extraHeaders(call, answer.status, challenge), req.complete);
-        const ended = endedOwner(call, answer.status);
-        if (ended) logs.forget(ended);
-      })
-      // Nobody can be answered any more, and no request may end the process.
-      .catch(() => res.destroy());
+    // Nobody can be answered any more, and no request may end the process.
+    const lost = () => void res.destroy();
+    const answered = ({ answer, challenge }: Handled): void => {
+      // A stream without a request ends without an answer.
+      if (events?.begun) events.end(call.head.method === 'GET' ? null : answer.body);
+      else writeAnswer(res, options.headers, answer, extraHeaders(call, answer.status, challenge), body.done);
+      const ended = endedOwner(call, answer.status);
+      if (ended) logs.forget(ended);
+    };
+    // By then the parser has handed over what came with the head, usually the whole body: no call waits for that.
+    process.nextTick(() => void options.handler.handle(call).then(answered).catch(lost));
   };
 }
 
