@@ -19,12 +19,15 @@ export class ReceivedResult implements Result {
   readonly bytes: Uint8Array;
   readonly diagnostics = null;
   readonly task?: true;
+  /** Strictly scanned within a message in which every name is spelled without escapes. */
+  readonly plainNames: boolean;
   #view: unknown;
   #parsed = false;
 
-  constructor(kind: 'result' | 'error', bytes: Uint8Array, task = false) {
+  constructor(kind: 'result' | 'error', bytes: Uint8Array, task = false, plainNames = false) {
     this.kind = kind;
     this.bytes = bytes;
+    this.plainNames = plainNames;
     if (task) this.task = true;
   }
 
@@ -48,7 +51,12 @@ export function readAnswer(incoming: Incoming, id: number): ReceivedResult | Wir
     ownId(bytes, spans) === id || (spans.error !== null && (!spans.id || textOf(bytes, spans.id) === 'null'));
   if (!about) return new WireFault('protocol', true, 'the answer bears another id');
   if (spans.result && !spans.error)
-    return new ReceivedResult('result', bytes.subarray(spans.result.start, spans.result.end));
+    return new ReceivedResult(
+      'result',
+      bytes.subarray(spans.result.start, spans.result.end),
+      false,
+      !spans.escapedNames,
+    );
   if (spans.error && !spans.result)
     return new ReceivedResult('error', bytes.subarray(spans.error.start, spans.error.end));
   return new WireFault('protocol', true, 'the answer is neither a result nor an error');
@@ -57,6 +65,9 @@ export function readAnswer(incoming: Incoming, id: number): ReceivedResult | Wir
 const COMPLETE = Buffer.from('"complete"');
 const PRIVATE = Buffer.from('"private"');
 const ZERO = Buffer.from('0');
+const COMPLETE_FIRST = Buffer.from('{"resultType":"complete"');
+const COMPLETE_LAST = Buffer.from(',"resultType":"complete"}');
+const META = Buffer.from('"_meta"');
 const OUR_MARKS = 'gatewrit/';
 
 /**
@@ -73,6 +84,7 @@ export function dressAnswer(
 ): ReceivedResult | InputRequired | Refusal | WireFault {
   const { method } = request.message;
   if (answer.kind === 'error') return dressError(answer, request, era, bridge);
+  if (era === 'modern' && method === 'tools/call' && isPlainlyComplete(answer)) return answer;
   const { bytes } = answer;
   const document = scanDocument(bytes);
   if (typeof document === 'string' || !document.members)
@@ -101,6 +113,22 @@ export function dressAnswer(
   });
   if (meta && clean) edits.push({ span: meta, replacement: clean });
   return edits.length === 0 ? answer : new ReceivedResult('result', patch(bytes, edits));
+}
+
+/**
+ * An object that says so in its first or last member, and in which `_meta` is nowhere named: needs no second scan. In
+ * strict JSON those bytes can only be a member of the root. Anything else, whatever it is, is looked at closely.
+ */
+function isPlainlyComplete({ bytes, plainNames }: ReceivedResult): boolean {
+  if (!plainNames) return false;
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const first = COMPLETE_FIRST.length;
+  const last = text.length - COMPLETE_LAST.length;
+  const complete =
+    text.length > first &&
+    (text.compare(COMPLETE_FIRST, 0, first, 0, first) === 0 ||
+      (text[0] === COMPLETE_FIRST[0] && last > 0 && text.compare(COMPLETE_LAST, 0, undefined, last) === 0));
+  return complete && !text.includes(META);
 }
 
 const ACKNOWLEDGED = Buffer.from('{"resultType":"complete"}');
