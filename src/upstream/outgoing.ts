@@ -1,9 +1,10 @@
-import type { Message, Span } from '../core/call.ts';
+import type { Message, Span, Target } from '../core/call.ts';
 import { type Edit, type NewMember, objectEdits, patch } from '../core/mcp/patch.ts';
 import { parseSpan, scanDocument } from '../core/mcp/scanner.ts';
 import type { Answers } from '../core/questions.ts';
 import type { Bridged } from './capabilities.ts';
 import { LOG_LEVEL, levelOf } from './log-level.ts';
+import { textOf } from './message-kind.ts';
 import type { UpstreamRequest } from './request.ts';
 import { isTraceParent, isTraceState } from './trace.ts';
 
@@ -20,6 +21,10 @@ const OWN_NAME = `"${RESERVED}clientInfo":{"name":"gatewrit","version":"0.1.0"}`
 const modernMeta = (capabilities: string) =>
   `"${RESERVED}protocolVersion":"${MODERN}","${RESERVED}clientCapabilities":${capabilities},${OWN_NAME}`;
 const SILENT_META = modernMeta('{}');
+/** Nearly every call says no more than this. */
+const SILENT = Buffer.from(`{${SILENT_META}}`);
+const NONE = Buffer.from('{}');
+const NO_EDITS: readonly Edit[] = [];
 
 /**
  * The message that goes out: the client's own bytes with id, name, `_meta` and (for an approved call) arguments
@@ -33,18 +38,29 @@ export function outgoingMessage(request: UpstreamRequest, id: number, era: Upstr
   const edits: Edit[] = [{ span: spans.id!, replacement: Buffer.from(String(id)) }];
   const meta = outgoingMeta(request, id, era, bridge);
   const insert: NewMember[] = [];
-  if (spans.meta) edits.push({ span: spans.meta, replacement: Buffer.from(meta) });
-  else if (meta !== '{}') insert.push({ name: '_meta', value: Buffer.from(meta) });
+  if (spans.meta) edits.push({ span: spans.meta, replacement: meta });
+  else if (meta !== NONE) insert.push({ name: '_meta', value: meta });
   if (request.answers && era === 'modern') insert.push(...roundMembers(request.answers, message.method));
-  edits.push(...memberEdits(message, insert));
+  for (const edit of memberEdits(message, insert)) edits.push(edit);
   const task = request.tasks?.id ?? null;
   if (message.method === 'completion/complete') edits.push(...refEdits(message, target.name));
   else if (task !== null && spans.name)
     edits.push({ span: spans.name, replacement: Buffer.from(JSON.stringify(task)) });
   else if (spans.name && target.kind !== 'resource' && target.kind !== 'template' && message.name !== target.name)
-    edits.push({ span: spans.name, replacement: Buffer.from(JSON.stringify(target.name)) });
+    edits.push({ span: spans.name, replacement: spelled(target) });
   if (request.approved && spans.arguments) edits.push({ span: spans.arguments, replacement: request.approved });
   return patch(message.bytes, edits);
+}
+
+/** Names at the upstream as JSON, found by their pin; gone when the pin is. */
+const names = new WeakMap<Target, Uint8Array>();
+
+function spelled(target: Target): Uint8Array {
+  const known = names.get(target);
+  if (known) return known;
+  const name = Buffer.from(JSON.stringify(target.name));
+  names.set(target, name);
+  return name;
 }
 
 /** Members of `params` that somebody judges; of others nobody knows what they would do. */
@@ -54,12 +70,16 @@ const JUDGED_MORE: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Takes members out of `params` that nobody judged, and puts `insert` in. Usually there are none of either. */
-function memberEdits({ bytes, method, params, spans }: Message, insert: readonly NewMember[]): Edit[] {
-  if (spans.params === null) return [];
+function memberEdits({ bytes, method, params, spans }: Message, insert: readonly NewMember[]): readonly Edit[] {
+  if (spans.params === null) return NO_EDITS;
+  let unjudged = 0;
+  for (const _ in params) unjudged++;
+  if (spans.name !== null) unjudged--;
+  if (spans.arguments !== null) unjudged--;
+  if (spans.meta !== null) unjudged--;
+  if (unjudged <= 0) return insert.length === 0 ? NO_EDITS : objectEdits(bytes, spans.params, { insert });
   const more = JUDGED_MORE[method] ?? NO_MORE;
   const judged = [spans.name, spans.arguments, spans.meta].filter((span) => span !== null);
-  const clean = Object.keys(params).length <= judged.length;
-  if (clean) return insert.length === 0 ? [] : objectEdits(bytes, spans.params, { insert });
   const remove = [...membersOf(bytes, spans.params)]
     .filter(([name, span]) => !more.includes(name) && judged.every((one) => one.start !== span.start))
     .map(([, span]) => span);
@@ -102,21 +122,22 @@ function roundMembers({ given, state }: Answers, method: string): NewMember[] {
 const NO_ANSWERS = Buffer.from('{}');
 
 /** Members the client sent go on verbatim, but for reserved ones (ours now) and those kept back; progress under our own token. */
-function outgoingMeta(request: UpstreamRequest, id: number, era: UpstreamEra, bridge: Bridged): string {
+function outgoingMeta(request: UpstreamRequest, id: number, era: UpstreamEra, bridge: Bridged): Uint8Array {
   const { bytes, spans } = request.message;
-  const parts: string[] = [];
+  let text = '';
   if (era === 'modern') {
-    parts.push(bridge.json === '{}' ? SILENT_META : modernMeta(bridge.json));
+    text = bridge.json === '{}' ? SILENT_META : modernMeta(bridge.json);
     const level = levelOf(request);
-    if (level !== null) parts.push(`"${LOG_LEVEL}":"${level}"`);
+    if (level !== null) text += `,"${LOG_LEVEL}":"${level}"`;
   }
-  for (const [name, span] of spans.metaMembers) {
-    if (name.startsWith(RESERVED) || KEPT_BACK.some((prefix) => name.startsWith(prefix))) continue;
-    if ((name === 'traceparent' || name === 'tracestate') && !isTraced(request.message, name)) continue;
-    const value = name === PROGRESS ? String(id) : Buffer.from(bytes.subarray(span.start, span.end)).toString('utf8');
-    parts.push(`${JSON.stringify(name)}:${value}`);
-  }
-  return `{${parts.join(',')}}`;
+  spans.metaMembers.forEach((span, name) => {
+    if (name.startsWith(RESERVED) || KEPT_BACK.some((prefix) => name.startsWith(prefix))) return;
+    if ((name === 'traceparent' || name === 'tracestate') && !isTraced(request.message, name)) return;
+    const value = name === PROGRESS ? String(id) : textOf(bytes, span);
+    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${value}`;
+  });
+  if (text === SILENT_META) return SILENT;
+  return text === '' ? NONE : Buffer.from(`{${text}}`);
 }
 
 /** A state without a parent means nothing, and a parent that is not well formed has none. */
