@@ -57,7 +57,7 @@ const stages: Stages = {
 };
 
 const clock = () => ({ utc: 0, mono: 0 });
-const call = () => ({ signal: new AbortController().signal }) as Call;
+const call = () => ({ signal: new AbortController().signal }) as unknown as Call;
 
 describe('the order', () => {
   test('is the table of the architecture; the outcome comes after everything', () => {
@@ -172,7 +172,7 @@ describe('running', () => {
     abort.abort();
     const ended = await runStages(
       [named('late', 'door', () => assert.fail('ran'))] as never,
-      { signal: abort.signal } as Call,
+      { signal: abort.signal } as unknown as Call,
       clock,
     );
     assert.equal((ended as Refusal).code, 'upstream.cancelled');

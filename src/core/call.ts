@@ -321,6 +321,13 @@ export interface Endpoint {
 /** Takes one message of ours (a notification, or a question to a legacy client) to the client; already judged. */
 export type EventSink = (message: Uint8Array) => void;
 
+/** Says that nobody waits for a call any more: so much of an AbortSignal as calls need (core/cancellation.ts), and any of those. */
+export interface CallSignal {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void, options?: { readonly once: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 /** A call on its way. Slots are undefined until their stage has run; the type of a stage says which are there. */
 export interface Call extends Partial<{ -readonly [K in SlotName]: Slots[K] }> {
   /** UUIDv7; also the correlation id in answer, log and record. */
@@ -329,7 +336,7 @@ export interface Call extends Partial<{ -readonly [K in SlotName]: Slots[K] }> {
   readonly arrived: Now;
   readonly head: Head;
   readonly source: BodySource;
-  readonly signal: AbortSignal;
+  readonly signal: CallSignal;
   /** Ends the call from outside: the client left (modern), or sent `notifications/cancelled` (legacy). */
   readonly cancel: () => void;
   /** Where notifications of the upstream go; null when this client cannot take them. */

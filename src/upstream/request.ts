@@ -1,4 +1,4 @@
-import type { Client, Message, Principal, Target } from '../core/call.ts';
+import type { CallSignal, Client, Message, Principal, Target } from '../core/call.ts';
 import type { Answers, Question } from '../core/questions.ts';
 import type { TaskNames } from './tasks.ts';
 
@@ -18,7 +18,7 @@ export interface UpstreamRequest {
   /** How tasks are named towards this client; null: it did not declare on this request that it takes any. */
   readonly tasks?: TaskNames | null;
   readonly maxResultBytes: number;
-  readonly signal: AbortSignal;
+  readonly signal: CallSignal;
   /** Takes notifications of the upstream that belong to this call; tokens already mapped back. Null: nobody listens. */
   readonly onNotification: ((notification: Uint8Array) => void) | null;
 }

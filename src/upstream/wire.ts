@@ -1,3 +1,4 @@
+import type { CallSignal } from '../core/call.ts';
 import type { MessageSpans } from '../core/mcp/scanner.ts';
 import type { Classified } from './message-kind.ts';
 
@@ -20,7 +21,7 @@ export interface Outgoing {
   readonly timeoutMs: number;
   /** Bound on one message of the answer, in bytes. */
   readonly maxBytes: number;
-  readonly signal: AbortSignal | null;
+  readonly signal: CallSignal | null;
   /** Takes each whole message that is not the answer to `id` (notifications, requests of the upstream). */
   readonly onOther: ((message: Uint8Array, read: Classified) => void) | null;
   /** Requests of the upstream may be about this exchange; whoever takes them answers each of them. */

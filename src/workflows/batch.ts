@@ -1,4 +1,5 @@
 import type { Call, CallWith, Client, Now, Span } from '../core/call.ts';
+import { Cancellation } from '../core/cancellation.ts';
 import { uuidv7 } from '../core/ids.ts';
 import { splitBatch } from '../core/mcp/batch.ts';
 import type { ScanLimits } from '../core/mcp/scanner.ts';
@@ -76,7 +77,10 @@ const [OPEN, COMMA, CLOSE] = [Buffer.from('['), Buffer.from(','), Buffer.from(']
 
 /** A call of its own that has come as far as its batch had before anybody knew what its body was. */
 function elementOf(batch: Call, body: Uint8Array, now: Now): Call {
-  const abort = new AbortController();
+  const cancellation = new Cancellation();
+  const cancel = () => cancellation.abort();
+  batch.signal.addEventListener('abort', cancel, { once: true });
+  if (batch.signal.aborted) cancel();
   const { way, arrived, head, source, events, endpoint, principal } = batch;
   return {
     id: uuidv7(now.utc),
@@ -84,8 +88,8 @@ function elementOf(batch: Call, body: Uint8Array, now: Now): Call {
     arrived,
     head,
     source,
-    signal: AbortSignal.any([batch.signal, abort.signal]),
-    cancel: () => abort.abort(),
+    signal: cancellation,
+    cancel,
     events,
     endpoint: endpoint!,
     principal: principal!,

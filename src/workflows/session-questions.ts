@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { CallWith, Now, Result } from '../core/call.ts';
 import { sha256Base64Url } from '../core/crypto/digest.ts';
 import type { RefusalCode } from '../core/mcp/refusals.ts';
@@ -191,12 +190,14 @@ export class SessionQuestions {
 
   /** The server only wants to be asked again. */
   async #pause(call: AskedCall): Promise<ReadonlyMap<string, QuestionAnswer> | Refusal> {
-    try {
-      await pause(this.#bounds.pauseMs, undefined, { signal: call.signal });
-      return new Map();
-    } catch {
-      return new Refusal('upstream.cancelled', { evidence: 'cancelled between two rounds' });
-    }
+    const left = Promise.withResolvers<void>();
+    const timer = setTimeout(left.resolve, this.#bounds.pauseMs);
+    call.signal.addEventListener('abort', left.resolve, { once: true });
+    if (!call.signal.aborted) await left.promise;
+    clearTimeout(timer);
+    call.signal.removeEventListener('abort', left.resolve);
+    if (!call.signal.aborted) return new Map();
+    return new Refusal('upstream.cancelled', { evidence: 'cancelled between two rounds' });
   }
 
   /** What nobody could prove afterwards does not go on: the call has begun, so its outcome is unknown. */
