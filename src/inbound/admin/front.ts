@@ -35,14 +35,14 @@ export function adminFront(options: AdminFrontOptions): (req: IncomingMessage, r
     hasBody: boolean,
   ): Promise<Response> => {
     const { req, res } = env;
-    const { call, abandon } = arrive(
+    const call = arrive(
       req,
       'admin',
       adminBody(hasBody ? options.body(req) : NO_BODY, operation, fixed),
       options.clock(),
     );
     res.once('close', () => {
-      if (!res.writableFinished) abandon();
+      if (!res.writableFinished) call.cancel();
     });
     const { answer, challenge } = await options.handler.handle(call);
     return restAnswer(answer.status, answer.body, challenge, answer.retryAfter);

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { BodySource, Call, Head, Now, WayIn } from '../../core/call.ts';
+import { Cancellation } from '../../core/cancellation.ts';
 import { sha256Base64Url } from '../../core/crypto/digest.ts';
 import { uuidv7 } from '../../core/ids.ts';
 import type { WireAnswer } from '../../core/mcp/wire.ts';
@@ -20,10 +21,12 @@ export interface CallHandler {
   handle(call: Call): Promise<Handled>;
 }
 
+type RequestBody = BodySource & { readonly done: boolean };
+
 export interface FrontOptions {
   readonly handler: CallHandler;
   readonly headers: ResponseHeaders;
-  readonly body: (req: IncomingMessage) => BodySource & { readonly done: boolean };
+  readonly body: (req: IncomingMessage) => RequestBody;
   readonly clock: () => Now;
   readonly maxBufferedBytes: number;
   readonly keepAliveMs: number;
@@ -32,30 +35,62 @@ export interface FrontOptions {
 /** MCP over Streamable HTTP: one request becomes one call, its ending becomes one answer or one event stream. */
 export function mcpFront(options: FrontOptions): (req: IncomingMessage, res: ServerResponse) => void {
   const logs = new StreamLogs();
-  return (req, res) => {
-    const body = options.body(req);
-    const { call, abandon } = arrive(req, 'http', body, options.clock());
-    let events: CallEvents | null = null;
-    const said = () => (events ??= new CallEvents(call, res, logs, options));
-    res.once('close', () => {
-      if (res.writableFinished) return;
-      events?.left();
-      if (!runsOn(call)) abandon();
-    });
-    if (acceptsEvents(call)) call.events = (message) => said().say(message);
-    if (call.head.method === 'GET') call.stream = { resume: () => said().resume(), begin: () => said().begin() };
-    // Nobody can be answered any more, and no request may end the process.
-    const lost = () => void res.destroy();
-    const answered = ({ answer, challenge }: Handled): void => {
+  // By then the parser has handed over what came with the head, usually the whole body: no call waits for that.
+  return (req, res) => process.nextTick(serve, new Exchange(req, res, logs, options));
+}
+
+function serve(exchange: Exchange): void {
+  void exchange.serve();
+}
+
+/** One request, its call and its answer. */
+class Exchange {
+  readonly #res: ServerResponse;
+  readonly #logs: StreamLogs;
+  readonly #options: FrontOptions;
+  readonly #body: RequestBody;
+  readonly #call: Call;
+  #events: CallEvents | null = null;
+
+  constructor(req: IncomingMessage, res: ServerResponse, logs: StreamLogs, options: FrontOptions) {
+    this.#res = res;
+    this.#logs = logs;
+    this.#options = options;
+    this.#body = options.body(req);
+    const call = arrive(req, 'http', this.#body, options.clock());
+    this.#call = call;
+    res.once('close', () => this.#closed());
+    if (acceptsEvents(call)) call.events = (message) => this.#said().say(message);
+    if (call.head.method === 'GET')
+      call.stream = { resume: () => this.#said().resume(), begin: () => this.#said().begin() };
+  }
+
+  async serve(): Promise<void> {
+    const call = this.#call;
+    try {
+      const { answer, challenge } = await this.#options.handler.handle(call);
+      const extra = extraHeaders(call, answer.status, challenge);
       // A stream without a request ends without an answer.
-      if (events?.begun) events.end(call.head.method === 'GET' ? null : answer.body);
-      else writeAnswer(res, options.headers, answer, extraHeaders(call, answer.status, challenge), body.done);
+      if (this.#events?.begun) this.#events.end(call.head.method === 'GET' ? null : answer.body);
+      else writeAnswer(this.#res, this.#options.headers, answer, extra, this.#body.done);
       const ended = endedOwner(call, answer.status);
-      if (ended) logs.forget(ended);
-    };
-    // By then the parser has handed over what came with the head, usually the whole body: no call waits for that.
-    process.nextTick(() => void options.handler.handle(call).then(answered).catch(lost));
-  };
+      if (ended) this.#logs.forget(ended);
+    } catch {
+      // Nobody can be answered any more, and no request may end the process.
+      this.#res.destroy();
+    }
+  }
+
+  #said(): CallEvents {
+    this.#events ??= new CallEvents(this.#call, this.#res, this.#logs, this.#options);
+    return this.#events;
+  }
+
+  #closed(): void {
+    if (this.#res.writableFinished) return;
+    this.#events?.left();
+    if (!runsOn(this.#call)) this.#call.cancel();
+  }
 }
 
 const NO_HEADERS: readonly string[] = [];
@@ -67,25 +102,19 @@ function extraHeaders(call: Call, status: number, challenge: string): readonly s
   return ['Allow', call.client?.session ? 'GET, POST' : 'POST'];
 }
 
-/** A call as it arrives: identity, head and an unread body. `abandon` is for when the client has gone. */
-export function arrive(
-  req: IncomingMessage,
-  way: WayIn,
-  source: BodySource,
-  now: Now,
-): { call: Call; abandon: () => void } {
-  const abort = new AbortController();
-  const call: Call = {
+/** A call as it arrives: identity, head and an unread body. Its `cancel` is for when the client has gone. */
+export function arrive(req: IncomingMessage, way: WayIn, source: BodySource, now: Now): Call {
+  const cancellation = new Cancellation();
+  return {
     id: uuidv7(now.utc),
     way,
     arrived: now,
     head: headOf(req, now.utc),
     source,
-    signal: abort.signal,
-    cancel: () => abort.abort(),
+    signal: cancellation,
+    cancel: () => cancellation.abort(),
     events: null,
   };
-  return { call, abandon: () => abort.abort() };
 }
 
 function headOf(req: IncomingMessage, utc: number): Head {
