@@ -9,24 +9,40 @@ import type { RefusalsOf } from '../../core/mcp/refusals.ts';
 export type Fault = RefusalsOf<'transport'> | null;
 
 /** Headers somebody decides by. Two of them are two readers of one message: the proxy before us may have used the other. */
-const SINGLE: ReadonlyMap<string, number> = new Map(
-  [
-    'host',
-    'origin',
-    'authorization',
-    'dpop',
-    'content-type',
-    'content-length',
-    'content-encoding',
-    'transfer-encoding',
-    'expect',
-    'cookie',
-    'last-event-id',
-    'traceparent',
-  ].map((name, bit) => [name, 1 << bit]),
-);
-const SINGLE_LENGTHS = new Set([...SINGLE.keys()].map((name) => name.length));
-const HOST_BIT = SINGLE.get('host')!;
+const SINGLE = [
+  'host',
+  'origin',
+  'authorization',
+  'dpop',
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'transfer-encoding',
+  'expect',
+  'cookie',
+  'last-event-id',
+  'traceparent',
+  // Of those that begin with `mcp-` the ones nearly every request has.
+  'mcp-protocol-version',
+  'mcp-session-id',
+  'mcp-method',
+  'mcp-name',
+].map((name, bit) => ({ name, first: name.charCodeAt(0), bit: 1 << bit }));
+/** By length: a name that is none of them is mostly told by that and its first letter, unread and unhashed. */
+const SINGLE_OF_LENGTH = Array.from({ length: 24 }, (_, length) => SINGLE.filter(({ name }) => name.length === length));
+const HOST_BIT = 1;
+
+/** The bit of a name that may stand only once, whatever its case; 0: it is not among them. */
+function singleBit(name: string): number {
+  if (name.length >= SINGLE_OF_LENGTH.length) return 0;
+  const alike = SINGLE_OF_LENGTH[name.length]!;
+  for (let i = 0; i < alike.length; i++) {
+    const single = alike[i]!;
+    if ((name.charCodeAt(0) | 0x20) !== single.first) continue;
+    if (name === single.name || name.toLowerCase() === single.name) return single.bit;
+  }
+  return 0;
+}
 
 /** Exactly one Host; no other header that somebody decides by twice; not more lines than were asked for. `rawHeaders` as sent. */
 export function headerLines(rawHeaders: readonly string[], maxHeaders: number): Fault {
@@ -35,15 +51,11 @@ export function headerLines(rawHeaders: readonly string[], maxHeaders: number): 
   let mcp: Set<string> | null = null;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
-    if (SINGLE_LENGTHS.has(name.length)) {
-      const bit = SINGLE.get(name) ?? SINGLE.get(name.toLowerCase());
-      if (bit !== undefined) {
-        if ((seen & bit) !== 0) return bit === HOST_BIT ? 'transport.host' : 'transport.framing';
-        seen |= bit;
-        continue;
-      }
-    }
-    if (startsWithMcp(name)) {
+    const bit = singleBit(name);
+    if (bit !== 0) {
+      if ((seen & bit) !== 0) return bit === HOST_BIT ? 'transport.host' : 'transport.framing';
+      seen |= bit;
+    } else if (startsWithMcp(name)) {
       mcp ??= new Set();
       const lower = name.toLowerCase();
       if (mcp.has(lower)) return 'transport.framing';
