@@ -328,8 +328,10 @@ export interface CallSignal {
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 
+type Unfilled = { -readonly [K in SlotName]?: Slots[K] | undefined };
+
 /** A call on its way. Slots are undefined until their stage has run; the type of a stage says which are there. */
-export interface Call extends Partial<{ -readonly [K in SlotName]: Slots[K] }> {
+export interface Call extends Unfilled {
   /** UUIDv7; also the correlation id in answer, log and record. */
   readonly id: string;
   readonly way: WayIn;

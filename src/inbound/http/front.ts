@@ -105,6 +105,7 @@ function extraHeaders(call: Call, status: number, challenge: string): readonly s
 /** A call as it arrives: identity, head and an unread body. Its `cancel` is for when the client has gone. */
 export function arrive(req: IncomingMessage, way: WayIn, source: BodySource, now: Now): Call {
   const cancellation = new Cancellation();
+  // All of it stands here from the start, what stages leave as well: an object that grows on its way is moved at every step.
   return {
     id: uuidv7(now.utc),
     way,
@@ -114,6 +115,27 @@ export function arrive(req: IncomingMessage, way: WayIn, source: BodySource, now
     signal: cancellation,
     cancel: () => cancellation.abort(),
     events: null,
+    endpoint: undefined,
+    door: undefined,
+    principal: undefined,
+    budget: undefined,
+    body: undefined,
+    message: undefined,
+    client: undefined,
+    candidate: undefined,
+    target: undefined,
+    lease: undefined,
+    arguments: undefined,
+    round: undefined,
+    decision: undefined,
+    findings: undefined,
+    approval: undefined,
+    intent: undefined,
+    consumed: undefined,
+    result: undefined,
+    scrubbed: undefined,
+    reply: undefined,
+    receipt: undefined,
   };
 }
 
