@@ -8,22 +8,28 @@ export interface ResponseHeaders {
 }
 
 /** Writes a whole JSON answer. A connection whose request body was not read to its end is closed with it. */
-export function writeAnswer(
+export type AnswerWriter = (
   res: ServerResponse,
-  headers: ResponseHeaders,
   answer: WireAnswer,
   extra: readonly string[],
   bodyRead: boolean,
-): void {
-  if (res.headersSent || res.destroyed) return;
-  const lines = headers.common.slice();
-  if (answer.body.length > 0) lines.push('Content-Type', 'application/json');
-  lines.push('Content-Length', String(answer.body.length));
-  if (answer.retryAfter > 0) lines.push('Retry-After', String(answer.retryAfter));
-  if (!bodyRead) lines.push('Connection', 'close');
-  lines.push(...extra);
-  res.writeHead(answer.status, lines);
-  res.end(answer.body);
+) => void;
+
+export function answerWriter({ common }: ResponseHeaders): AnswerWriter {
+  // Each answer fills in a copy of one of these: nearly all have no further line.
+  const empty = [...common, 'Content-Length', '0'];
+  const json = [...common, 'Content-Type', 'application/json', 'Content-Length', ''];
+  const length = json.length - 1;
+  return (res, { status, retryAfter, body }, extra, bodyRead) => {
+    if (res.headersSent || res.destroyed) return;
+    const lines = (body.length > 0 ? json : empty).slice();
+    if (body.length > 0) lines[length] = String(body.length);
+    if (retryAfter > 0) lines.push('Retry-After', String(retryAfter));
+    if (!bodyRead) lines.push('Connection', 'close');
+    if (extra.length > 0) lines.push(...extra);
+    res.writeHead(status, lines);
+    res.end(body);
+  };
 }
 
 const DATA = Buffer.from('event: message\ndata: ');

@@ -5,7 +5,7 @@ import { Cancellation } from '../../core/cancellation.ts';
 import { sha256Base64Url } from '../../core/crypto/digest.ts';
 import { uuidv7 } from '../../core/ids.ts';
 import type { WireAnswer } from '../../core/mcp/wire.ts';
-import { acceptsEvents, type ResponseHeaders, writeAnswer } from './answer.ts';
+import { type AnswerWriter, acceptsEvents, answerWriter, type ResponseHeaders } from './answer.ts';
 import { CallEvents, endedOwner, runsOn } from './call-events.ts';
 import { StreamLogs } from './stream-logs.ts';
 
@@ -34,32 +34,36 @@ export interface FrontOptions {
 
 /** MCP over Streamable HTTP: one request becomes one call, its ending becomes one answer or one event stream. */
 export function mcpFront(options: FrontOptions): (req: IncomingMessage, res: ServerResponse) => void {
-  const logs = new StreamLogs();
+  const shared = { ...options, logs: new StreamLogs(), write: answerWriter(options.headers) };
   // By then the parser has handed over what came with the head, usually the whole body: no call waits for that.
-  return (req, res) => process.nextTick(serve, new Exchange(req, res, logs, options));
+  return (req, res) => process.nextTick(serve, new Exchange(req, res, shared));
 }
 
 function serve(exchange: Exchange): void {
   void exchange.serve();
 }
 
+/** What all requests share. */
+interface Shared extends FrontOptions {
+  readonly logs: StreamLogs;
+  readonly write: AnswerWriter;
+}
+
 /** One request, its call and its answer. */
 class Exchange {
   readonly #res: ServerResponse;
-  readonly #logs: StreamLogs;
-  readonly #options: FrontOptions;
+  readonly #shared: Shared;
   readonly #body: RequestBody;
   readonly #call: Call;
   #events: CallEvents | null = null;
 
-  constructor(req: IncomingMessage, res: ServerResponse, logs: StreamLogs, options: FrontOptions) {
+  constructor(req: IncomingMessage, res: ServerResponse, shared: Shared) {
     this.#res = res;
-    this.#logs = logs;
-    this.#options = options;
-    this.#body = options.body(req);
-    const call = arrive(req, 'http', this.#body, options.clock());
+    this.#shared = shared;
+    this.#body = shared.body(req);
+    const call = arrive(req, 'http', this.#body, shared.clock());
     this.#call = call;
-    res.once('close', () => this.#closed());
+    res.on('close', () => this.#closed());
     if (acceptsEvents(call)) call.events = (message) => this.#said().say(message);
     if (call.head.method === 'GET')
       call.stream = { resume: () => this.#said().resume(), begin: () => this.#said().begin() };
@@ -67,14 +71,15 @@ class Exchange {
 
   async serve(): Promise<void> {
     const call = this.#call;
+    const { handler, write, logs } = this.#shared;
     try {
-      const { answer, challenge } = await this.#options.handler.handle(call);
+      const { answer, challenge } = await handler.handle(call);
       const extra = extraHeaders(call, answer.status, challenge);
       // A stream without a request ends without an answer.
       if (this.#events?.begun) this.#events.end(call.head.method === 'GET' ? null : answer.body);
-      else writeAnswer(this.#res, this.#options.headers, answer, extra, this.#body.done);
+      else write(this.#res, answer, extra, this.#body.done);
       const ended = endedOwner(call, answer.status);
-      if (ended) this.#logs.forget(ended);
+      if (ended) logs.forget(ended);
     } catch {
       // Nobody can be answered any more, and no request may end the process.
       this.#res.destroy();
@@ -82,7 +87,7 @@ class Exchange {
   }
 
   #said(): CallEvents {
-    this.#events ??= new CallEvents(this.#call, this.#res, this.#logs, this.#options);
+    this.#events ??= new CallEvents(this.#call, this.#res, this.#shared.logs, this.#shared);
     return this.#events;
   }
 

@@ -24,7 +24,7 @@ export async function listen(options: {
   let closing = false;
   const server = createServer(options.server, (req, res) => {
     const seat = open.take(res);
-    res.once('close', () => open.leave(seat, res));
+    res.on('close', () => open.leave(seat, res));
     if (closing) res.shouldKeepAlive = false;
     options.handler(req, res);
   });
