@@ -147,11 +147,7 @@ export class Journal<B extends Book> {
     const batch = this.#groups.add(book, index, source, settle);
     this.#pendingBytes += frameLength(source);
     if (batch.unsealed.length >= SEALED_TOGETHER) this.#sealEarly(batch);
-    if (this.#busySince < 0 && !this.#scheduled) {
-      this.#scheduled = true;
-      // After the events of this turn: callers that arrived together share the sync.
-      setImmediate(this.#commit);
-    }
+    if (this.#busySince < 0) this.#schedule();
     return index;
   }
 
@@ -170,6 +166,13 @@ export class Journal<B extends Book> {
     this.#options.files.closeSync(this.#fd);
     this.#options.files.closeSync(this.#folderFd);
     this.#fd = -1;
+  }
+
+  /** After the events of this turn: callers that arrived together, or were answered together, share the sync. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#commit);
   }
 
   readonly #commit = (): void => {
@@ -226,8 +229,8 @@ export class Journal<B extends Book> {
     if (batch.records.length > this.#largest) this.#largest = batch.records.length;
     this.#busySince = -1;
     this.#count(batch);
-    if (this.#pendingBytes > 0 && !this.#scheduled) this.#commit();
-    else if (this.#pendingBytes === 0) this.#rest();
+    if (this.#pendingBytes > 0) this.#schedule();
+    else this.#rest();
   }
 
   /** What is durable is told, counted and passed on. */
