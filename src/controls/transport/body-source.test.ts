@@ -86,3 +86,23 @@ test('what is pipelined behind a body does not become part of it', async () => {
   const { read } = await readOf('Content-Length: 5', ['helloGET / HTTP/1.1\r\nHost: a\r\n\r\n']);
   assert.equal(String(await read), 'hello');
 });
+
+test('another request may follow when nothing of this body is left on the connection, read or not', async () => {
+  const dones: boolean[] = [];
+  for (const [pieces, reads] of [
+    [['hello'], true],
+    [['hello'], false],
+    [['hell'], false],
+  ] as const) {
+    const { promise: arrived, resolve } = Promise.withResolvers<IncomingMessage>();
+    onRequest = resolve;
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').on('error', () => {});
+    socket.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n${pieces[0]}`);
+    const req = await arrived;
+    const body = nodeBody(req);
+    await new Promise((later) => setTimeout(later, 20));
+    if (reads) await body.read(LIMIT);
+    dones.push(body.done);
+  }
+  assert.deepEqual(dones, [true, true, false]);
+});

@@ -29,7 +29,7 @@ export class RequestBody implements BodySource {
 
   /** Nothing of this request is left on the connection: another may follow it there. */
   get done(): boolean {
-    return this.#taken || (this.#length === 0 && this.#req.complete);
+    return this.#taken || this.#req.complete;
   }
 
   read({ maxBytes, timeoutMs }: { maxBytes: number; timeoutMs: number }) {
