@@ -127,6 +127,24 @@ test('while the disk hangs further calls are refused, and go on when it answers'
   assert.deepEqual(await findings(), []);
 });
 
+test('what a caller hands in as soon as it is answered shares the sync of those who waited meanwhile', async () => {
+  let syncs = 0;
+  let early: Promise<unknown> | null = null;
+  const intent = () => audit.stages.intent.run(readyCall(log.clock), log.clock) as Promise<unknown>;
+  const fdatasync = (fd: number, done: (error: Error | null) => void) => {
+    // One record more waits while the disk is busy with the first.
+    if (++syncs === 1) early = intent();
+    fs.fdatasync(fd, done);
+  };
+  const audit = await log.open({ files: { ...fs, fdatasync: fdatasync as unknown as Files['fdatasync'] } });
+  syncs = 0;
+  await intent();
+  await Promise.all([early, intent()]);
+  assert.equal(syncs, 2);
+  await audit.close();
+  assert.equal(audit.stats().durable, 3);
+});
+
 test('a segment that is full or old is followed by another under new keys', async () => {
   const audit = await log.open({}, { segmentBytes: 64 * 1024 });
   for (let i = 0; i < 3; i++) {
