@@ -163,7 +163,7 @@ export class TiledTree {
   /** Before the first snapshot a run that was cut short may have left partial tiles anywhere; then we know our own. */
   #takeWhole(name: TileName, bytes: Uint8Array): void {
     const path = join(this.folder, tilePath(name));
-    this.#whole.push([path, bytes])
+    this.#whole.push([path, bytes]);
     const partials = `${path}.p`;
     if (this.#partials === null || this.#partials.delete(partials)) this.#obsolete.push(partials);
   }
