@@ -9,7 +9,7 @@ import { openLog } from '../../src/core/log.ts';
 import { openGatewrit } from '../../src/gatewrit.ts';
 import { openFronts } from '../../src/inbound/fronts.ts';
 import { mcpFront } from '../../src/inbound/http/front.ts';
-import { freePort } from '../../src/inbound/http/listener.ts';
+import { keepPort } from '../../src/inbound/http/listener.ts';
 import { ADMIN_URL, PUBLIC_URL } from '../home.ts';
 import { StageWatch } from '../stage-watch.ts';
 import { answerBench } from './answering.ts';
@@ -89,7 +89,9 @@ answerBench(
 /** The product's own listeners. */
 async function secure(certificates: { readonly cert: string; readonly key: string }): Promise<number> {
   const { listen } = configuration;
-  const ports = { public: await freePort(listen.public.host, 0), admin: await freePort(listen.admin.host, 0) };
+  const kept = [await keepPort(listen.public.host, 0), await keepPort(listen.admin.host, 0)] as const;
+  for (const port of kept) await port.free();
+  const ports = { public: kept[0].port, admin: kept[1].port };
   await openFronts({ gatewrit, listen, ports, certificates, clock });
   return ports.public;
 }

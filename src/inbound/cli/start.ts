@@ -11,7 +11,7 @@ import { InternalError, SettingsError } from '../../core/internal-error.ts';
 import { openLog } from '../../core/log.ts';
 import { type Gatewrit, openGatewrit } from '../../gatewrit.ts';
 import { openFronts } from '../fronts.ts';
-import { freePort } from '../http/listener.ts';
+import { type KeptPort, keepPort } from '../http/listener.ts';
 import { banner } from './banner.ts';
 import type { Command, Io } from './command.ts';
 import { type Ready, readReady, removeReady, writeReady } from './ready.ts';
@@ -81,7 +81,9 @@ async function start({ file, home, log: level, json, io }: StartOptions): Promis
   const closing: End[] = [];
 
   try {
-    const ports = await choosePorts(configuration, development);
+    const kept = await choosePorts(configuration, development);
+    closing.push(() => freed(kept));
+    const ports = { public: kept.public.port, admin: kept.admin.port };
     for (const name of ['public', 'admin'] as const) {
       const { port } = configuration.listen[name];
       if (port !== 0 && ports[name] !== port) io.stderr(`gatewrit: port ${port} is taken, using ${ports[name]}\n`);
@@ -112,6 +114,7 @@ async function start({ file, home, log: level, json, io }: StartOptions): Promis
     step('tool servers');
     for (const weak of gatewrit.weak) log.warn(`weak: ${weak}`);
     await gatewrit.lookAtServers();
+    await freed(kept);
     const fronts = await openFronts({
       gatewrit,
       listen: configuration.listen,
@@ -197,16 +200,19 @@ export function isDevelopment(configuration: Configuration): boolean {
   return (configuration.section('authentication') as { development?: unknown } | undefined)?.development === true;
 }
 
-async function choosePorts(
-  configuration: Configuration,
-  development: boolean,
-): Promise<{ public: number; admin: number }> {
-  const { listen } = configuration;
-  if (!development) return { public: listen.public.port, admin: listen.admin.port };
-  return {
-    public: await freePort(listen.public.host, listen.public.port),
-    admin: await freePort(listen.admin.host, listen.admin.port),
-  };
+interface Ports {
+  readonly public: KeptPort;
+  readonly admin: KeptPort;
+}
+
+async function choosePorts({ listen }: Configuration, development: boolean): Promise<Ports> {
+  const choose = ({ host, port }: { host: string; port: number }) =>
+    development ? keepPort(host, port) : { port, free: async () => {} };
+  return { public: await choose(listen.public), admin: await choose(listen.admin) };
+}
+
+async function freed(ports: Ports): Promise<void> {
+  await Promise.all([ports.public.free(), ports.admin.free()]);
 }
 
 function readyOf(

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ensureDevelopmentCertificates } from '../../controls/authentication/index.ts';
-import { listen } from './listener.ts';
+import { keepPort, listen } from './listener.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'gatewrit-test-'));
 let server: { cert: Buffer; key: Buffer };
@@ -57,4 +57,23 @@ test('what does not end by the deadline is cut', async () => {
   await listener.close(50);
   await assert.rejects(asked, { code: 'ECONNRESET' });
   agent.destroy();
+});
+
+test('a chosen port is nobody else’s until it is listened on, and who comes too early is turned away', async () => {
+  const kept = await keepPort('127.0.0.1', 0);
+  const other = await keepPort('127.0.0.1', kept.port);
+  assert.notEqual(other.port, kept.port);
+  await assert.rejects(ask(kept.port, new Agent()));
+  await kept.free();
+  await kept.free();
+  const listener = await listen({
+    host: '127.0.0.1',
+    port: kept.port,
+    server,
+    harden: () => {},
+    handler: (_req, res) => void res.end('ok'),
+  });
+  assert.equal(listener.port, kept.port);
+  await other.free();
+  await listener.close(0);
 });

@@ -73,18 +73,29 @@ function closeServer(server: Server, deadlineMs: number): Promise<void> {
   });
 }
 
-/** The wanted port when it is free, else a free one. Development only: elsewhere a taken port is an error. */
-export async function freePort(host: string, wanted: number): Promise<number> {
-  return (await tryPort(host, wanted)) ?? (await tryPort(host, 0)) ?? wanted;
+/** A port nobody else gets before it is listened on for good. */
+export interface KeptPort {
+  readonly port: number;
+  /** To be called right before `listen`, and when it does not come to that. */
+  free(): Promise<void>;
 }
 
-function tryPort(host: string, port: number): Promise<number | null> {
+/**
+ * The wanted port when it is free, else a free one. Development only: elsewhere a taken port is an error. It is kept, as
+ * its number stands in URLs long before there is something to serve, and other starts look for free ports too.
+ */
+export async function keepPort(host: string, wanted: number): Promise<KeptPort> {
+  return (await tryPort(host, wanted)) ?? (await tryPort(host, 0)) ?? { port: wanted, free: async () => {} };
+}
+
+function tryPort(host: string, port: number): Promise<KeptPort | null> {
   return new Promise((resolve) => {
-    const probe = createProbe();
+    // Who comes too early is told so, rather than left waiting.
+    const probe = createProbe((socket) => socket.destroy());
     probe.once('error', () => resolve(null));
     probe.listen({ host, port, exclusive: true }, () => {
-      const taken = (probe.address() as AddressInfo).port;
-      probe.close(() => resolve(taken));
+      const free = () => new Promise<void>((done) => void probe.close(() => done()));
+      resolve({ port: (probe.address() as AddressInfo).port, free });
     });
   });
 }
