@@ -19,6 +19,8 @@ export interface Authorization {
   readonly rules: readonly Rule[];
   /** Synchronous and remembered: lists are filtered by it, events are let through by it. */
   visible(principal: Principal, target: Target): Visibility;
+  /** Whether it may know of it at all; calling it may need more. */
+  mayKnow(principal: Principal, target: Target): boolean;
   /** For a state of a task that is told on a stream: as the stage decides when it is asked for. Visibility is not judged. */
   decideTask(principal: Principal, target: Target, task: TaskRef, now: Now): Decision | Refusal;
   /** Rules that may speak about a target, for people. */
@@ -76,6 +78,7 @@ export async function openAuthorization(options: AuthorizationOptions): Promise<
       return judge.bundle.rules;
     },
     visible: (principal, target) => judge.visibility(principal, target),
+    mayKnow: (principal, target) => judge.visibility(principal, target) !== 'hidden',
     decideTask: (principal, target, task, now) => judge.decideTask(principal, target, task, now),
     rulesFor: (target) => judge.rulesFor(target),
     // One after the other, so that the folder read last is the one that holds.
