@@ -7,7 +7,6 @@ import { authenticationSettings, openAuthentication } from '../../src/controls/a
 import {
   bearer,
   callWith,
-  countFailures,
   ISSUER,
   jwks,
   makeKey,
@@ -58,7 +57,6 @@ test('the time of a refusal does not tell its reason', async () => {
   const { stage, close } = await openAuthentication({
     settings: authenticationSettings.parse({ issuers: [{ issuer: ISSUER, jwks: 'file:keys.jwks' }] }),
     home,
-    failures: countFailures(),
   });
   const times: Record<string, number[]> = Object.fromEntries(Object.keys(REASONS).map((reason) => [reason, []]));
   const names = Object.keys(REASONS);

@@ -7,7 +7,7 @@ import { readCompact, signatureHolds } from '../../src/controls/authentication/c
 import { authenticationSettings, openAuthentication } from '../../src/controls/authentication/index.ts';
 import { readKeySet } from '../../src/controls/authentication/key-set.ts';
 import { ALGORITHMS } from '../../src/controls/authentication/settings.ts';
-import { bearer, callWith, countFailures, ISSUER, START } from '../../src/controls/authentication/token-kit.test.ts';
+import { bearer, callWith, ISSUER, START } from '../../src/controls/authentication/token-kit.test.ts';
 import { Refusal } from '../../src/core/stage.ts';
 
 const folder = process.env['GATEWRIT_VECTORS'] ?? join(import.meta.dirname, '../../../shared/vectors');
@@ -77,7 +77,7 @@ test('JWS vectors as bearer tokens are all 401', { skip: absent }, async () => {
       const settings = authenticationSettings.parse({
         issuers: [{ issuer: ISSUER, jwks: 'file:k.jwks', typ: ['at+jwt', 'JWT', 'absent'] }],
       });
-      const { stage, close } = await openAuthentication({ settings, home, failures: countFailures() });
+      const { stage, close } = await openAuthentication({ settings, home });
       for (const { jws, tcId } of group.tests) {
         const left = await stage.run(callWith(bearer(jws)), START);
         assert.ok(left instanceof Refusal && left.code === 'authentication.invalid', `case ${tcId}`);

@@ -6,7 +6,7 @@ import { type FetchKeys, keyFetcher, openKeyUrl } from './drivers/key-url.ts';
 import type { KeySource } from './key-source.ts';
 import { isLoopback } from './listeners.ts';
 import type { AuthenticationSettings, IssuerSettings } from './settings.ts';
-import { type AuthenticationStage, anonymousStage, type Failures, jwtStage, type TrustedIssuer } from './stages.ts';
+import { type AuthenticationStage, anonymousStage, jwtStage, type TrustedIssuer } from './stages.ts';
 
 export interface Authentication {
   readonly stage: AuthenticationStage;
@@ -28,10 +28,9 @@ export interface Authentication {
 export async function openAuthentication(options: {
   settings: AuthenticationSettings;
   home: string;
-  failures: Failures;
   fetchKeys?: FetchKeys;
 }): Promise<Authentication> {
-  const { settings, home, failures } = options;
+  const { settings, home } = options;
   if (settings.driver === 'anonymous') {
     return { stage: anonymousStage(settings), verified: () => false, close: async () => undefined };
   }
@@ -52,7 +51,7 @@ export async function openAuthentication(options: {
     await close();
     throw cause;
   }
-  const stage = jwtStage({ issuers: trusted, cache: settings.cache, failures });
+  const stage = jwtStage({ issuers: trusted, cache: settings.cache });
   return { stage, verified: stage.verified, close };
 }
 

@@ -23,4 +23,4 @@ export {
   type IssuerSettings,
   issuerSettings,
 } from './settings.ts';
-export type { AuthenticationStage, Failures } from './stages.ts';
+export type { AuthenticationStage } from './stages.ts';

@@ -5,17 +5,7 @@ import { readSection } from '../../core/settings.ts';
 import { Refusal } from '../../core/stage.ts';
 import { openAuthentication } from './authentication.ts';
 import { authenticationSettings } from './settings.ts';
-import {
-  bearer,
-  callWith,
-  countFailures,
-  jwks,
-  later,
-  makeKey,
-  makeToken,
-  START,
-  type TestKey,
-} from './token-kit.test.ts';
+import { bearer, callWith, jwks, later, makeKey, makeToken, START, type TestKey } from './token-kit.test.ts';
 
 const A = 'https://a.example';
 const B = 'https://b.example';
@@ -41,7 +31,7 @@ async function open(served: Record<string, Served>, entries = 100) {
     if (now === 'down') throw new Error('no answer');
     return now === 'empty' ? jwks() : jwks(...now);
   };
-  const { stage, close } = await openAuthentication({ settings, home: '/', failures: countFailures(), fetchKeys });
+  const { stage, close } = await openAuthentication({ settings, home: '/', fetchKeys });
   const judge = async (token: string, atSeconds: number) => {
     const left = await stage.run(callWith(bearer(token)), later(atSeconds * 1000));
     // What was fetched behind the call is there before the next one.

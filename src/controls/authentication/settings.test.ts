@@ -16,14 +16,14 @@ import { openAuthentication } from './authentication.ts';
 import { checkListeners, isLoopback, weaknesses } from './listeners.ts';
 import { metadataPaths, resourceMetadata } from './metadata.ts';
 import { authenticationSettings } from './settings.ts';
-import { countFailures, ISSUER, jwks, makeKey } from './token-kit.test.ts';
+import { ISSUER, jwks, makeKey } from './token-kit.test.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'authentication-settings-'));
 after(() => rmSync(home, { recursive: true }));
 writeFileSync(join(home, 'k.jwks'), jwks(makeKey('ES256', 'k')));
 const one = { issuer: ISSUER, jwks: 'file:k.jwks' };
 const read = (raw: unknown) => readSection('authentication', authenticationSettings, raw);
-const open = async (raw: unknown) => openAuthentication({ settings: read(raw), home, failures: countFailures() });
+const open = async (raw: unknown) => openAuthentication({ settings: read(raw), home });
 
 test('the start is refused with one sentence when nobody or anybody could get in', async () => {
   const cases: [unknown, RegExp][] = [

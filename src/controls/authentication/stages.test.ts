@@ -15,7 +15,6 @@ import {
   b64,
   bearer,
   callWith,
-  countFailures,
   goodClaims,
   ISSUER,
   jwks,
@@ -43,8 +42,7 @@ async function open(issuer: Record<string, unknown> = {}, more: Record<string, u
     issuers: [{ issuer: ISSUER, jwks: 'file:keys.jwks', algorithms: ['RS256', 'ES256'], ...issuer }],
     ...more,
   });
-  const failures = countFailures();
-  return { failures, ...(await openAuthentication({ settings, home, failures })) };
+  return openAuthentication({ settings, home });
 }
 
 const main = await open();
@@ -473,19 +471,6 @@ test('the memory of tokens is bounded and drops what was not used for longest', 
   await close();
 });
 
-test('failed credentials are reported by address, with a client name only when a signature vouched for it', async () => {
-  const { stage, failures, close } = await open();
-  await stage.run(callWith([]), START);
-  assert.deepEqual(failures.seen, []);
-  await judge(makeToken(stranger), START, {}, stage);
-  await judge(makeToken(ec, { exp: seconds - 100 }), START, {}, stage);
-  assert.deepEqual(failures.seen, [
-    { address: '192.0.2.7', client: '' },
-    { address: '192.0.2.7', client: 'cli' },
-  ]);
-  await close();
-});
-
 test('the back-off may ask whether a credential was verified before: exactly this one, at this endpoint, until it is refused', async () => {
   const { stage, verified, close } = await open();
   const call = callWith(bearer(makeToken(ec)));
@@ -505,7 +490,7 @@ test('anonymous lets everybody in as nobody, but never a request that brought a 
     driver: 'anonymous',
     anonymousScopes: ['s3:list'],
   });
-  const { stage } = await openAuthentication({ settings, home, failures: countFailures() });
+  const { stage } = await openAuthentication({ settings, home });
   const who = stage.run(callWith([]), START) as Principal;
   assert.deepEqual([who.subject, who.proof, who.scopes], ['anonymous', 'none', ['s3:list']]);
   assertRefused(stage.run(callWith(bearer(good)), START) as Refusal);

@@ -12,55 +12,39 @@ import { TokenCache, tokenDigest, type Verified } from './token-cache.ts';
 
 export type AuthenticationStage = Stage<'endpoint' | 'door', 'principal'>;
 
-/** Told of every credential that was judged and found wanting, so that guessing gets slower. */
-export interface Failures {
-  /** @param client OAuth client of a token whose signature held; '' when nobody vouches for the name */
-  failed(address: string, client: string, now: Now): void;
-}
-
 export interface TrustedIssuer {
   readonly settings: IssuerSettings;
   readonly keys: KeySource;
 }
 
-/** What a token turned out to be: a principal to remember, or a refusal and whom it may be booked on. */
-type Judged = Verified | { readonly code: AuthenticationRefusal; readonly evidence: string; readonly client?: string };
+/** What a token turned out to be: a principal to remember, or a refusal. */
+type Judged = Verified | { readonly code: AuthenticationRefusal; readonly evidence: string };
 
 /** Principal from a JWT bearer token. A token seen before answers at once; only a new one waits for its signature. */
 export function jwtStage(options: {
   issuers: readonly TrustedIssuer[];
   cache: AuthenticationSettings['cache'];
-  failures: Failures;
 }): AuthenticationStage & { readonly remembered: TokenCache; verified(call: Call): boolean } {
   const issuers = new Map(options.issuers.map((trusted) => [trusted.settings.issuer, trusted]));
   const cache = new TokenCache(options.cache.entries);
   const rememberMs = options.cache.seconds * 1000;
 
-  function finish(call: CallWith<'endpoint'>, digest: string, judged: Judged, now: Now): Principal | Refusal {
-    if ('code' in judged) {
-      // Our own trouble with keys is nobody's failed attempt.
-      if (judged.code !== 'authentication.unavailable')
-        options.failures.failed(call.head.address, judged.client ?? '', now);
-      return refuse(judged.code, judged.evidence);
-    }
-    cache.set(call.endpoint.resource, digest, judged);
-    return admit(call, judged, now);
-  }
-
-  function admit(call: Call, verified: Verified, now: Now): Principal | Refusal {
+  function admit(call: Call, verified: Verified): Principal | Refusal {
     if (verified.certificate === null || verified.certificate === call.head.certificate) return verified.principal;
-    options.failures.failed(call.head.address, verified.principal.client, now);
     return refuse('authentication.invalid', 'bound to another client certificate');
   }
 
-  function notBearer(call: Call, why: string, now: Now): Refusal {
-    options.failures.failed(call.head.address, '', now);
-    return refuse('authentication.invalid', why);
-  }
-
-  function judgeNow(call: CallWith<'endpoint'>, token: string, digest: string, now: Now): Promise<Principal | Refusal> {
+  async function judgeNow(
+    call: CallWith<'endpoint'>,
+    token: string,
+    digest: string,
+    now: Now,
+  ): Promise<Principal | Refusal> {
     const { resource } = call.endpoint;
-    return judge(token, resource, { issuers, rememberMs }, now).then((judged) => finish(call, digest, judged, now));
+    const judged = await judge(token, resource, { issuers, rememberMs }, now);
+    if ('code' in judged) return refuse(judged.code, judged.evidence);
+    cache.set(resource, digest, judged);
+    return admit(call, judged);
   }
 
   return {
@@ -77,23 +61,23 @@ export function jwtStage(options: {
     run(call: CallWith<'endpoint' | 'door'>, now: Now) {
       const token = readBearer(call.head.rawHeaders);
       if (token === null) return refuse('authentication.missing', 'no Authorization header');
-      if (typeof token !== 'string') return notBearer(call, token.refused, now);
+      if (typeof token !== 'string') return refuse('authentication.invalid', token.refused);
       const { resource } = call.endpoint;
       const digest = tokenDigest(token);
       const known = cache.get(resource, digest);
       if (known === undefined) {
-        if (!isToken(token)) return notBearer(call, REFUSED_AUTHORIZATION.characters.refused, now);
+        if (!isToken(token)) return refuse('authentication.invalid', REFUSED_AUTHORIZATION.characters.refused);
         return judgeNow(call, token, digest, now);
       }
       if (now.utc >= known.untilUtc || now.mono >= known.untilMono || known.set !== known.keys.latest) {
         cache.delete(resource, digest);
         return judgeNow(call, token, digest, now);
       }
-      if (now.mono < known.keys.freshUntil) return admit(call, known, now);
+      if (now.mono < known.keys.freshUntil) return admit(call, known);
       // The keys want to be looked at; unless they changed, the signature need not be checked again.
       const keys = known.keys.current(now);
       const again = (set: KeySet | null) =>
-        set === known.set ? admit(call, known, now) : judgeNow(call, token, digest, now);
+        set === known.set ? admit(call, known) : judgeNow(call, token, digest, now);
       return keys instanceof Promise ? keys.then(again) : again(keys);
     },
   };
@@ -125,7 +109,7 @@ async function judge(
   const principal = readPrincipal(claims, settings);
   if (typeof principal === 'string') return invalid(`claim: ${principal}`);
   const fault = judgeClaims(claims, settings, resource, now.utc);
-  if (fault !== null) return { ...fault, client: principal.client };
+  if (fault !== null) return fault;
   return {
     principal,
     certificate: claims.certificate,

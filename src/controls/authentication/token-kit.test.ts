@@ -1,6 +1,5 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign, type webcrypto } from 'node:crypto';
 import type { CallWith, Now } from '../../core/call.ts';
-import type { Failures } from './stages.ts';
 
 /** What the tests of this folder sign and send with; holds no test of its own. Everything is done by node:crypto, not by jose. */
 
@@ -84,11 +83,6 @@ export function callWith(
     endpoint: { server: null, resource: more.resource ?? RESOURCE, admin: false },
     door: { address: '192.0.2.7' },
   } as unknown as CallWith<'endpoint' | 'door'>;
-}
-
-export function countFailures(): Failures & { readonly seen: { address: string; client: string }[] } {
-  const seen: { address: string; client: string }[] = [];
-  return { seen, failed: (address, client) => void seen.push({ address, client }) };
 }
 
 export const privateKeyOf = (jwk: object): KeyObject =>

@@ -101,7 +101,7 @@ async function browse(
 }
 
 async function principalOf(token: string): Promise<Principal | Refusal> {
-  const { stage, close } = await openAuthentication({ settings, home, failures: { failed: () => undefined } });
+  const { stage, close } = await openAuthentication({ settings, home });
   const call = {
     head: { rawHeaders: ['Authorization', `Bearer ${token}`], certificate: null, address: '127.0.0.1' },
     endpoint: { server: null, resource, admin: false },

@@ -13,7 +13,7 @@ import { SettingsError } from '../../../core/internal-error.ts';
 import { Refusal } from '../../../core/stage.ts';
 import { openAuthentication } from '../authentication.ts';
 import { authenticationSettings } from '../settings.ts';
-import { bearer, callWith, countFailures, RESOURCE } from '../token-kit.test.ts';
+import { bearer, callWith, RESOURCE } from '../token-kit.test.ts';
 import { ensureDevelopmentCertificates, stillGood } from './certificates.ts';
 import { type DevelopmentIssuer, startDevelopmentIssuer } from './issuer.ts';
 import { ensureIssuerKeys, issuerKeyPaths } from './issuer-keys.ts';
@@ -44,7 +44,7 @@ async function judge(token: string, utc = Date.now()): Promise<Principal | Refus
     development: true,
     issuers: [developmentIssuerSettings(home, issuer.url)],
   });
-  const { stage, close } = await openAuthentication({ settings, home, failures: countFailures() });
+  const { stage, close } = await openAuthentication({ settings, home });
   const left = (await stage.run(callWith(bearer(token)), { utc, mono: 1 })) as Principal | Refusal;
   await close();
   return left;
