@@ -1,5 +1,6 @@
 import type { Call, CallWith, Intent, Now, Principal, Receipt } from '../../core/call.ts';
 import { type FinalStage, Refusal, type Stage } from '../../core/stage.ts';
+import type { Intake } from './intake.ts';
 import type { Keyring, SubjectKey } from './keys/keyring.ts';
 import type { Receipts } from './proof/receipts.ts';
 import { type Entry, type Ledger, type Placed, SYSTEM_TENANT, type TenantLog } from './record/ledger.ts';
@@ -27,10 +28,7 @@ export interface StageParts {
   /** Null: answers bear none. */
   readonly receipts: Receipts | null;
   readonly weak: () => readonly string[];
-  /** Why nothing more is taken, or null. */
-  readonly closedBecause: (now: Now) => string | null;
-  /** May strangers still fill the log? */
-  readonly roomForStrangers: () => boolean;
+  readonly intake: Intake;
   /** Leaf of the record that decided an approval, when this process wrote it. */
   readonly leafOfApproval: (tenant: TenantLog, approval: string) => number | undefined;
 }
@@ -39,7 +37,7 @@ type Needs = 'principal' | 'message' | 'target' | 'arguments' | 'decision' | 'fi
 
 /** No durable intent, no call. */
 export function intentStage(parts: StageParts): Stage<Needs, 'intent'> {
-  const { ledger, keyring, forms, weak, closedBecause, leafOfApproval } = parts;
+  const { ledger, keyring, forms, weak, intake, leafOfApproval } = parts;
   const write = (call: CallWith<Needs>, now: Now, log: TenantLog, key: SubjectKey) => {
     const decided = call.approval.id === null ? undefined : leafOfApproval(log, call.approval.id);
     const entry: Entry = {
@@ -55,7 +53,7 @@ export function intentStage(parts: StageParts): Stage<Needs, 'intent'> {
     name: 'audit.intent',
     leaves: 'intent',
     run(call, now) {
-      const closed = closedBecause(now);
+      const closed = intake.closedBecause(now);
       if (closed) return new Refusal('audit.unavailable', { evidence: closed });
       return withKeys(ledger, keyring, call.principal, now, 'audit.unavailable', (log, key) =>
         write(call, now, log, key),
@@ -66,7 +64,7 @@ export function intentStage(parts: StageParts): Stage<Needs, 'intent'> {
 
 /** Always runs: every call ends in a record, refusals too. */
 export function outcomeStage(parts: StageParts): FinalStage<'receipt'> {
-  const { settings, ledger, keyring, forms, receipts, weak, closedBecause } = parts;
+  const { settings, ledger, keyring, forms, receipts, weak, intake } = parts;
   const write = (call: Call, now: Now, log: TenantLog, key: SubjectKey, code: AuditCode) => {
     const intent = call.intent as PlacedIntent | undefined;
     const payload: Payload = outcomePayload(call, settings.replyBytes);
@@ -88,7 +86,7 @@ export function outcomeStage(parts: StageParts): FinalStage<'receipt'> {
       if (!principal) return recordStranger(parts, call, now);
       const code: AuditCode = call.intent ? 'audit.outcome_unknown' : 'audit.unavailable';
       // A full log still takes the end of what was let begin.
-      const closed = call.intent ? null : closedBecause(now);
+      const closed = call.intent ? null : intake.closedBecause(now);
       if (closed) {
         parts.strangers.count(call.refusal?.code ?? code, now.mono);
         return new Refusal(code, { evidence: closed });
@@ -145,10 +143,10 @@ function withText({ index, leaf, id }: Placed, receipts: Receipts): Placed & Rec
 
 /** Never waits for the disk: whoever has no credential must not make us wait for it. */
 function recordStranger(parts: StageParts, call: Call, now: Now): Receipt {
-  const { ledger, strangers, roomForStrangers, closedBecause } = parts;
+  const { ledger, strangers, intake } = parts;
   const code = call.refusal?.code ?? 'errors.internal';
   const log = ledger.of(SYSTEM_TENANT);
-  if (!roomForStrangers() || closedBecause(now) || !log.segmentKey || !strangers.admit(now.mono)) {
+  if (!intake.roomForStrangers() || intake.closedBecause(now) || !log.segmentKey || !strangers.admit(now.mono)) {
     strangers.count(code, now.mono);
     return COUNTED;
   }

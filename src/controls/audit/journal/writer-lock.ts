@@ -5,12 +5,16 @@ import { InternalError } from '../../../core/internal-error.ts';
 
 const SQLITE_BUSY = 5;
 
+export interface WriterLock {
+  release(): void;
+}
+
 /**
  * One writer per journal (architecture.md section 5): an exclusive SQLite transaction is a lock of the operating system
  * that ends with the process, however it ends; a file with a process number in it is not. It lies outside `audit/`.
  * @throws InternalError `audit.locked` when another process holds it, `audit.cannot_open` when nobody can
  */
-export function lockWriter(home: string, replica: string): { release(): void } {
+export function lockWriter(home: string, replica: string): WriterLock {
   return lockFile(
     join(home, 'locks', `audit-${replica}.lock`),
     `another process writes the audit log of replica ${replica}; stop it, or start this one as another replica`,
@@ -18,7 +22,7 @@ export function lockWriter(home: string, replica: string): { release(): void } {
 }
 
 /** The same for any file. @param held what to say when another process holds it */
-export function lockFile(path: string, held: string): { release(): void } {
+export function lockFile(path: string, held: string): WriterLock {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   // Closing any descriptor of a file ends the locks this process holds on it (POSIX): it is opened only to be made.
   if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
