@@ -54,7 +54,12 @@ function pinnedNode() {
 }
 
 function runTask(node) {
-  const env = { ...process.env, PATH: `${dirname(node)}:${process.env.PATH ?? ''}` };
+  const env = {
+    // What was compiled once is not compiled again by the next process; it lies where the code lies, as safe as that.
+    NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compiled'),
+    ...process.env,
+    PATH: `${dirname(node)}:${process.env.PATH ?? ''}`,
+  };
   const [file, ...before] = TASKS[task];
   const child = spawn(node, [join(root, file), ...before, ...args], { stdio: 'inherit', env });
   for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
