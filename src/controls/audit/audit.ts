@@ -18,14 +18,14 @@ import { lockWriter, type WriterLock } from './journal/writer-lock.ts';
 import { KeyWatch } from './keys/key-watch.ts';
 import { type Vault, vaultOf } from './keys/vault.ts';
 import { openKeys, printVerifiers } from './open-keys.ts';
+import { openTrees } from './open-trees.ts';
 import { type AuditOperations, auditOperations, type Erasure, type Whom } from './operations.ts';
 import { placesOf } from './places.ts';
 import { Receipts, receiptPurpose } from './proof/receipts.ts';
 import { Publishing } from './publishing.ts';
-import { LogReader } from './reader/read.ts';
 import { type PlacedReceipt, RecordActs } from './record/acts.ts';
 import type { RecordEvent } from './record/events.ts';
-import { Ledger, SYSTEM_TENANT, type TenantLog } from './record/ledger.ts';
+import { type Ledger, SYSTEM_TENANT, type TenantLog } from './record/ledger.ts';
 import { MetaForms } from './record/meta-forms.ts';
 import { note } from './record/note.ts';
 import { retired } from './record/retirement.ts';
@@ -33,12 +33,9 @@ import { StrangerBound } from './record/strangers.ts';
 import { followRollup } from './rollup/follow-rollup.ts';
 import { ROLLUP } from './rollup/rollup.ts';
 import type { AuditSettings } from './settings.ts';
-import { openSinks } from './sinks/sinks.ts';
 import { intentStage, outcomeStage, type StageParts } from './stages.ts';
-import { refuseRollback, takeUp } from './take-up.ts';
-import { Integration } from './tree/integration.ts';
-import { TiledTree } from './tree/tree.ts';
-import { openAnchor } from './witness/open-anchor.ts';
+import type { TakenUp } from './take-up.ts';
+import type { Integration } from './tree/integration.ts';
 
 export type { PlacedReceipt } from './record/acts.ts';
 
@@ -140,87 +137,13 @@ async function openLocked(options: AuditOptions, lock: WriterLock): Promise<Audi
   const reserve = new Reserve(files, place.reserve, settings.reserveBytes);
   reserve.setAside();
 
-  const journalTree = { folder: place.journal, origin: `${deployment}/journal/${replica}`, entries: false };
-  const treeKey = (tag: string) => `${tag}/${replica}`;
-  const journalKey = treeKey('journal');
-  const published = await signer.published(store, journalKey, journalTree.origin, utc());
-  const signed = signer.read(place.journal, journalTree.origin);
-  const tree = TiledTree.load(journalTree, signed);
-  refuseRollback(place.journal, published.checkpoint, signed);
-  const sinks = await openSinks(settings.sinks, {
-    log: place.log,
-    deployment,
-    replica,
-    verifiers: () => signer.verifiers,
-    store,
-    clock,
-    tell,
-    reader: () => LogReader.over({ home, deployment, keyring }),
-  });
-  await sinks.refuseOlder(place.journal, signed);
-  const anchored = await openAnchor(settings.witness, {
-    log: place.log,
-    work: place.beside,
-    files,
-    origin: journalTree.origin,
-    keys: signer,
-    clock,
-    tell,
-  });
-
-  const integration = new Integration<TenantLog>(
-    { store, keys: signer, placer, utc },
-    { tree, key: journalKey, published, signed: signed && signer.isCurrent(place.journal) ? signed.size : -1 },
-  );
-  const fresh = { checkpoint: null, version: 0 };
-  const ledger = new Ledger({
-    deployment,
-    replica,
-    folder: place.trees,
-    keyring,
-    onNewTree: (log) => integration.addTree(log.tree, treeKey(log.name), fresh, 0),
-  });
-  const found = await takeUp({
-    files,
-    place,
-    keys: signer,
-    store,
-    ledger,
-    integration,
-    utc,
-    signed,
-    journal: tree,
-    treeKey,
-  });
+  const around = { home, deployment, replica, settings, keys, store, files, place, placer, clock, tell };
+  const { integration, ledger, sinks, anchored, found } = await openTrees(around);
   if (found.isRetired && !options.retire) throw retired(replica);
   const ended = new Ended(replica, found.isRetired, options.onFatal);
-
   const system = ledger.of(SYSTEM_TENANT);
   await ledger.ready(system, utc());
-  const journal = new Journal<TenantLog>({
-    files,
-    folder: place.segments,
-    segment: found.segment,
-    first: found.next,
-    bytes: found.bytes,
-    segmentBytes: settings.segmentBytes,
-    segmentMs: settings.segmentMs,
-    mono: () => clock().mono,
-    books: () => ledger.logs(),
-    onSegment: () => ledger.newSegment(),
-    onCommitted: (group) => integration.take(group),
-    onFatal: ended.halt,
-    onTakenBack: () => ledger.takeBack(),
-    lastWords(why) {
-      reserve.release();
-      return { book: system, source: ledger.draft(system, note('full', utc(), { reason: `${why}; refusing` })) };
-    },
-    hasRoom: () => reserve.restore(),
-    onReopened: ({ why, closedMs }) =>
-      ledger.write(system, note('recovery', utc(), { closed_ms: Math.round(closedMs), reason: why }), null),
-  });
-  system.renew = false;
-  ledger.attach(journal);
+  const journal = openJournal({ settings, files, place, found, ledger, system, integration, reserve, ended, clock });
 
   const acts = new RecordActs({ ledger, keyring, deployment, replica, utc, refuse: () => ended.refuse() });
   for (const { segment, offset, sha256, copy } of unreported(readdirSync(place.quarantine))) {
@@ -309,4 +232,46 @@ async function openLocked(options: AuditOptions, lock: WriterLock): Promise<Audi
     }),
     close: () => (closing ??= close()),
   };
+}
+
+/** The journal in a new segment, and what it does when there is no room: it says so with the bytes set aside for that. */
+function openJournal(parts: {
+  readonly settings: AuditSettings;
+  readonly files: Files;
+  readonly place: ReturnType<typeof placesOf>;
+  readonly found: TakenUp;
+  readonly ledger: Ledger;
+  readonly system: TenantLog;
+  readonly integration: Integration<TenantLog>;
+  readonly reserve: Reserve;
+  readonly ended: Ended;
+  readonly clock: () => Now;
+}): Journal<TenantLog> {
+  const { settings, files, place, found, ledger, system, integration, reserve, ended, clock } = parts;
+  const journal = new Journal<TenantLog>({
+    files,
+    folder: place.segments,
+    segment: found.segment,
+    first: found.next,
+    bytes: found.bytes,
+    segmentBytes: settings.segmentBytes,
+    segmentMs: settings.segmentMs,
+    mono: () => clock().mono,
+    books: () => ledger.logs(),
+    onSegment: () => ledger.newSegment(),
+    onCommitted: (group) => integration.take(group),
+    onFatal: ended.halt,
+    onTakenBack: () => ledger.takeBack(),
+    lastWords(why) {
+      reserve.release();
+      return { book: system, source: ledger.draft(system, note('full', clock().utc, { reason: `${why}; refusing` })) };
+    },
+    hasRoom: () => reserve.restore(),
+    onReopened: ({ why, closedMs }) =>
+      ledger.write(system, note('recovery', clock().utc, { closed_ms: Math.round(closedMs), reason: why }), null),
+  });
+  // Its key is as new as the segment.
+  system.renew = false;
+  ledger.attach(journal);
+  return journal;
 }

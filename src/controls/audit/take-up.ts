@@ -36,12 +36,17 @@ export interface TakeUpOptions {
   readonly utc: () => number;
 }
 
+export interface TakenUp extends Replayed {
+  /** This replica's trees have had their last leaves. */
+  readonly isRetired: boolean;
+}
+
 /**
  * Takes up a log where its last writer was: repairs a torn tail, brings what was not signed into the trees, and checks
  * journal, trees, signatures and published copies against each other.
  * @throws InternalError `audit.corrupt`, `audit.rolled_back`
  */
-export async function takeUp(options: TakeUpOptions): Promise<Replayed & { readonly isRetired: boolean }> {
+export async function takeUp(options: TakeUpOptions): Promise<TakenUp> {
   const { files, place, store, keys, ledger, integration, journal, signed, treeKey, utc } = options;
   let isRetired = false;
   const found = new Map<string, FoundTree>();
