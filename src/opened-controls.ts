@@ -15,6 +15,7 @@ import type { Now } from './core/call.ts';
 import type { End } from './core/closing.ts';
 import { type KeyFolder, openSymmetricKeys } from './core/crypto/keys.ts';
 import type { InFlight } from './core/in-flight.ts';
+import { ITSELF } from './core/itself.ts';
 import type { Log } from './core/log.ts';
 import { openEphemeralMemory } from './core/store/ephemeral-memory.ts';
 import type { Store } from './core/store/store.ts';
@@ -144,7 +145,7 @@ export async function openControls(parts: ControlsParts, closing: End[]) {
     admin: operations,
     endpoints: endpointsOf(configuration),
     records: { record: (event) => tell(log, event) },
-    info: { name: 'gatewrit', version: '0.1.0' },
+    info: ITSELF,
     listChanged: true,
     onChange: parts.onChange,
     now: clock().utc,

@@ -1,4 +1,5 @@
 import type { Message, Span, Target } from '../core/call.ts';
+import { ITSELF } from '../core/itself.ts';
 import { type Edit, type NewMember, objectEdits, patch } from '../core/mcp/patch.ts';
 import { parseSpan, scanDocument } from '../core/mcp/scanner.ts';
 import type { Answers } from '../core/questions.ts';
@@ -17,7 +18,7 @@ const PROGRESS = 'progressToken';
 /** What a client puts into `_meta` that must not travel on: our own marks, and baggage (protocol.md 1.14). */
 const KEPT_BACK = ['gatewrit/', 'baggage'];
 
-const OWN_NAME = `"${RESERVED}clientInfo":{"name":"gatewrit","version":"0.1.0"}`;
+const OWN_NAME = `"${RESERVED}clientInfo":${JSON.stringify(ITSELF)}`;
 const modernMeta = (capabilities: string) =>
   `"${RESERVED}protocolVersion":"${MODERN}","${RESERVED}clientCapabilities":${capabilities},${OWN_NAME}`;
 const SILENT_META = modernMeta('{}');

@@ -1,4 +1,5 @@
 import { InternalError } from '../core/internal-error.ts';
+import { ITSELF } from '../core/itself.ts';
 import { type ReceivedResult, readAnswer } from './answer.ts';
 import { MODERN, type UpstreamEra } from './outgoing.ts';
 import { type Outgoing, type Wire, WireFault } from './wire.ts';
@@ -46,7 +47,7 @@ export function modernMeta(capabilities: object = {}): object {
   return {
     'io.modelcontextprotocol/protocolVersion': MODERN,
     'io.modelcontextprotocol/clientCapabilities': capabilities,
-    'io.modelcontextprotocol/clientInfo': { name: 'gatewrit', version: '0.1.0' },
+    'io.modelcontextprotocol/clientInfo': ITSELF,
   };
 }
 
@@ -110,7 +111,7 @@ export async function openLegacy(wire: Wire, capabilities: string): Promise<Sess
   const params = {
     protocolVersion: LEGACY_LATEST,
     capabilities: JSON.parse(capabilities) as object,
-    clientInfo: { name: 'gatewrit', version: '0.1.0' },
+    clientInfo: ITSELF,
   };
   const answer = await wire.exchange(handshake(2, 'initialize', { params }, []));
   if (answer instanceof WireFault) return answer;

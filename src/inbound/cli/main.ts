@@ -1,4 +1,5 @@
 import { InternalError, SettingsError } from '../../core/internal-error.ts';
+import { ITSELF } from '../../core/itself.ts';
 import { nearest } from '../../core/settings.ts';
 import type { Command, Io } from './command.ts';
 
@@ -59,9 +60,13 @@ export async function main(argv: string[]): Promise<number> {
     process.exit(3);
   });
   const [name, ...rest] = argv;
-  if (!name || name === '--help' || name === 'help') {
+  if (!name || name === '--help' || name === '-h' || name === 'help') {
     io.stdout(overview());
     return name ? 0 : 2;
+  }
+  if (name === '--version' || name === 'version') {
+    io.stdout(version(rest.includes('--json')));
+    return 0;
   }
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!entry) {
@@ -84,10 +89,15 @@ export async function main(argv: string[]): Promise<number> {
   }
 }
 
+function version(json: boolean): string {
+  const node = process.versions.node;
+  return json ? `${JSON.stringify({ ...ITSELF, node })}\n` : `${ITSELF.name} ${ITSELF.version} on Node ${node}\n`;
+}
+
 function overview(): string {
   const width = Math.max(...Object.keys(COMMANDS).map((name) => name.length));
   const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
-  return `gatewrit: the hardened front door for MCP servers\n\nusage: gatewrit COMMAND [options]\n\n${lines.join('\n')}\n\nEvery command takes --help. Example: gatewrit start --home .gatewrit\n`;
+  return `gatewrit: the hardened front door for MCP servers\n\nusage: gatewrit COMMAND [options]\n\n${lines.join('\n')}\n\nEvery command takes --help; --version says which gatewrit this is. Example: gatewrit start --home .gatewrit\n`;
 }
 
 /** One sentence for a person; the stack only where it is our own bug. */
