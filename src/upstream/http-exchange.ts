@@ -172,14 +172,18 @@ export class HearingHandler implements Dispatcher.DispatchHandler {
 
   constructor(hearing: Hearing, resolve: (end: number | WireFault) => void) {
     this.#hearing = hearing;
-    this.#resolve = resolve;
-    hearing.signal.addEventListener('abort', () => this.#stop(), { once: true });
+    this.#resolve = (end) => {
+      // The signal is the session's, which hears again and again.
+      hearing.signal.removeEventListener('abort', this.#stop);
+      resolve(end);
+    };
+    hearing.signal.addEventListener('abort', this.#stop, { once: true });
   }
 
-  #stop(): void {
+  readonly #stop = (): void => {
     this.#resolve(this.#status);
     this.#controller?.abort(new Error('no longer wanted'));
-  }
+  };
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;

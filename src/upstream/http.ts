@@ -67,7 +67,8 @@ export class HttpWire implements Wire {
   async #authorized(credential: Credential, request: Outgoing): Promise<Incoming | WireFault> {
     const tried = new Set<Remedy>();
     for (;;) {
-      const authorization = await credential.headers('POST');
+      const authorization = await had(() => credential.headers('POST'));
+      if (authorization instanceof WireFault) return authorization;
       if (request.signal?.aborted) return new WireFault('cancelled', false, 'the client left');
       const { promise, resolve } = Promise.withResolvers<Incoming | WireFault>();
       const exchange = new Exchange(request, resolve, this.#resumeOf(request));
@@ -77,7 +78,9 @@ export class HttpWire implements Wire {
       // On a stream something went on before it: whether the call ran is not certain.
       if (answer.spans !== null) return answer;
       const presented = presentedIn(authorization);
-      const remedy = await credential.refused({ ...exchange.refusal, status: answer.status, presented, tried });
+      const { status } = answer;
+      const remedy = await had(() => credential.refused({ ...exchange.refusal, status, presented, tried }));
+      if (remedy instanceof WireFault) return remedy;
       if (remedy === null || tried.has(remedy)) return answer;
       tried.add(remedy);
     }
@@ -107,7 +110,8 @@ export class HttpWire implements Wire {
   }
 
   async hear(hearing: Hearing): Promise<number | WireFault> {
-    const headers = await this.#headers('GET', hearing.headers);
+    const headers = await had(() => this.#headers('GET', hearing.headers));
+    if (headers instanceof WireFault) return headers;
     const { promise, resolve } = Promise.withResolvers<number | WireFault>();
     this.#pool.dispatch(
       { path: this.#path, method: 'GET', headers, headersTimeout: BRIEF_MS, bodyTimeout: 0 },
@@ -151,6 +155,15 @@ export class HttpWire implements Wire {
 
   async close(): Promise<void> {
     if (!this.#pool.destroyed) await this.#pool.destroy();
+  }
+}
+
+/** What comes of our own credential. It is kept in a store, which may fail: then nothing of this attempt has run. */
+async function had<T>(ask: () => T | Promise<T>): Promise<T | WireFault> {
+  try {
+    return await ask();
+  } catch (cause) {
+    return new WireFault('unavailable', false, `our own credential cannot be had: ${(cause as Error).name}`);
   }
 }
 
