@@ -43,7 +43,7 @@ export class LegacySessions {
 
   /** @param owner the principal's key; '' is this gateway itself */
   get(owner: string, bridge: Bridged): LegacySession | Promise<LegacySession | WireFault> {
-    const key = owner === '' ? '' : `${owner}\n${bridge.json === '{}' ? '' : sha256Base64Url(bridge.json)}`;
+    const key = owner === '' ? '' : `${placesOf(owner)}${bridge.json === '{}' ? '' : sha256Base64Url(bridge.json)}`;
     const open = this.#sessions.get(key);
     if (open) {
       open.usedAt = this.#parts.mono();
@@ -81,7 +81,8 @@ export class LegacySessions {
     const { total, perOwner } = this.#parts.bounds;
     const all = [...this.#sessions.values()].filter((session) => session.owner !== '');
     const own = all.filter((session) => session.owner === owner);
-    const crowd = own.length >= perOwner ? own : all.length + this.#opening.size > total ? all : null;
+    const opening = [...this.#opening.keys()].filter((key) => key.startsWith(placesOf(owner))).length;
+    const crowd = own.length + opening >= perOwner ? own : all.length + this.#opening.size > total ? all : null;
     if (!crowd) return true;
     const oldest = (sessions: LegacySession[]) => sessions.sort((a, b) => a.usedAt - b.usedAt)[0];
     // A client that never came back with its answers must not keep its principal, or others, from the server; whoever
@@ -107,6 +108,11 @@ export class LegacySessions {
     return true;
   }
 
+  /** A call runs that does not wait for answers of its client. */
+  get areActive(): boolean {
+    return [...this.#sessions.values()].some(({ running, waits }) => running.size > 0 && !waits);
+  }
+
   byWire(wire: Wire): LegacySession | null {
     for (const session of this.#sessions.values()) if (session.wire === wire) return session;
     return null;
@@ -127,6 +133,9 @@ export class LegacySessions {
     await Promise.all([...this.#sessions.values()].map((session) => this.end(session)));
   }
 }
+
+/** What the keys of one owner's sessions begin with; a principal's key holds no line break. */
+const placesOf = (owner: string) => `${owner}\n`;
 
 /** How this gateway itself is served: it can be asked nothing. */
 export const OWN = { owner: '', bridge: NOTHING_BRIDGED } as const;

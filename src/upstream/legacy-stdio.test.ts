@@ -62,6 +62,16 @@ describe('a legacy process', () => {
     assert.equal(new Set(pids).size, 3);
   });
 
+  test('never hears of a call that was cancelled while the process was started', async () => {
+    const server = open(`if(m.method==="tools/call"){call=(call??0)+1;say({id:m.id,result:{content:[],heard:call}})}`);
+    await server.call(requestFor({ principal, target: patient }));
+    const client = new AbortController();
+    const cancelled = server.call(requestFor({ client: able, target: patient, signal: client.signal }));
+    client.abort();
+    assert.ok((await cancelled) instanceof Refusal);
+    assert.equal(view(await server.call(requestFor({ client: able, target: patient })))['heard'], 1);
+  });
+
   test('asks over the only call that runs: it is parked, and goes on with the answer', async () => {
     const server = open(
       `if(m.method==="tools/call"){call=m.id;return say({id:0,method:"roots/list"})}if(m.id===0)say({id:call,result:{content:[],got:m.result}})`,

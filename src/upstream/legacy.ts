@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, Result } from '../core/call.ts';
 import { InputRequired } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
@@ -39,6 +40,8 @@ const BOUNDS: Readonly<Record<LegacyParts['carrier'], SessionBounds>> = {
   stdio: { total: 32, perOwner: 4, idleMs: 300_000 },
 };
 const PARKED_PER_OWNER = 16;
+/** How often a retiring one looks whether anything still runs. */
+const RETIRE_LOOK_MS = 200;
 
 /** Calls to a server that begins with `initialize`, in sessions of their own, asked questions included. */
 export class LegacyUpstream {
@@ -49,6 +52,7 @@ export class LegacyUpstream {
   readonly #parked: ParkedCalls<RunningCall>;
   /** As it was when it was looked at; '' before. */
   #identity = '';
+  #closed = false;
 
   constructor(parts: LegacyParts) {
     this.#parts = parts;
@@ -89,6 +93,11 @@ export class LegacyUpstream {
     const running = new RunningCall(line, id, bridge, request);
     session.running.set(id, running);
     await session.setLevel();
+    // Opening a session takes its time; a call that was cancelled meanwhile must not begin.
+    if (request.signal.aborted) {
+      session.running.delete(id);
+      return new WireFault('cancelled', false, 'the client left');
+    }
     running.begin(outgoingMessage(request, id, 'legacy', bridge), headers, () => session.running.delete(id));
     const next = await running.next(request);
     if (again && !(next instanceof WireFault) && 'status' in next && next.status === 404 && session.sessionId) {
@@ -184,7 +193,17 @@ export class LegacyUpstream {
     return honoured;
   }
 
+  /**
+   * Another takes its place: calls that run end as they began, then it closes. Those that wait for answers of clients
+   * are not waited for: the answers go to the other now.
+   */
+  async retire(): Promise<void> {
+    while (!this.#closed && this.sessions.areActive) await sleep(RETIRE_LOOK_MS, undefined, { ref: false });
+    await this.close();
+  }
+
   async close(): Promise<void> {
+    this.#closed = true;
     this.#parked.close();
     await this.sessions.close();
   }

@@ -57,6 +57,8 @@ export class UpstreamServer {
   readonly #nextId = () => this.#lastId++;
   #lastId = 1000;
   #speaker: Speaker | null = null;
+  /** Of the era before: until the calls that run there have ended. */
+  readonly #retiring = new Set<LegacyUpstream>();
   #opening: Promise<Speaker | WireFault> | null = null;
   /** The one wire of an HTTP server. */
   #pool: Wire | null = null;
@@ -309,7 +311,8 @@ export class UpstreamServer {
     if (probed === 'legacy' || probed instanceof WireFault) return carrier === 'stdio' ? wire.close() : undefined;
     this.#speaker = this.#modern(probed);
     await this.#decide(null);
-    await legacy.close();
+    this.#retiring.add(legacy);
+    void legacy.retire().finally(() => this.#retiring.delete(legacy));
   }
 
   async close(): Promise<void> {
@@ -317,7 +320,7 @@ export class UpstreamServer {
     await this.#opening;
     const speaker = this.#speaker;
     this.#speaker = null;
-    await speaker?.close();
+    await Promise.all([speaker, ...this.#retiring].map((one) => one?.close()));
     await this.#hangUp();
   }
 }

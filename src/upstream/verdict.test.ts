@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLog } from '../core/log.ts';
 import { Refusal } from '../core/stage.ts';
 import { openMemoryStore } from '../core/store/memory.ts';
@@ -14,7 +15,7 @@ after(async () => {
 const HOUR = 3600_000;
 
 /** A server whose era can be changed, and a gateway before it that can be started again. */
-async function upgradable() {
+async function upgradable(answered: Promise<unknown> = Promise.resolve()) {
   let [utc, era] = [1_000_000, 'legacy' as 'legacy' | 'modern'];
   const upstream = await scripted(({ body, verb }, res) => {
     const answer = (result: object) => json(res, 200, { jsonrpc: '2.0', id: body.id, result });
@@ -25,7 +26,7 @@ async function upgradable() {
     if (body.method === 'initialize')
       return answer({ protocolVersion: '2025-06-18', capabilities: {}, serverInfo: { name: 'x', version: '1' } });
     if (body.method?.startsWith('notifications/')) return void res.writeHead(202).end();
-    answer({ resultType: 'complete', content: [] });
+    void answered.then(() => answer({ resultType: 'complete', content: [] }));
   });
   const store = openMemoryStore();
   const start = () => {
@@ -76,4 +77,20 @@ test('a server that was upgraded while the gateway runs is found out when it is 
   assert.equal(probes(), 2);
   assert.ok(!((await server.call(requestFor())) instanceof Refusal));
   assert.equal(last(), '2026-07-28');
+});
+
+test('a call that runs when its server turns out to be upgraded ends as it began', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { start, later, upgrade, last } = await upgradable(promise);
+  const server = start();
+  await server.introspect();
+  const running = server.call(requestFor());
+  while (last() === '2026-07-28' || last() === undefined) await sleep(5);
+  await sleep(20);
+  upgrade();
+  later(25 * HOUR);
+  await server.introspect();
+  await sleep(20);
+  resolve();
+  assert.ok(!((await running) instanceof Refusal));
 });
