@@ -100,3 +100,18 @@ test('a server that cannot be asked is asked at growing intervals, whatever it s
   }
   assert.equal(looks, 1);
 });
+
+test('nobody is looked at again once the watch has stopped, also when it stopped during its first look', async () => {
+  const { registry } = noting();
+  let looks = 0;
+  const watch = watching(async () => {
+    looks++;
+    await sleep(30);
+    return nothing;
+  }, registry);
+  const started = watch.start(0.01);
+  watch.stop();
+  await started;
+  await sleep(80);
+  assert.equal(looks, 1);
+});

@@ -58,6 +58,8 @@ export class ServerWatch {
   /** Looks at every server once, then every `seconds`. Resolves after the first look. */
   async start(seconds: number): Promise<void> {
     await this.lookAtAll();
+    if (this.#stopped) return;
+    if (this.#timer) clearInterval(this.#timer);
     this.#timer = setInterval(() => void this.lookAtAll(), seconds * 1000);
     this.#timer.unref();
   }
