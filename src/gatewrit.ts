@@ -6,17 +6,19 @@ import type { Transport } from './controls/transport/index.ts';
 import { type Conversation, openConversation } from './conversation.ts';
 import type { Call, Now } from './core/call.ts';
 import { closeInReverse, type End } from './core/closing.ts';
-import type { KeyFolder } from './core/crypto/keys.ts';
+import { type KeyFolder, keyFile } from './core/crypto/keys.ts';
 import type { AnyStage } from './core/flow.ts';
 import { InFlight } from './core/in-flight.ts';
+import { SettingsError } from './core/internal-error.ts';
 import type { Log } from './core/log.ts';
 import { openMemoryStore } from './core/store/memory.ts';
 import { openSqliteStore } from './core/store/sqlite.ts';
 import { type Controls, openControls } from './opened-controls.ts';
 import { flowsOf, type Stages } from './pipeline.ts';
+import { markOf, Reloading } from './reloading.ts';
 import { metadataDocuments, type ProtectedResources, type PublicUrls, protectedResources } from './resources.ts';
 import { openServers, type RunningServers } from './running-servers.ts';
-import { readSections, weaknessesOf } from './sections.ts';
+import { readSections, type Sections, weaknessesOf } from './sections.ts';
 import { InProcessOperations } from './upstream/in-process.ts';
 import { upstreamStage } from './upstream/servers.ts';
 import { type Answered, Answering } from './workflows/answering.ts';
@@ -58,7 +60,7 @@ export interface Gatewrit {
   endStreams(): void;
   /** Compares all servers with their pins now. */
   lookAtServers(): Promise<void>;
-  /** Reads policy and manifests again; the old stay on error. @throws SettingsError */
+  /** Reads policy, manifests and keys of the log again now; what cannot be read stays as it was. @throws SettingsError */
   reload(): Promise<void>;
   close(): Promise<void>;
 }
@@ -104,6 +106,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
   let failed = false;
 
   const changes = new ListChanges();
+  const files = await policyAndManifests(home, settings, keys);
   const controls = await openControls(
     {
       configuration,
@@ -130,6 +133,32 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
   const { servers, watch } = openServers({ configuration, home, store, keys, registry, changes, clock, log }, closing);
   const conversation = openConversation({ controls, servers, changes, keys, node: listen.node, clock, log });
   const { streams } = conversation;
+
+  const reloading = new Reloading({
+    reloadables: [
+      {
+        ...files.policy,
+        async reload() {
+          await authorization.reload();
+          // What somebody may see depends on policy too.
+          for (const server of registry.servers()) changes.changed(server);
+          return { version: authorization.version };
+        },
+      },
+      {
+        ...files.manifests,
+        async reload() {
+          const refused = (await registry.reload(clock().utc)).find(({ code }) => code === 'manifest');
+          if (refused) throw new SettingsError(`the manifest of ${refused.server} is refused: ${refused.text}`);
+          await watch.lookAtAll();
+          return { version: registry.version };
+        },
+      },
+    ],
+    record: (meta) => audit.record({ kind: 'settings', tenant: 'system', meta }),
+    log,
+  });
+  closing.push(() => reloading.close());
 
   const stages = stagesOf({ controls, conversation, servers, inFlight, clock });
   const { wrap = (stage: AnyStage) => stage } = options;
@@ -169,13 +198,20 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     lookAtServers: () => watch.start(settings.registry.observeEverySeconds),
     async reload() {
       await audit.takeOverKeys();
-      await authorization.reload();
-      await registry.reload(clock().utc);
-      // What somebody may see depends on policy too.
-      for (const server of registry.servers()) changes.changed(server);
-      await watch.lookAtAll();
+      await reloading.reload();
     },
     close,
+  };
+}
+
+/** What is read again when its files change, as it looks before it is read. */
+async function policyAndManifests(home: string, settings: Sections, keys: KeyFolder) {
+  const { trust } = settings.registry;
+  const manifests = [join(home, 'registry'), ...(trust.length > 0 ? trust : [keyFile(keys.folder, 'operator')])];
+  const policy = [join(home, 'policy')];
+  return {
+    policy: { what: 'policy', places: policy, mark: await markOf(policy) },
+    manifests: { what: 'manifests', places: manifests, mark: await markOf(manifests) },
   };
 }
 
