@@ -7,7 +7,7 @@ import { treeOf } from './tree.ts';
 
 const scale = Number(process.env['GATEWRIT_TEST_SCALE'] ?? 1);
 
-function split(text: string, max?: number): readonly string[] | string {
+function split(text: string, max = 64): readonly string[] | string {
   const bytes = Buffer.from(text);
   const spans = splitBatch(bytes, DEFAULT_SCAN_LIMITS, max);
   return typeof spans === 'string' ? spans : spans.map(({ start, end }) => bytes.toString('utf8', start, end));

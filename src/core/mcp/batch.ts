@@ -2,9 +2,6 @@ import type { Span } from '../call.ts';
 import { elementsOf } from './elements.ts';
 import { type ScanFault, type ScanLimits, scanDocument } from './scanner.ts';
 
-/** Messages in one JSON-RPC batch of revision 2025-03-26. */
-export const MAX_BATCH = 64;
-
 /** Why an array is no batch. */
 export type BatchFault = ScanFault | 'empty' | 'too_many';
 
@@ -12,8 +9,9 @@ export type BatchFault = ScanFault | 'empty' | 'too_many';
  * Where the messages of a batch lie. Each is a message of its own: what it is, is for validation.message to judge; an
  * element that is itself an array is refused there like any batch.
  * @param bytes the body, attacker-controlled
+ * @param max messages in one batch
  */
-export function splitBatch(bytes: Uint8Array, limits: ScanLimits, max = MAX_BATCH): readonly Span[] | BatchFault {
+export function splitBatch(bytes: Uint8Array, limits: ScanLimits, max: number): readonly Span[] | BatchFault {
   const document = scanDocument(bytes, limits);
   if (typeof document === 'string') return document;
   if (document.root !== 'array') return 'not_object';

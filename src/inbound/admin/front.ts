@@ -16,7 +16,7 @@ interface Env {
   Bindings: { req: IncomingMessage; res: ServerResponse };
 }
 
-/** Nothing on this listener is larger than a reason; bigger bodies are refused by transport.body before that. */
+/** Of a route that takes no body: whatever was sent with it is not read. */
 const NO_BODY: BodySource = { read: () => new Uint8Array(0) };
 
 /** Names no operation: what comes to no route goes through the pipeline all the same, is refused there and recorded. */
