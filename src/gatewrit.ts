@@ -9,7 +9,6 @@ import { closeInReverse, type End } from './core/closing.ts';
 import { type KeyFolder, keyFile } from './core/crypto/keys.ts';
 import type { AnyStage } from './core/flow.ts';
 import { InFlight } from './core/in-flight.ts';
-import { SettingsError } from './core/internal-error.ts';
 import type { Log } from './core/log.ts';
 import { openMemoryStore } from './core/store/memory.ts';
 import { openSqliteStore } from './core/store/sqlite.ts';
@@ -140,7 +139,8 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
         ...files.policy,
         async reload() {
           await authorization.reload();
-          // What somebody may see depends on policy too.
+          // Pins name scopes of the catalogue; and what somebody may see depends on policy too.
+          await registry.reload(clock().utc);
           for (const server of registry.servers()) changes.changed(server);
           return { version: authorization.version };
         },
@@ -148,10 +148,10 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
       {
         ...files.manifests,
         async reload() {
-          const refused = (await registry.reload(clock().utc)).find(({ code }) => code === 'manifest');
-          if (refused) throw new SettingsError(`the manifest of ${refused.server} is refused: ${refused.text}`);
+          const problems = await registry.reload(clock().utc);
           await watch.lookAtAll();
-          return { version: registry.version };
+          const refused = problems.filter(({ code }) => code === 'manifest').map(({ server }) => server);
+          return { version: registry.version, ...(refused.length > 0 ? { refused } : {}) };
         },
       },
     ],

@@ -26,19 +26,34 @@ export interface Loaded {
   readonly blocked: ReadonlySet<string>;
   /** The same, of pins whose URI another server has as well: `/mcp` cannot tell them apart, `/mcp/{server}` can. */
   readonly shared: ReadonlySet<string>;
+  /** The signed manifests behind them, by server. */
+  readonly tokens: ReadonlyMap<string, string>;
 }
 
-/** Reads all manifests under the home. What is wrong with one takes nothing from the others, except by collision. */
-export async function loadManifests(options: LoadOptions, now: number): Promise<Loaded> {
+/** What became of one file: what is served of its server, and what is wrong with the file. */
+interface LoadedFile {
+  readonly token: string;
+  readonly pins: ServerPins | null;
+  readonly refused: Problem | null;
+}
+
+/**
+ * Reads all manifests under the home. What is wrong with one takes nothing from the others, except by collision.
+ * @param before what was loaded last: a file that was changed into something wrong leaves what it was, as long as that
+ *   still holds by today's trust store and date. What is gone, or holds no longer, is withdrawn.
+ */
+export async function loadManifests(options: LoadOptions, now: number, before?: Loaded): Promise<Loaded> {
   const trust = openTrust(options.keys, options.settings.trust);
   const folder = join(options.home, 'registry');
+  const context = { ...options, trust, now };
   const read = await Promise.all(
-    manifestFiles(folder).map((file) =>
-      loadFile(join(folder, file), file.slice(0, -'.jws'.length), { ...options, trust, now }),
-    ),
+    manifestFiles(folder).map((file) => {
+      const server = file.slice(0, -'.jws'.length);
+      return loadFile(join(folder, file), server, context, before?.tokens.get(server));
+    }),
   );
-  const servers = read.flatMap((one) => ('pins' in one ? [one] : []));
-  const refused = read.flatMap((one) => ('pins' in one ? [] : [one]));
+  const servers = read.flatMap(({ pins }) => pins ?? []);
+  const refused = read.flatMap(({ refused }) => refused ?? []);
   const blocking = [...refused, ...servers.flatMap((one) => one.problems), ...collisionProblems(servers)];
   const sharing = sharedUris(servers);
   const ids = (problems: readonly Problem[]) =>
@@ -47,7 +62,8 @@ export async function loadManifests(options: LoadOptions, now: number): Promise<
     );
   const blocked = ids(blocking);
   const apart = sharing.filter(({ kind, server, name }) => !blocked.has(pinId({ kind: kind!, server, name: name! })));
-  return { servers, problems: [...blocking, ...apart], blocked, shared: ids(apart) };
+  const tokens = new Map(read.flatMap(({ pins, token }) => (pins ? [[pins.server, token] as const] : [])));
+  return { servers, problems: [...blocking, ...apart], blocked, shared: ids(apart), tokens };
 }
 
 function manifestFiles(folder: string): string[] {
@@ -64,32 +80,48 @@ function manifestFiles(folder: string): string[] {
   }
 }
 
+type LoadContext = LoadOptions & { readonly trust: TrustStore; readonly now: number };
+
 async function loadFile(
   path: string,
   server: string,
-  context: LoadOptions & { trust: TrustStore; now: number },
-): Promise<ServerPins | Problem> {
-  const refuse = (text: string): Problem => ({
+  context: LoadContext,
+  before: string | undefined,
+): Promise<LoadedFile> {
+  const found = readToken(path);
+  const judged = 'token' in found ? await judge(found.token, server, context) : found.fault;
+  if (typeof judged !== 'string' && 'token' in found) return { token: found.token, pins: judged, refused: null };
+  const refused: Problem = {
     code: 'manifest',
     server: inert(server, 40),
     kind: null,
     name: null,
-    text,
-  });
-  if (!SERVER_NAME.test(server)) return refuse('the file name is not the name of a server');
-  let token: string;
+    text: String(judged),
+  };
+  const kept = before === undefined ? null : await judge(before, server, context);
+  const pins = kept === null || typeof kept === 'string' ? null : kept;
+  return { token: before ?? '', pins, refused };
+}
+
+function readToken(path: string): { readonly token: string } | { readonly fault: string } {
   try {
     const bytes = readFileSync(path);
-    if (bytes.length > MAX_MANIFEST_BYTES * 1.4) return refuse('larger than 4 MiB');
-    token = bytes.toString('latin1');
+    return bytes.length > MAX_MANIFEST_BYTES * 1.4
+      ? { fault: 'larger than 4 MiB' }
+      : { token: bytes.toString('latin1') };
   } catch (cause) {
-    return refuse(`cannot be read (${(cause as NodeJS.ErrnoException).code})`);
+    return { fault: `cannot be read (${(cause as NodeJS.ErrnoException).code})` };
   }
+}
+
+/** Its pins, or why it is refused. */
+async function judge(token: string, server: string, context: LoadContext): Promise<ServerPins | string> {
+  if (!SERVER_NAME.test(server)) return 'the file name is not the name of a server';
   const verified = await verifyManifest(token, { trust: context.trust, server, now: context.now });
-  if ('faults' in verified) return refuse(verified.faults.map((fault) => `${fault.code}: ${fault.text}`).join('; '));
+  if ('faults' in verified) return verified.faults.map((fault) => `${fault.code}: ${fault.text}`).join('; ');
   const { endpoint } = verified.manifest;
   if (endpoint !== undefined && context.endpoints !== undefined && context.endpoints.get(server) !== endpoint) {
-    return refuse('other_endpoint: operator settings reach this server elsewhere than was reviewed');
+    return 'other_endpoint: operator settings reach this server elsewhere than was reviewed';
   }
   return pinManifest(verified, context);
 }

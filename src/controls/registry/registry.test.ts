@@ -19,6 +19,7 @@ import {
   sampleManifest,
   sampleRegistry,
   sampleTool,
+  signingKey,
 } from './samples.test.ts';
 import { scanDefinition } from './scan.ts';
 import { signManifest } from './signature.ts';
@@ -345,6 +346,36 @@ test('a manifest that fails its checks is not served, the others are, and the re
   rmSync(join(folder, 'UPPER.jws'));
   assert.deepEqual(await registry.reload(NOW.utc), []);
   assert.equal(sees(registry, 'tools/call', 'rival__query'), null);
+});
+
+test('whatever is wrong with one manifest, another that is taken away is withdrawn', async () => {
+  const settings = { unobserved: 'serve' };
+  const { registry, folder } = await sampleRegistry([sampleManifest(), rival()], { settings });
+  writeFileSync(join(folder, 'demo.jws'), 'torn');
+  rmSync(join(folder, 'rival.jws'));
+  await registry.reload(NOW.utc);
+  assert.deepEqual(
+    [sees(registry, 'tools/call', 'demo__query'), sees(registry, 'tools/call', 'rival__query')],
+    ['demo/query', null],
+  );
+});
+
+test('what was signed by a key that is trusted no longer is withdrawn, also when its file is broken by now', async () => {
+  for (const text of [null, 'torn']) {
+    const { registry, folder, home } = await sampleRegistry([sampleManifest()], { settings: { unobserved: 'serve' } });
+    const other = signingKey('operator-2');
+    const jwk = { ...other.publicKey.export({ format: 'jwk' }), kid: other.kid };
+    if (text !== null) writeFileSync(join(folder, 'demo.jws'), text);
+    await registry.reload(NOW.utc);
+    assert.equal(sees(registry, 'tools/call', 'demo__query'), 'demo/query');
+    writeFileSync(join(home, 'operator.pub.jwks'), JSON.stringify({ keys: [jwk] }));
+    const problems = await registry.reload(NOW.utc);
+    assert.deepEqual(
+      problems.map(({ code, server }) => `${code} ${server}`),
+      ['manifest demo'],
+    );
+    assert.equal(sees(registry, 'tools/call', 'demo__query'), null);
+  }
 });
 
 test('a manifest reviewed anew must be compared anew', async () => {

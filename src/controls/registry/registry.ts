@@ -99,7 +99,10 @@ export interface Registry {
   inventory(): readonly ServerPins[];
   /** Changes whenever a list may have changed. */
   readonly version: string;
-  /** Reads manifests and trust store again. Swaps only when no manifest is refused; otherwise keeps the old and says why. */
+  /**
+   * Reads manifests and trust store again (load.ts says what becomes of a manifest that is refused now).
+   * @throws SettingsError when the trust store cannot be opened; then everything stays
+   */
   reload(now: number): Promise<readonly Problem[]>;
 }
 
@@ -271,9 +274,8 @@ class PinnedRegistry implements Registry {
   }
 
   async reload(now: number): Promise<readonly Problem[]> {
-    const loaded = await loadManifests(this.#options, now);
+    const loaded = await loadManifests(this.#options, now, this.#loaded);
     this.#recordProblems(loaded.problems);
-    if (loaded.problems.some((problem) => problem.code === 'manifest')) return loaded.problems;
     const before = new Map(this.#loaded.servers.map((entry) => [entry.server, entry.digest]));
     this.#loaded = loaded;
     // What was compared with another manifest says nothing about this one.
