@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { after, test } from 'node:test';
@@ -105,4 +106,14 @@ test('another request may follow when nothing of this body is left on the connec
     dones.push(body.done);
   }
   assert.deepEqual(dones, [true, true, false]);
+});
+
+test('a request that was read at once comes to its end: an idle connection does not hold on to its head and token', async () => {
+  for (const pieces of [['hello'], ['', 'hello']]) {
+    const { read, req } = await readOf('Content-Length: 5', pieces);
+    const ended = once(req, 'close', { signal: AbortSignal.timeout(1_000) });
+    assert.equal(String(await read), 'hello');
+    await ended;
+    assert.ok(!req.aborted && !req.socket.destroyed);
+  }
 });

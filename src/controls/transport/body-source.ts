@@ -52,11 +52,11 @@ export class RequestBody implements BodySource {
 }
 
 function buffered(req: IncomingMessage, length: number): Uint8Array {
-  const first = req.read() as Buffer;
-  if (first.length === length) return first;
-  const pieces = [first];
-  for (let size = first.length; size < length; size += pieces.at(-1)!.length) pieces.push(req.read() as Buffer);
-  return Buffer.concat(pieces, length);
+  const pieces: Buffer[] = [];
+  for (let size = 0; size < length; size += pieces.at(-1)!.length) pieces.push(req.read() as Buffer);
+  // Only what flows comes to its end; until then an idle connection would hold on to the request, its credential included.
+  req.resume();
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, length);
 }
 
 function collect(req: IncomingMessage, maxBytes: number, timeoutMs: number): Promise<Uint8Array | BodyFault> {
