@@ -39,3 +39,20 @@ test('a listener may leave, and cancel again, while it is told', () => {
   call.abort();
   assert.equal(told, 1);
 });
+
+test('one that throws keeps nobody from hearing it, and who was taken away meanwhile does not hear it', () => {
+  const call = new Cancellation();
+  const heard: string[] = [];
+  const gone = () => heard.push('gone');
+  for (const name of ['first', 'second']) {
+    call.addEventListener('abort', () => {
+      heard.push(name);
+      call.removeEventListener('abort', gone);
+      throw new Error(name);
+    });
+  }
+  call.addEventListener('abort', gone);
+  call.addEventListener('abort', () => heard.push('last'));
+  assert.throws(() => call.abort());
+  assert.deepEqual(heard, ['first', 'second', 'last']);
+});

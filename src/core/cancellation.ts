@@ -20,10 +20,18 @@ export class Cancellation implements CallSignal {
   abort(): void {
     if (this.aborted) return;
     this.aborted = true;
-    const [first, more] = [this.#first, this.#more];
-    this.#first = null;
-    this.#more = null;
-    first?.();
-    for (const listener of more ?? []) listener();
+    this.#tell();
+  }
+
+  /** As an AbortSignal does: what one throws keeps no other from hearing it, and who was taken away meanwhile hears nothing. */
+  #tell(): void {
+    const listener = this.#first ?? this.#more?.[0];
+    if (listener === undefined) return;
+    this.removeEventListener('abort', listener);
+    try {
+      listener();
+    } finally {
+      this.#tell();
+    }
   }
 }
