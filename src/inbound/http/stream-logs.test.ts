@@ -105,6 +105,19 @@ test('only session and principal of a stream find it, and no other text does', (
   assert.equal(all.bytes, 0);
 });
 
+test('what is kept is a copy of its own: it keeps nothing larger alive, and is what was said then', () => {
+  const all = logs();
+  const log = all.open(ALICE, true);
+  const answer = Buffer.alloc(1024 * 1024, 'a');
+  log.say(answer.subarray(0, 10));
+  answer.fill('b');
+  const given: Uint8Array[] = [];
+  const stream = { send: (message: Uint8Array) => given.push(message) } as unknown as EventStream;
+  log.listen(stream, () => {}, 0);
+  assert.equal(Buffer.from(given[0]!).toString(), 'aaaaaaaaaa');
+  assert.equal(given[0]!.buffer.byteLength, 10);
+});
+
 test('what is kept stays within its bounds, whatever is said, and what is heard live is not touched by that', () => {
   const bounds = { events: 5, bytes: 100, streamsOfSession: 3, streams: 6, totalBytes: 250, ttlMs: 60_000 };
   const step = fc.record({

@@ -154,8 +154,9 @@ export class StreamLog {
   /** Keeps a message and says it to whoever listens now. */
   say(message: Uint8Array): void {
     this.#count++;
-    // A copy of its own: the message may be a cut from something larger, which would be kept with it.
-    const event = message.slice();
+    // A copy of its own: the message may be a cut from something larger, which would be kept with it. (`slice` of a
+    // Buffer shares its memory.)
+    const event = new Uint8Array(message);
     this.#events.push(event);
     this.bytes += event.length;
     if (this.#kept.grown(event.length)) {
