@@ -368,6 +368,23 @@ test('each message goes out on one stream: a newer GET of the session takes over
   await Promise.all([second, foreign]);
 });
 
+test('a session that opened a newer GET stream, with nothing subscribed yet, hears on it of what it subscribes to then', async () => {
+  const { stages, subscribed, drain } = streams();
+  const first = stages.opened.run(called(LEGACY).call, NOW);
+  const fresh = called(LEGACY);
+  const second = stages.opened.run(fresh.call, NOW);
+  await first;
+  await stages.subscribed.run(subscribing('shop://a'), NOW);
+  assert.deepEqual(
+    subscribed.map(({ resources }) => resources),
+    [['shop://a']],
+  );
+  subscribed[0]!.tell('shop://a');
+  assert.equal(fresh.sent.length, 1);
+  drain();
+  await second;
+});
+
 test('who may not read a resource does not subscribe to it', async () => {
   const { stages, subscribed } = streams({ allows: () => new Refusal('authorization.insufficient_scope') });
   assert.equal(codeOf(stages.subscribed.run(subscribing('shop://a'), NOW)), 'authorization.insufficient_scope');

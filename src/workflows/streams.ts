@@ -99,10 +99,11 @@ export function openStreams(ports: StreamsPorts): Streams {
     const { session } = call.client;
     if (!session || call.client.revision === MODERN_REVISION) return new Refusal('transport.method');
     if (!call.events) return new Refusal('transport.not_acceptable');
+    // Each message goes out on one stream (protocol.md 1.6): the newest, since an older one may be a dead connection.
+    book.of(call.principal, session, now.utc)?.stream?.end();
+    // Asked only now: with its stream, the book may have forgotten what it held of this session.
     const kept = book.of(call.principal, session, now.utc);
     if (!kept) return new Refusal('limits.overloaded', { evidence: 'too many sessions have streams' });
-    // Each message goes out on one stream (protocol.md 1.6): the newest, since an older one may be a dead connection.
-    kept.stream?.end();
     const stream = begin(call, { lists: CHANGING_LISTS, meta: '' });
     if (stream instanceof Refusal) {
       book.tidy(call.principal, session);
