@@ -14,6 +14,14 @@ export interface Subscription {
   end(): void;
 }
 
+/** One question to an upstream; a URI belongs to the one it was asked for in, from before the answer. */
+interface Asked {
+  /** Null: there is no answer yet. */
+  subscription: Subscription | null;
+  /** Resolves when there is one, or none is waited for any more. */
+  readonly settled: Promise<void>;
+}
+
 /** What is heard on a stream is judged each time anew: by these, and by what the caller can see at that moment. */
 export interface StreamPorts {
   readonly changes: ListChanges;
@@ -58,7 +66,7 @@ export class OpenStream {
   /** By server: what this caller found when it was last told. */
   readonly #found = new Map<string, ReadonlyMap<ChangingList, string>>();
   /** By URI, as this client named it. */
-  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #subscriptions = new Map<string, Asked>();
   readonly #ending: (() => void)[] = [];
   readonly #ended = Promise.withResolvers<void>();
   #early: (() => void)[] | null = [];
@@ -104,7 +112,7 @@ export class OpenStream {
     if (this.#over) return;
     this.#over = true;
     for (const act of this.#ending.splice(0)) act();
-    for (const subscription of this.#subscriptions.values()) subscription.end();
+    for (const { subscription } of this.#subscriptions.values()) subscription?.end();
     this.#subscriptions.clear();
     this.#ended.resolve();
   }
@@ -114,22 +122,27 @@ export class OpenStream {
    * out the same way as what does not exist.
    */
   async subscribe(uris: readonly string[]): Promise<string[]> {
+    if (this.#over) return [];
     const now = this.#ports.clock();
     const byServer = new Map<string, string[]>();
+    const before: Promise<void>[] = [];
     for (const uri of new Set(uris)) {
-      const target = this.#subscriptions.has(uri) ? null : this.#ports.targetOf(this.#call, uri, now);
+      const asked = this.#subscriptions.get(uri);
+      if (asked) before.push(asked.settled);
+      const target = asked ? null : this.#ports.targetOf(this.#call, uri, now);
       if (target) byServer.set(target.server, [...(byServer.get(target.server) ?? []), uri]);
     }
     const honoured = await Promise.all([...byServer].map(([server, resources]) => this.#at(server, resources)));
+    await Promise.all(before);
     const all = new Set(honoured.flat());
     return uris.filter((uri, i) => all.has(uri) && uris.indexOf(uri) === i);
   }
 
   /** Sends no more of this URI. */
   unsubscribe(uri: string): void {
-    const subscription = this.#subscriptions.get(uri);
+    const asked = this.#subscriptions.get(uri);
     this.#subscriptions.delete(uri);
-    if (subscription && ![...this.#subscriptions.values()].includes(subscription)) subscription.end();
+    if (asked && ![...this.#subscriptions.values()].includes(asked)) asked.subscription?.end();
   }
 
   /** The opening is over: what was heard meanwhile goes out. */
@@ -140,9 +153,25 @@ export class OpenStream {
   }
 
   async #at(server: string, resources: readonly string[]): Promise<readonly string[]> {
+    const { promise: settled, resolve: settle } = Promise.withResolvers<void>();
+    const asked: Asked = { subscription: null, settled };
+    for (const uri of resources) this.#subscriptions.set(uri, asked);
+    const subscription = await this.#answerOf(server, resources);
+    // Whoever unsubscribed meanwhile, and a stream that has ended, has taken the URI out again.
+    const own = resources.filter((uri) => this.#subscriptions.get(uri) === asked);
+    const honoured = own.filter((uri) => subscription?.honoured.includes(uri));
+    for (const uri of own) if (!honoured.includes(uri)) this.#subscriptions.delete(uri);
+    if (honoured.length === 0) subscription?.end();
+    else asked.subscription = subscription;
+    settle();
+    return honoured;
+  }
+
+  /** Null: there is none, or it comes too late, and is ended then. */
+  async #answerOf(server: string, resources: readonly string[]): Promise<Subscription | null> {
     const { subscribe, log } = this.#ports;
     const { principal } = this.#call;
-    const asked = subscribe(server, { principal, resources }, (event) => this.#heard(server, event)).catch((cause) => {
+    const answer = subscribe(server, { principal, resources }, (event) => this.#heard(server, event)).catch((cause) => {
       log.error('upstream could not be subscribed to', { server }, cause);
       return null;
     });
@@ -150,17 +179,11 @@ export class OpenStream {
     const late = new Promise<'late'>((resolve) => {
       timer = setTimeout(() => resolve('late'), SUBSCRIBE_MS);
     });
-    const subscription = await Promise.race([asked, late]);
+    const subscription = await Promise.race([answer, late]);
     clearTimeout(timer);
-    if (subscription === 'late' || this.#over) {
-      void asked.then((one) => one?.end());
-      return [];
-    }
-    if (subscription === null) return [];
-    const honoured = resources.filter((uri) => subscription.honoured.includes(uri));
-    for (const uri of honoured) this.#subscriptions.set(uri, subscription);
-    if (honoured.length === 0) subscription.end();
-    return honoured;
+    if (subscription !== 'late') return subscription;
+    void answer.then((one) => one?.end());
+    return null;
   }
 
   #changed(server: string, noticed: ReadonlySet<ChangingList>): void {
