@@ -123,6 +123,24 @@ describe('updates of resources of a modern server', () => {
     followed.end();
   });
 
+  test('whoever wants to listen, half of the connections stay for calls', async () => {
+    const { server } = await listening((seen, res) => {
+      sse(res);
+      acknowledge(seen, res, seen.body.params['notifications'] as object);
+    });
+    const everybody = Array.from({ length: 8 }, (_, i) =>
+      server.subscribe({ principal: { ...principal, key: `principal ${i}` }, resources: ['a:1'] }, () => {}),
+    );
+    const followed = await Promise.all(everybody);
+    assert.equal(
+      followed.filter(({ honoured }) => honoured.length > 0).length,
+      3,
+      'the fourth stream is for the lists',
+    );
+    assert.ok(!((await server.call(requestFor())) instanceof Refusal));
+    for (const { end } of followed) end();
+  });
+
   test('a server that refuses to listen honours nothing, and is not asked again', async () => {
     const { server, seen } = await listening(({ body }, res) =>
       json(res, 200, { jsonrpc: '2.0', id: body.id, error: { code: -32603, message: 'no' } }),

@@ -10,6 +10,7 @@ export interface Interest {
 
 /** What one client wants to hear of a server: what becomes of these tasks, by the server's own ids. */
 export interface TaskInterest {
+  readonly principal: Principal;
   /** Decides which questions a state may hold. */
   readonly client: Client;
   readonly tasks: readonly string[];

@@ -14,6 +14,7 @@ import { noticeFor } from './notices.ts';
 import { MODERN, outgoingMessage } from './outgoing.ts';
 import type { UpstreamRequest } from './request.ts';
 import type { Session } from './session.ts';
+import { StreamSlots } from './stream-slots.ts';
 import { taskToldOf } from './told-tasks.ts';
 import { updatedResource, updateOf } from './updates.ts';
 import { type Incoming, WireFault } from './wire.ts';
@@ -35,11 +36,12 @@ export class ModernUpstream {
   readonly session: Session;
   readonly #parts: ModernParts;
   readonly #over = new AbortController();
-  #following = 0;
+  readonly #slots: StreamSlots;
 
   constructor(parts: ModernParts) {
     this.#parts = parts;
     this.session = parts.session;
+    this.#slots = new StreamSlots(parts.session.wire.connections);
     void this.#hearOfLists();
   }
 
@@ -59,49 +61,52 @@ export class ModernUpstream {
       const id = nextId();
       return isWorthAgain(await listen(session, id, filter, this.#over.signal, heard), id);
     };
-    await keepOpen(once, this.#over.signal, mono);
+    const listening = async () => {
+      await keepOpen(once, this.#over.signal, mono);
+      return false;
+    };
+    await this.#slots.during(null, listening);
   }
 
   /** Updates of resources: a stream of this principal alone. @returns whether it makes sense to try again */
   async follow(
-    { resources }: Interest,
+    { principal, resources }: Interest,
     signal: AbortSignal,
     onHonoured: (resources: readonly string[]) => void,
     onEvent: (notification: Uint8Array) => void,
   ): Promise<boolean> {
     const { session, nextId } = this.#parts;
     const declared = session.capabilities['resources'] as { subscribe?: unknown } | undefined;
-    if (declared?.subscribe !== true || this.#following >= MAX_FOLLOWING) return false;
+    if (declared?.subscribe !== true) return false;
     let honoured: readonly string[] = [];
-    this.#following++;
     const ends = AbortSignal.any([signal, this.#over.signal]);
     const id = nextId();
-    const end = await listen(session, id, { resourceSubscriptions: resources }, ends, {
-      onHonoured: (uris) => {
+    const heard = {
+      onHonoured: (uris: readonly string[]) => {
         honoured = uris;
         onHonoured(uris);
       },
-      onEvent: (message, read) => {
+      onEvent: (message: Uint8Array, read: Classified) => {
         const uri = updatedResource(message, read);
         if (uri !== null && honoured.includes(uri)) onEvent(updateOf(uri));
       },
-    });
-    this.#following--;
-    return isWorthAgain(end, id);
+    };
+    return this.#slots.during(principal.key, async () =>
+      isWorthAgain(await listen(session, id, { resourceSubscriptions: resources }, ends, heard), id),
+    );
   }
 
   /** What becomes of tasks: a stream of this client alone. @returns whether it makes sense to try again */
   async followTasks(
-    { client, tasks }: TaskInterest,
+    { principal, client, tasks }: TaskInterest,
     signal: AbortSignal,
     onHonoured: (tasks: readonly string[]) => void,
     onTask: (id: string, state: Uint8Array) => void,
   ): Promise<boolean> {
     const { session, nextId, extensions } = this.#parts;
     const bridge = bridged(client, extensions, true);
-    if (!bridge.tasks || !declaresTasks(session.capabilities) || this.#following >= MAX_FOLLOWING) return false;
+    if (!bridge.tasks || !declaresTasks(session.capabilities)) return false;
     let honoured: readonly string[] = [];
-    this.#following++;
     const id = nextId();
     const heard = {
       onHonoured: (_: readonly string[], ids: readonly string[]) => {
@@ -114,9 +119,9 @@ export class ModernUpstream {
       },
     };
     const ends = AbortSignal.any([signal, this.#over.signal]);
-    const end = await listen(session, id, { taskIds: tasks }, ends, heard, JSON.parse(bridge.json));
-    this.#following--;
-    return isWorthAgain(end, id);
+    return this.#slots.during(principal.key, async () =>
+      isWorthAgain(await listen(session, id, { taskIds: tasks }, ends, heard, JSON.parse(bridge.json)), id),
+    );
   }
 
   call(request: UpstreamRequest): Promise<Result | Refusal | InputRequired | WireFault> {
@@ -178,9 +183,6 @@ export class ModernUpstream {
     return this.session.wire.close();
   }
 }
-
-/** Each stream holds a connection. */
-const MAX_FOLLOWING = 64;
 
 /** A stream that broke may be opened again; one that was refused in so many words would be refused again. */
 function isWorthAgain(end: Incoming | WireFault, id: number): boolean {

@@ -105,7 +105,7 @@ function dialHttp(settings: HttpServerSettings, told: WireEvents, carrier: Carri
   };
   return carrier === 'sse'
     ? new SseWire({ ...options, maxMessageBytes: MAX_LINE_BYTES, onOther: told.heard, onEnd: told.ended })
-    : new HttpWire(options);
+    : Object.assign(new HttpWire(options), { connections: maxConnections });
 }
 
 /** A server that writes for ever must not fill the operator's log: one line of ours a second at most. */

@@ -74,7 +74,10 @@ test('a task of a server that speaks an older revision now is lost, and nothing 
     seen.every(({ body }) => !String(body?.method).startsWith('t')),
     'no tools/call, no tasks/get',
   );
-  const followed = await server.followTasks({ client: takesTasks, tasks: ['own'] }, () => {});
+  const followed = await server.followTasks(
+    { principal: requestFor().principal, client: takesTasks, tasks: ['own'] },
+    () => {},
+  );
   followed.end();
   assert.deepEqual(followed.honoured, []);
 });

@@ -70,6 +70,8 @@ export interface Hearing {
 }
 
 export interface Wire {
+  /** How many exchanges can run at once, where each holds a connection; absent: as many as there are. */
+  readonly connections?: number;
   exchange(request: Outgoing): Promise<Incoming | WireFault>;
   /** Sends a message that has no answer (notifications, answers to questions of the upstream). Resolves with whether it was taken. */
   notify(bytes: Uint8Array, headers: readonly string[]): Promise<boolean>;

@@ -1,4 +1,4 @@
-import type { Client, Decision, Now, Result, Target, TaskRef } from '../core/call.ts';
+import type { Decision, Now, Result, Target, TaskRef } from '../core/call.ts';
 import { Refusal } from '../core/stage.ts';
 import type { OpenStream, StreamCall, StreamPorts, Subscription } from './open-stream.ts';
 
@@ -14,7 +14,7 @@ export interface TaskPorts {
   /** Null: this server has no tasks. */
   readonly follow: (
     server: string,
-    interest: { readonly client: Client; readonly tasks: readonly string[] },
+    interest: Pick<StreamCall, 'principal' | 'client'> & { readonly tasks: readonly string[] },
     onTask: (id: string, state: Uint8Array) => void,
   ) => Promise<Subscription | null>;
   /** A state as this client may read it, under its own id and without diagnostics; null when it cannot be told. */
@@ -64,7 +64,7 @@ async function followAt(
   const heard = (own: string, state: Uint8Array) => {
     for (const id of tasks.get(own) ?? []) stream.later(() => void tell({ own, id, state }, stream, of));
   };
-  const interest = { client: call.client, tasks: [...tasks.keys()] };
+  const interest = { principal: call.principal, client: call.client, tasks: [...tasks.keys()] };
   const subscription = await ports.tasks.follow(server, interest, heard).catch((cause) => {
     ports.log.error('tasks of an upstream could not be followed', { server }, cause);
     return null;
