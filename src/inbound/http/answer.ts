@@ -79,12 +79,14 @@ export class EventStream {
   /** @param id of the event; null: it cannot be asked for again */
   send(message: Uint8Array, id: string | null): void {
     if (!this.alive) return;
+    // Judged by what waits already: a message may be larger than that, as an answer in one piece may be, and whoever
+    // does not read it at all is cut by the transport.
+    if (this.#res.writableLength > this.#maxBuffered) return void this.#res.destroy();
     this.begin();
     if (id !== null) this.#res.write(`id: ${id}\n`);
     this.#res.write(DATA);
     this.#res.write(dataLine(message));
     this.#res.write(END);
-    if (this.#res.writableLength > this.#maxBuffered) this.#res.destroy();
   }
 
   comment(): void {

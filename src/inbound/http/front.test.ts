@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { after, test } from 'node:test';
 import { type Dispatcher, request } from 'undici';
 import type { Call, Client, Message, Principal, Revision } from '../../core/call.ts';
@@ -217,4 +217,45 @@ test('a stream that says nothing says so from time to time', async () => {
   const { url } = await streams();
   const text = await upTo(await send(url, 'GET'), ': keep-alive\n\n: keep-alive');
   assert.deepEqual(words(text), []);
+});
+
+test('an answer larger than what may wait for a client arrives whole on a stream that has begun', async () => {
+  const answer = said('x'.repeat(8 * 1024 * 1024));
+  for (const revision of ['2026-07-28', '2025-11-25', '2025-06-18'] as const) {
+    const url = await front(async (call) => {
+      arrived(call, revision);
+      call.events!(said('news'));
+      await pause(20);
+      return { body: answer };
+    });
+    const text = await (await send(url, 'POST')).body.text();
+    assert.deepEqual(
+      words(text).map((word) => word!.length),
+      [4, 8 * 1024 * 1024],
+      revision,
+    );
+  }
+});
+
+test('a client that does not read is cut as soon as more waits for it than may', async () => {
+  let most = 0;
+  const url = await front(async (call) => {
+    arrived(call, '2026-07-28');
+    const event = said('x'.repeat(64 * 1024));
+    for (; most < 1_000 && !call.signal.aborted; most++) {
+      call.events!(event);
+      await pause(1);
+    }
+    return { body: said('answer') };
+  });
+  const { port } = new URL(url);
+  const socket = connect(Number(port), '127.0.0.1');
+  closing.push(() => socket.destroy());
+  socket.write(`POST /mcp HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\ncontent-length: 0\r\n\r\n`);
+  for (let tries = 0; most < 1_000 && tries < 500; tries++) {
+    const before = most;
+    await pause(20);
+    if (most > 0 && most === before) break;
+  }
+  assert.ok(most > 0 && most < 1_000, `${most} events went out to nobody`);
 });
