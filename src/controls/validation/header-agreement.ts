@@ -42,11 +42,15 @@ export function standardHeadersDisagree(envelope: Envelope, head: Head, modern: 
   return name === envelope.params[source] ? null : mismatch('Mcp-Name differs from the body', envelope);
 }
 
-/** Mcp-Param-* against the arguments, by the declarations of the pinned schema. Undeclared ones are nobody's business. */
+/**
+ * Mcp-Param-* against the arguments, by the declarations of the pinned schema. Undeclared ones are nobody's business.
+ * @param demanded whether each must be there; one that is there must agree in every era, since a front may route by it
+ */
 export function paramHeadersDisagree(
   target: Target,
   head: Head,
   args: Readonly<Record<string, unknown>>,
+  demanded: boolean,
 ): Refusal | null {
   const declared = paramHeadersOf(target);
   // Such a tool is refused when it is registered; here it can only be a fault of ours.
@@ -61,6 +65,7 @@ export function paramHeadersDisagree(
       if (raw !== undefined) return mismatch(`${field} has no argument it could repeat`);
       continue;
     }
+    if (raw === undefined && !demanded) continue;
     if (typeof raw !== 'string') return mismatch(`${field} is missing or repeated`);
     const value = decodeHeaderValue(raw);
     if (value === null) return mismatch(`${field} is not encoded correctly`);

@@ -123,8 +123,9 @@ export function argumentsStage(
           evidence: `${length} bytes`,
         });
       }
-      if (target.kind === 'tool' && call.message.revision === MODERN_REVISION && !isOurs(call.way)) {
-        const disagreement = paramHeadersDisagree(target, call.head, found.view);
+      if (target.kind === 'tool' && !isOurs(call.way)) {
+        const modern = call.message.revision === MODERN_REVISION;
+        const disagreement = paramHeadersDisagree(target, call.head, found.view, modern);
         if (disagreement !== null) return disagreement;
       }
       const hint =
