@@ -661,3 +661,12 @@ function mutated(base: Record<string, unknown>, i: number): Record<string, unkno
       return { ...base, [`extra${i}`]: null };
   }
 }
+
+test('however many calls of one principal ask at once, no more wait for people than may', async () => {
+  const { check, log } = kit({ settings: { maxPending: 5 } });
+  const asked = Array.from({ length: 40 }, (_, i) => check(callOf({ arguments: { title: `call ${i}` } }), at(0)));
+  const codes = (await Promise.all(asked)).map(codeOf);
+  assert.equal(codes.filter((code) => code === 'approval.required').length, 5);
+  assert.equal(codes.filter((code) => code === 'approval.unavailable').length, 35);
+  assert.equal(log.kinds().length, 5);
+});

@@ -188,7 +188,11 @@ class Checker {
       const edge = await this.#rows.advance(held, { state: 'expired', told: true }, now.utc);
       return edge && new Refusal('approval.expired');
     }
-    return ask(this.#rows, this.#settings, { call, rule, over: held, now });
+    // Counted and created in one turn of the asker: else many at once would all find room. Its turn waits for no other.
+    const { tenant, key } = call.principal;
+    return this.#turns.run(JSON.stringify([tenant, key]), () =>
+      ask(this.#rows, this.#settings, { call, rule, over: held, now }),
+    );
   }
 
   async consume(call: ConsumingCall, now: Now): Promise<Outcome<Consumed>> {
