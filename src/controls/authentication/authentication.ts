@@ -64,7 +64,7 @@ async function openKeys(
     return openKeyUrl(issuer.jwks, { algorithms, bounds: from.settings.jwks, fetchKeys: from.fetchKeys });
   }
   const path = issuer.jwks.slice('file:'.length);
-  return openKeyFile(isAbsolute(path) ? path : resolve(from.home, path), issuer.algorithms);
+  return openKeyFile(isAbsolute(path) ? path : resolve(from.home, path), issuer.algorithms, from.settings.jwks);
 }
 
 function checkIssuers(settings: AuthenticationSettings): void {

@@ -224,6 +224,27 @@ test('a key file is read again while running; a broken or foreign-writable one k
   await close();
 });
 
+test('a key file without keys lets nobody in; one that is gone keeps the keys it had, but not for ever', async () => {
+  const path = join(home, 'revoked.jwks');
+  const settings = { boundSeconds: 600 };
+  writeFileSync(path, jwks(old));
+  const revoked = await openUrl(`file:${path}`, settings);
+  assert.equal(await revoked.judge(old, START), 'in');
+  writeFileSync(path, '{"keys":[]}');
+  assert.equal(await revoked.judge(old, later(2001)), 'authentication.invalid');
+  await revoked.close();
+
+  writeFileSync(path, jwks(old));
+  const gone = await openUrl(`file:${path}`, settings);
+  assert.equal(await gone.judge(old, START), 'in');
+  rmSync(path);
+  assert.equal(await gone.judge(old, later(599_000)), 'in');
+  assert.equal(await gone.judge(old, later(600_000)), 'authentication.unavailable');
+  writeFileSync(path, jwks(old));
+  assert.equal(await gone.judge(old, later(603_000)), 'in');
+  await gone.close();
+});
+
 test('keys that are short, private-use, of another curve or for encryption do not count', async () => {
   const weak = makeKey('ES256', 'k');
   for (const jwk of [

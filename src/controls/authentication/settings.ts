@@ -118,7 +118,9 @@ export const authenticationSettings = z.strictObject({
         .int()
         .min(1)
         .default(3600)
-        .describe('Keys older than this are not used: nobody gets in until the issuer answers.'),
+        .describe(
+          'Keys older than this are not used: nobody gets in until the issuer answers. So long too the keys of a file that is gone or broken.',
+        ),
       cooldownSeconds: z
         .int()
         .min(1)

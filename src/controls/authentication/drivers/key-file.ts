@@ -4,38 +4,51 @@ import type { Now } from '../../../core/call.ts';
 import { SettingsError } from '../../../core/internal-error.ts';
 import { type KeySet, readKeySet } from '../key-set.ts';
 import type { KeySource } from '../key-source.ts';
-import type { Algorithm } from '../settings.ts';
+import type { Algorithm, AuthenticationSettings } from '../settings.ts';
 
 /** How often the file is looked at, ms: a key taken out of it stops counting after this long at the latest. */
 const LOOK_MS = 2000;
 const MAX_BYTES = 256 * 1024;
 
 /**
- * Keys from a JWK Set file, looked at again while running; a file that became unreadable or malformed keeps the old keys.
+ * Keys from a JWK Set file, looked at again while running. A good file without keys lets nobody in. One that is gone, torn,
+ * or that others may write keeps the keys it had for `boundSeconds`, as those of a URL; then nobody gets in.
  * @throws SettingsError when at the start it is missing, malformed, without usable keys, or writable by others
  */
-export async function openKeyFile(path: string, algorithms: readonly Algorithm[]): Promise<KeySource> {
+export async function openKeyFile(
+  path: string,
+  algorithms: readonly Algorithm[],
+  { boundSeconds }: Pick<AuthenticationSettings['jwks'], 'boundSeconds'>,
+): Promise<KeySource> {
   let set = await readAtStart(path, algorithms);
   let stamp = stampOf(statSync(path));
   let lookedAt = Number.NEGATIVE_INFINITY;
-  let looking: Promise<KeySet> | null = null;
+  /** When the file last stood there as it should; null before the first look. */
+  let goodAt: number | null = null;
+  let looking: Promise<KeySet | null> | null = null;
 
-  async function look(now: Now): Promise<KeySet> {
+  const endsAt = () => (goodAt === null ? Number.POSITIVE_INFINITY : goodAt + boundSeconds * 1000);
+  const usable = (now: Now) => (now.mono < endsAt() ? set : null);
+
+  async function look(now: Now): Promise<KeySet | null> {
     lookedAt = now.mono;
+    goodAt ??= now.mono;
     try {
       const found = await stat(path);
-      if (stampOf(found) === stamp || found.size > MAX_BYTES || (found.mode & 0o022) !== 0) return set;
-      const read = await readKeySet(await readFile(path), algorithms);
-      stamp = stampOf(found);
-      if (read.size > 0) set = read;
+      if (found.size > MAX_BYTES || (found.mode & 0o022) !== 0) return usable(now);
+      if (stampOf(found) !== stamp) {
+        set = await readKeySet(await readFile(path), algorithms);
+        stamp = stampOf(found);
+      }
+      goodAt = now.mono;
     } catch {
-      // Half-written or gone: the old keys stay (architecture.md section 5, Reload), and we look again.
+      // Half-written or gone: the old keys stay for a while (architecture.md section 5, Reload), and we look again.
     }
-    return set;
+    return usable(now);
   }
 
   const current = (now: Now) => {
-    if (now.mono < lookedAt + LOOK_MS) return looking ?? set;
+    if (now.mono < lookedAt + LOOK_MS) return looking ?? usable(now);
     looking ??= look(now).finally(() => {
       looking = null;
     });
@@ -46,7 +59,7 @@ export async function openKeyFile(path: string, algorithms: readonly Algorithm[]
       return set;
     },
     get freshUntil() {
-      return lookedAt + LOOK_MS;
+      return Math.min(lookedAt + LOOK_MS, endsAt());
     },
     current,
     lookAgain: current,
