@@ -154,6 +154,7 @@ export async function openControls(parts: ControlsParts, closing: End[]) {
   const redaction = openRedaction({
     settings: settings.redaction,
     keys: openSymmetricKeys(keys, 'redaction-token'),
+    outputSchema: { check: (target, structured) => validation.outputFault(target, structured) },
   });
   const errors = openErrors({ settings: settings.errors });
 

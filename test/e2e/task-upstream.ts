@@ -156,7 +156,13 @@ const tool = (name: string, effect: 'read' | 'destructive') => ({
     },
   },
 });
-const TOOLS = [tool('work', 'read'), tool('delete', 'destructive')];
+/** Promises that its structured results hold a number. */
+const { effect, definition } = tool('count', 'read');
+const count = {
+  effect,
+  definition: { ...definition, outputSchema: { type: 'object', properties: { number: { type: 'integer' } } } },
+};
+const TOOLS = [tool('work', 'read'), tool('delete', 'destructive'), count];
 
 /** A gateway before servers with tasks, each under its own name. Their tools need the scope everything:use. */
 export async function startTasks(

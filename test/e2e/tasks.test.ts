@@ -420,3 +420,12 @@ test('an older client hears nothing of tasks', async () => {
   assert.match(called.text, /done at once/);
   assert.equal((await say('tasks/get', { taskId: 'old' })).json.error?.code, -32601);
 });
+
+test('a value that may not leave where its tool promised a number refuses the answer', async () => {
+  const answerTo = (number: number) =>
+    call({ raw: { resultType: 'complete', content: [], structuredContent: { number } } }, {}, 'demo__count');
+  assert.deepEqual((await answerTo(41)).json.result?.['structuredContent'], { number: 41 });
+  const card = await answerTo(4_111_111_111_111_111);
+  assert.equal(wordOf(card), 'BLOCKED_CONTENT', card.text);
+  assert.ok(!card.text.includes('4111'));
+});

@@ -22,7 +22,7 @@ export interface RedactionOptions {
   readonly settings: RedactionSettings;
   /** Class `redaction-token`; the first makes tokens. */
   readonly keys: KeyPairOf<SymmetricKey>;
-  readonly outputSchema?: OutputSchema;
+  readonly outputSchema: OutputSchema;
 }
 
 export interface EventContext {
@@ -150,8 +150,7 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
 
   const brokenSchema = (call: Call, scanned: Scanned, before: Uint8Array): Refusal | null => {
     const target = call.target;
-    if (scanned.bytes === before || outputSchema === undefined || target?.definition['outputSchema'] === undefined)
-      return null;
+    if (scanned.bytes === before || target?.definition['outputSchema'] === undefined) return null;
     if (!scanned.findings.some((finding) => finding.path.startsWith('/structuredContent'))) return null;
     const result = treeOf(Buffer.from(scanned.bytes).toString('utf8')) as {
       structuredContent?: unknown;

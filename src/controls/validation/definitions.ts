@@ -12,10 +12,12 @@ export type ArgumentsJudge = (args: Readonly<Record<string, unknown>>) => Hint |
 export class Definitions {
   readonly #compiler: SchemaCompiler;
   readonly #judges: RecentPairs<ArgumentsJudge>;
+  readonly #outputs: RecentPairs<Compiled>;
 
   constructor(compiler: SchemaCompiler, max: number) {
     this.#compiler = compiler;
     this.#judges = new RecentPairs(max);
+    this.#outputs = new RecentPairs(max);
   }
 
   /** @throws InternalError when the pinned definition cannot be enforced: it should not have been registered */
@@ -23,12 +25,32 @@ export class Definitions {
     const known = this.#judges.get(target.kind, target.digest);
     if (known !== undefined) return known;
     const judge = judgeFor(target, this.#compiler);
-    if (typeof judge === 'string') {
-      throw new InternalError('validation.schema_unusable', `${target.key}: ${judge}; review the manifest again`);
-    }
+    if (typeof judge === 'string') throw unusable(target, judge);
     this.#judges.set(target.kind, target.digest, judge);
     return judge;
   }
+
+  /**
+   * Where a structured result breaks what the tool promised, as a path that holds no value; null: nowhere.
+   * @throws InternalError as `judgeOf`
+   */
+  outputFault(target: Target, structured: unknown): string | null {
+    const schema = target.definition['outputSchema'];
+    if (schema === undefined) return null;
+    let compiled = this.#outputs.get(target.kind, target.digest);
+    if (compiled === undefined) {
+      const made = this.#compiler.compile(schema);
+      if (typeof made === 'string') throw unusable(target, made);
+      this.#outputs.set(target.kind, target.digest, made);
+      compiled = made;
+    }
+    const violation = compiled.violation(structured);
+    return violation && hintFor(violation, compiled.names, []).path;
+  }
+}
+
+function unusable(target: Target, why: string): InternalError {
+  return new InternalError('validation.schema_unusable', `${target.key}: ${why}; review the manifest again`);
 }
 
 function judgeFor(target: Target, compiler: SchemaCompiler): ArgumentsJudge | string {

@@ -1,3 +1,4 @@
+import type { Target } from '../../core/call.ts';
 import { paramHeaders } from '../../core/mcp/mcp-headers.ts';
 import type { Stage } from '../../core/stage.ts';
 import { Definitions } from './definitions.ts';
@@ -22,6 +23,8 @@ export interface Validation {
     /** To be asked before a tool is registered. Null: every keyword of its schema will be enforced; else why it must be refused. */
     accept(schema: unknown): string | null;
   };
+  /** Where a structured result breaks the pinned output schema of its tool, as a path that holds no value; null: nowhere. */
+  outputFault(target: Target, structured: unknown): string | null;
 }
 
 /** Opens the control. It holds compiled schemas only, and nothing that must be closed. */
@@ -30,18 +33,16 @@ export function openValidation(
 ): Validation {
   const { settings } = options;
   const compiler = new SchemaCompiler({ formats: settings.formats });
+  const definitions = new Definitions(compiler, settings.compiledSchemas);
   const rounds = openRounds({ ...options, limits: settings });
   return {
     stages: {
       message: messageStage(settings),
-      arguments: argumentsStage(
-        new Definitions(compiler, settings.compiledSchemas),
-        settings,
-        settings.mode === 'observe',
-      ),
+      arguments: argumentsStage(definitions, settings, settings.mode === 'observe'),
       round: rounds.stage,
     },
     rounds,
+    outputFault: (target, structured) => definitions.outputFault(target, structured),
     schemas: {
       accept(schema) {
         const compiled = compiler.compile(schema);

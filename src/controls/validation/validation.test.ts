@@ -450,11 +450,28 @@ test('a declared header is decoded as the official suite wants it: sentinels str
   }
 });
 
-test('a legacy call carries no declared headers, and none is demanded', () => {
+test('of a legacy call no declared header is demanded, and one that is there must agree all the same', () => {
   const message = judge(legacy('tools/call', '"name":"pg__query","arguments":{"sql":"x","region":"eu"}'), {});
   const target = targetWith({ inputSchema: SQL_SCHEMA });
-  const call = { way: 'http', message, target, head: { headers: {} } } as unknown as CallWith<'message' | 'target'>;
-  assert.ok(!(validation.stages.arguments.run(call, now) instanceof Refusal));
+  const left = (headers: object) =>
+    validation.stages.arguments.run(
+      { way: 'http', message, target, head: { headers } } as unknown as CallWith<'message' | 'target'>,
+      now,
+    );
+  assert.ok(!(left({}) instanceof Refusal));
+  assert.ok(!(left({ 'mcp-param-region': 'eu' }) instanceof Refusal));
+  const refused = left({ 'mcp-param-region': 'us' });
+  assert.ok(refused instanceof Refusal && refused.code === 'validation.header_mismatch');
+});
+
+test('a structured result is compared with what its tool promised; what is said of it holds no value', () => {
+  const outputSchema = { type: 'object', properties: { rows: { type: 'array', items: { type: 'integer' } } } };
+  const target = targetWith({ inputSchema: SQL_SCHEMA, outputSchema });
+  assert.equal(validation.outputFault(target, { rows: [1, 2] }), null);
+  assert.equal(validation.outputFault(target, { rows: [1, 'secret'] }), '/rows/1');
+  assert.equal(validation.outputFault(targetWith({ inputSchema: SQL_SCHEMA, outputSchema: true }), 7), null);
+  const unchecked = targetWith({ inputSchema: SQL_SCHEMA, outputSchema: { $ref: 'https://schemas.test/x' } });
+  assert.throws(() => validation.outputFault(unchecked, {}), { code: 'validation.schema_unusable' });
 });
 
 test('a prompt takes its declared arguments, all strings; a resource leaves its uri', () => {
