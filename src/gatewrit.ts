@@ -14,7 +14,7 @@ import { openMemoryStore } from './core/store/memory.ts';
 import { openSqliteStore } from './core/store/sqlite.ts';
 import { type Controls, openControls } from './opened-controls.ts';
 import { flowsOf, type Stages } from './pipeline.ts';
-import { markOf, Reloading } from './reloading.ts';
+import { markOf, type Reloadable, Reloading } from './reloading.ts';
 import { metadataDocuments, type ProtectedResources, type PublicUrls, protectedResources } from './resources.ts';
 import { openServers, type RunningServers } from './running-servers.ts';
 import { readSections, type Sections, weaknessesOf } from './sections.ts';
@@ -129,36 +129,16 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
   );
   closing.push(() => changes.close());
   const { audit, authorization, redaction, registry } = controls;
-  const { servers, watch } = openServers({ configuration, home, store, keys, registry, changes, clock, log }, closing);
-  const conversation = openConversation({ controls, servers, changes, keys, node: listen.node, clock, log });
-  const { streams } = conversation;
-
   const reloading = new Reloading({
-    reloadables: [
-      {
-        ...files.policy,
-        async reload() {
-          await authorization.reload();
-          // Pins name scopes of the catalogue; and what somebody may see depends on policy too.
-          await registry.reload(clock().utc);
-          for (const server of registry.servers()) changes.changed(server);
-          return { version: authorization.version };
-        },
-      },
-      {
-        ...files.manifests,
-        async reload() {
-          const problems = await registry.reload(clock().utc);
-          await watch.lookAtAll();
-          const refused = problems.filter(({ code }) => code === 'manifest').map(({ server }) => server);
-          return { version: registry.version, ...(refused.length > 0 ? { refused } : {}) };
-        },
-      },
-    ],
+    reloadables: reloadablesOf(files, { controls, changes, clock, lookAtAll: () => watch.lookAtAll() }),
     record: (meta) => audit.record({ kind: 'settings', tenant: 'system', meta }),
     log,
   });
+  // When the servers have been closed: a look at one that is silent must not hold up the end.
   closing.push(() => reloading.close());
+  const { servers, watch } = openServers({ configuration, home, store, keys, registry, changes, clock, log }, closing);
+  const conversation = openConversation({ controls, servers, changes, keys, node: listen.node, clock, log });
+  const { streams } = conversation;
 
   const stages = stagesOf({ controls, conversation, servers, inFlight, clock });
   const { wrap = (stage: AnyStage) => stage } = options;
@@ -175,6 +155,7 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
     log,
   });
   closing.push(async () => {
+    reloading.stop();
     answering.drain();
     streams.drain();
     const left = await inFlight.drain(DRAIN_MS);
@@ -204,15 +185,47 @@ async function compose(options: GatewritOptions, closing: End[], close: () => Pr
   };
 }
 
-/** What is read again when its files change, as it looks before it is read. */
+/** What is read again when its files change, and how it looks before it is read. */
 async function policyAndManifests(home: string, settings: Sections, keys: KeyFolder) {
   const { trust } = settings.registry;
-  const manifests = [join(home, 'registry'), ...(trust.length > 0 ? trust : [keyFile(keys.folder, 'operator')])];
-  const policy = [join(home, 'policy')];
-  return {
-    policy: { what: 'policy', places: policy, mark: await markOf(policy) },
-    manifests: { what: 'manifests', places: manifests, mark: await markOf(manifests) },
+  const trusted = trust.length > 0 ? trust : [keyFile(keys.folder, 'operator')];
+  const policy = join(home, 'policy');
+  const places = {
+    policy: [policy],
+    // Pins name scopes of the catalogue.
+    manifests: [join(home, 'registry'), ...trusted, join(policy, 'scopes.yaml')],
   };
+  return {
+    policy: { what: 'policy', places: places.policy, mark: await markOf(places.policy) },
+    manifests: { what: 'manifests', places: places.manifests, mark: await markOf(places.manifests) },
+  };
+}
+
+function reloadablesOf(
+  { policy, manifests }: Awaited<ReturnType<typeof policyAndManifests>>,
+  parts: { controls: Controls; changes: ListChanges; clock: () => Now; lookAtAll: () => Promise<void> },
+): readonly Reloadable[] {
+  const { authorization, registry } = parts.controls;
+  return [
+    {
+      ...policy,
+      async reload() {
+        await authorization.reload();
+        // What somebody may see depends on policy too.
+        for (const server of registry.servers()) parts.changes.changed(server);
+        return { version: authorization.version };
+      },
+    },
+    {
+      ...manifests,
+      async reload() {
+        const problems = await registry.reload(parts.clock().utc);
+        await parts.lookAtAll();
+        const refused = problems.filter(({ code }) => code === 'manifest').map(({ server }) => server);
+        return { version: registry.version, ...(refused.length > 0 ? { refused } : {}) };
+      },
+    },
+  ];
 }
 
 /** Who does each step of the flows (`pipeline.ts`). */

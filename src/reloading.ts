@@ -69,8 +69,13 @@ export class Reloading {
     });
   }
 
-  async close(): Promise<void> {
+  /** Nothing new is taken over; what has begun goes on. */
+  stop(): void {
     clearInterval(this.#timer);
+  }
+
+  async close(): Promise<void> {
+    this.stop();
     await this.#busy;
   }
 
