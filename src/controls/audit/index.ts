@@ -3,7 +3,7 @@ export { Intents } from './export/intents.ts';
 export { type ExportFacts, ocsfEvents, ocsfOf } from './export/ocsf.ts';
 export { otlpOf } from './export/otlp.ts';
 export { RECORD_KINDS, type RecordKind } from './format/envelope.ts';
-export { type ExchangeOptions, retireKek, rotateKek, stillNeeded } from './keys/exchange.ts';
+export { type ExchangeOptions, prepareKek, retireKek, rotateKek, stillNeeded } from './keys/exchange.ts';
 export { keptKek } from './keys/kek.ts';
 export type { Vault } from './keys/vault.ts';
 export {

@@ -6,7 +6,7 @@ import {
   randomBytes,
   type webcrypto,
 } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SettingsError } from '../internal-error.ts';
 import { openSecret } from '../settings.ts';
@@ -93,61 +93,8 @@ export function keyFile(folder: string, name: KeyClass): string {
   return `${folder}/${name}.jwks`;
 }
 
-export interface Exchanged {
-  readonly path: string;
-  /** Key ids: signs or seals from now on; goes on to be accepted (rotate) or is gone (retire). */
-  readonly current: string;
-  readonly other: string;
-}
-
-/**
- * Puts a fresh key of a class first and keeps the one of before behind it. The file is replaced in one step.
- * @param path the JWK Set, when it is not `<folder>/<class>.jwks`
- * @throws SettingsError when there is none, or two are live already
- */
-export function rotateKeys(folder: string, name: KeyClass, path: string = keyFile(folder, name)): Exchanged {
-  const [before, previous] = openAt(folder, name, path);
-  if (previous)
-    throw new SettingsError(
-      `key ${name}: two keys are live, ${before.kid} and ${previous.kid}; run gatewrit keys retire ${name} first`,
-    );
-  const fresh = makeKey(name);
-  replaceFile(path, { keys: [fresh, ...readSet({ folder, generate: false }, name, `file:${path}`)] });
-  return { path, current: fresh.kid, other: before.kid };
-}
-
-/** Takes the previous key of a class away. @throws SettingsError when only one is live */
-export function retireKeys(folder: string, name: KeyClass, path: string = keyFile(folder, name)): Exchanged {
-  const [current, previous] = openAt(folder, name, path);
-  if (!previous) throw new SettingsError(`key ${name}: only one key is live, ${current.kid}; there is none to retire`);
-  replaceFile(path, { keys: readSet({ folder, generate: false }, name, `file:${path}`).slice(0, 1) });
-  return { path, current: current.kid, other: previous.kid };
-}
-
-function openAt(folder: string, name: KeyClass, path: string): KeyPairOf<{ readonly kid: string }> {
-  const keys = { folder, generate: false };
-  const open = SIGNING_CLASSES.includes(name) ? openSigningKeys : openSymmetricKeys;
-  return open(keys, name, existsSync(path) ? `file:${path}` : undefined);
-}
-
-/** Whoever reads meanwhile, or after a power cut, finds the old set or the new one. */
-function replaceFile(path: string, set: object): void {
-  const fresh = `${path}.${randomBytes(6).toString('hex')}.new`;
-  const file = openSync(fresh, 'wx', 0o600);
-  try {
-    writeFileSync(file, `${JSON.stringify(set, null, 2)}\n`);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(fresh, path);
-  const folder = openSync(dirname(path), 'r');
-  fsyncSync(folder);
-  closeSync(folder);
-}
-
 /** A fresh private JWK of a class. */
-function makeKey(name: KeyClass): { readonly kid: string } {
+export function makeKey(name: KeyClass): { readonly kid: string } {
   if (!SIGNING_CLASSES.includes(name)) return makeSymmetricKey();
   const jwk = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
   return { ...jwk, kid: kidOf(Buffer.from(String(jwk.x), 'base64url')) };
@@ -158,7 +105,8 @@ export function makeSymmetricKey(): { readonly kty: 'oct'; readonly kid: string;
   return { kty: 'oct', kid: kidOf(secret), k: secret.toString('base64url') };
 }
 
-function readSet(keys: KeyFolder, name: KeyClass, reference: string | undefined): Record<string, unknown>[] {
+/** The private JWKs of a class as they stand. @throws SettingsError missing outside development, readable by others, no JWK Set */
+export function readSet(keys: KeyFolder, name: KeyClass, reference: string | undefined): Record<string, unknown>[] {
   const path = keyFile(keys.folder, name);
   if (!reference && !existsSync(path)) {
     if (!keys.generate) {

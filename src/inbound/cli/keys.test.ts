@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -19,7 +19,8 @@ async function run(...argv: string[]) {
 }
 
 const file = (name: string) => join(home, 'keys', `${name}.jwks`);
-const kids = (name: string) => JSON.parse(readFileSync(file(name), 'utf8')).keys.map(({ kid }: { kid: string }) => kid);
+const textOf = (name: string) => readFileSync(file(name), 'utf8');
+const kids = (name: string) => JSON.parse(textOf(name)).keys.map(({ kid }: { kid: string }) => kid);
 
 test('rotate puts a fresh key first and keeps the one of before; a third is refused; retire takes the old one away', async () => {
   for (const name of KEY_CLASSES) {
@@ -46,6 +47,45 @@ test('rotate puts a fresh key first and keeps the one of before; a third is refu
     assert.match(again.err, /only one key is live|none to retire/);
   }
   assert.equal(readdirSync(join(home, 'keys')).length, KEY_CLASSES.length, 'nothing is left lying about');
+});
+
+test('a prepared key is accepted and not used; rotate puts that one first, retire drops it, a third is refused', async () => {
+  for (const name of KEY_CLASSES) {
+    const [old] = kids(name);
+    assert.equal((await run('prepare', name)).code, 0);
+    const [still, next] = kids(name);
+    assert.equal(still, old);
+    assert.deepEqual(JSON.parse(textOf(name)).keys[1].prepared, true);
+    const row = JSON.parse((await run('list', '--json')).out).keys.find((each: { name: string }) => each.name === name);
+    assert.deepEqual([row.kids, row.prepared], [[old, next], next]);
+    const more = await run('prepare', name);
+    assert.equal(more.code, 1);
+    assert.match(more.err, new RegExp(`${next} is prepared: run gatewrit keys rotate ${name}`));
+
+    const dropped = await run('retire', name);
+    assert.match(dropped.out, new RegExp(`${next} is gone, ${old} is the only key. It was never used.`));
+    const { other } = JSON.parse((await run('prepare', name, '--json')).out);
+    const rotated = await run('rotate', name);
+    assert.equal(rotated.code, 0, rotated.err);
+    assert.deepEqual(kids(name), [other, old]);
+    assert.doesNotMatch(textOf(name), /prepared/);
+    assert.match((await run('prepare', name)).err, /run gatewrit keys retire/);
+    assert.equal((await run('retire', name)).code, 0);
+  }
+});
+
+test('a key does not get younger when another comes or goes behind it', async () => {
+  const age = async () =>
+    JSON.parse((await run('list', '--json')).out).keys.find(({ name }: { name: string }) => name === 'operator').days;
+  const old = new Date(Date.now() - 100.5 * 86_400_000);
+  utimesSync(file('operator'), old, old);
+  await run('prepare', 'operator');
+  assert.equal(await age(), 100);
+  await run('retire', 'operator');
+  assert.equal(await age(), 100);
+  await run('rotate', 'operator');
+  assert.equal(await age(), 0);
+  await run('retire', 'operator');
 });
 
 test('neither says a key, and both name a class that is not there', async () => {

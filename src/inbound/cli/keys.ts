@@ -1,15 +1,14 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type ExchangeOptions, retireKek, rotateKek, stillNeeded } from '../../controls/audit/index.ts';
+import { type ExchangeOptions, prepareKek, retireKek, rotateKek, stillNeeded } from '../../controls/audit/index.ts';
+import { type Exchanged, preparedKey, prepareKeys, retireKeys, rotateKeys } from '../../core/crypto/key-exchange.ts';
 import {
   KEY_CLASSES,
   type KeyClass,
   type KeyFolder,
   openSigningKeys,
   openSymmetricKeys,
-  retireKeys,
-  rotateKeys,
   SIGNING_CLASSES,
 } from '../../core/crypto/keys.ts';
 import { SettingsError } from '../../core/internal-error.ts';
@@ -20,14 +19,17 @@ import type { Command, Io } from './command.ts';
 
 const usage = `usage: gatewrit keys init [--home D] [--except CLASS] … [--json]
        gatewrit keys list [--home D] [--json]
+       gatewrit keys prepare CLASS [--home D] [--json]
        gatewrit keys rotate CLASS [--home D] [--json]
        gatewrit keys retire CLASS [--home D] [--json]
 
 init    makes each key a production gateway needs that <home>/keys does not hold yet. A key that is there stays as it is
 list    says which keys there are, how old they are and what each is for; never a key
-rotate  puts a fresh key of a class first and keeps the one of before behind it: two are live, no more
-retire  takes the previous key of a class away. Refused while stored keys of the audit log are wrapped under it, or
-        checkpoints are signed by it alone
+prepare puts a fresh key of a class behind the current one: accepted from then on, and used by nobody until rotate. For those
+        who have to know it before: the witness of an audit log, the other replicas of a gateway
+rotate  puts the prepared key of a class first, or a fresh one, and keeps the one of before behind it: two are live, no more
+retire  takes the previous key of a class away, or a prepared one. Refused while stored keys of the audit log are wrapped
+        under it, or checkpoints are signed by it alone
 
 A running gateway takes "audit-kek" and "checkpoint" over within seconds: every stored key is wrapped anew beside its calls,
 every tree is signed anew. The other classes are read at a start.
@@ -40,7 +42,7 @@ options
 All replicas of a gateway share these keys, but for "checkpoint", which each makes for itself. Keep a copy of "audit-kek"
 apart from the machine: without it the log cannot be read. The TLS pair is not among them: see transport.tls.
 
-exit: 0 good, 1 list: a key is missing; rotate, retire: refused, 2 wrong use, 3 could not run
+exit: 0 good, 1 list: a key is missing; prepare, rotate, retire: refused, 2 wrong use, 3 could not run
 
 example
   gatewrit keys init --home .gatewrit
@@ -66,12 +68,18 @@ const ENDS: Partial<Readonly<Record<KeyClass, string>>> = {
 };
 /** Read again by a running gateway. */
 const TAKEN_OVER: readonly KeyClass[] = ['audit-kek', 'checkpoint'];
+const EXCHANGES = ['prepare', 'rotate', 'retire'] as const;
+type Exchange = (typeof EXCHANGES)[number];
+const EXCHANGED_AS = { prepare: prepareKeys, rotate: rotateKeys, retire: retireKeys } as const;
+const KEK_EXCHANGED_AS = { prepare: prepareKek, rotate: rotateKek, retire: retireKek } as const;
 
 interface KeyRow {
   readonly name: KeyClass;
   readonly purpose: string;
   /** Names of the live keys, the current one first; empty: it is missing. */
   readonly kids: readonly string[];
+  /** Which of them waits for `rotate`. */
+  readonly prepared: string | null;
   /** Since the file was written. */
   readonly days: number | null;
   readonly made: boolean;
@@ -97,7 +105,7 @@ export const keysCommand: Command = {
       return 0;
     }
     const [verb, ...more] = positionals;
-    if (verb === 'rotate' || verb === 'retire') {
+    if (isExchange(verb)) {
       const [name, ...rest] = more;
       if (name === undefined || rest.length > 0 || !(KEY_CLASSES as readonly string[]).includes(name)) {
         io.stderr(name === undefined || rest.length > 0 ? usage : `gatewrit keys: there is no key "${name}"\n`);
@@ -124,49 +132,64 @@ export const keysCommand: Command = {
   },
 };
 
-async function exchange(
-  verb: 'rotate' | 'retire',
-  name: KeyClass,
-  home: string,
-  json: boolean,
-  io: Io,
-): Promise<number> {
+function isExchange(verb: string | undefined): verb is Exchange {
+  return (EXCHANGES as readonly (string | undefined)[]).includes(verb);
+}
+
+async function exchange(verb: Exchange, name: KeyClass, home: string, json: boolean, io: Io): Promise<number> {
   const folder = join(home, 'keys');
-  const done = TAKEN_OVER.includes(name)
-    ? await withStore(home, (store) =>
-        exchangeAudit(verb, name as 'audit-kek' | 'checkpoint', { home, store, now: Date.now() }),
-      )
-    : (verb === 'rotate' ? rotateKeys : retireKeys)(folder, name);
-  if (json) io.stdout(`${JSON.stringify({ class: name, verb, current: done.current, other: done.other })}\n`);
-  else if (verb === 'rotate') {
-    const when = TAKEN_OVER.includes(name)
-      ? 'A running gateway takes it over within seconds.'
-      : 'A gateway reads it at its next start.';
-    io.stdout(`${name}: ${done.current} is the current key, ${done.other} goes on to be accepted. ${when}\n`);
-    if (name === 'checkpoint')
-      io.stdout(
-        `A witness has to know it: once the gateway has taken it over, give it the first line of ${join(folder, 'audit.pub')}; a required one stops calls until then.\n`,
-      );
-    io.stdout(`When nothing needs ${done.other} any more: gatewrit keys retire ${name}\n`);
-  } else {
-    io.stdout(
-      `${name}: ${done.other} is gone, ${done.current} is the only key.${ENDS[name] ? ` From the next start on ${ENDS[name]}.` : ''}\n`,
-    );
-  }
+  const done = await exchanged(verb, name, home, folder);
+  const { current, other } = done;
+  if (json) io.stdout(`${JSON.stringify({ class: name, verb, current, other })}\n`);
+  else io.stdout(`${said(verb, name, done, join(folder, 'audit.pub')).join('\n')}\n`);
   return 0;
 }
 
-async function exchangeAudit(
-  verb: 'rotate' | 'retire',
-  name: 'audit-kek' | 'checkpoint',
-  where: ExchangeOptions,
-): Promise<{ current: string; other: string }> {
-  if (name === 'audit-kek') return verb === 'rotate' ? rotateKek(where) : retireKek(where);
-  const folder = join(where.home, 'keys');
-  if (verb === 'rotate') return rotateKeys(folder, name);
-  const needed = await stillNeeded(name, where);
-  if (needed !== null) throw new SettingsError(`key ${name}: ${needed}`);
-  return retireKeys(folder, name);
+type Done = Pick<Exchanged, 'current' | 'other' | 'unused'>;
+
+async function exchanged(verb: Exchange, name: KeyClass, home: string, folder: string): Promise<Done> {
+  if (!TAKEN_OVER.includes(name)) return EXCHANGED_AS[verb](folder, name);
+  return withStore(home, async (store) => {
+    const where: ExchangeOptions = { home, store, now: Date.now() };
+    if (name === 'audit-kek') return { unused: false, ...(await KEK_EXCHANGED_AS[verb](where)) };
+    if (verb === 'retire' && preparedKey(folder, name) === null) {
+      const needed = await stillNeeded('checkpoint', where);
+      if (needed !== null) throw new SettingsError(`key ${name}: ${needed}`);
+    }
+    return EXCHANGED_AS[verb](folder, name);
+  });
+}
+
+/** What was done, and what to do next. */
+function said(verb: Exchange, name: KeyClass, { current, other, unused }: Done, printed: string): string[] {
+  const witnessed = name === 'checkpoint';
+  const taken = TAKEN_OVER.includes(name);
+  switch (verb) {
+    case 'prepare':
+      return [
+        `${name}: ${other} is prepared and not used yet, ${current} is the current key.`,
+        taken
+          ? 'A running gateway knows it within seconds.'
+          : 'A gateway reads it at its next start: restart all replicas.',
+        ...(witnessed ? [`Then the witness has to know it: give it the second line of ${printed}.`] : []),
+        `After that: gatewrit keys rotate ${name}`,
+      ];
+    case 'rotate':
+      return [
+        `${name}: ${current} is the current key, ${other} goes on to be accepted.`,
+        taken ? 'A running gateway takes it over within seconds.' : 'A gateway reads it at its next start.',
+        ...(witnessed
+          ? [
+              `A witness has to know it: unless it was told when the key was prepared, give it the first line of ${printed} now; a required one stops calls until then.`,
+            ]
+          : []),
+        `When nothing needs ${other} any more: gatewrit keys retire ${name}`,
+      ];
+    case 'retire': {
+      const ends = unused ? ' It was never used.' : ENDS[name] ? ` From the next start on ${ENDS[name]}.` : '';
+      return [`${name}: ${other} is gone, ${current} is the only key.${ends}`];
+    }
+  }
 }
 
 /** A home that was never started has no store yet: a memory one says the same. */
@@ -191,10 +214,10 @@ function init(folder: string, wanted: readonly KeyClass[]): KeyRow[] {
 
 function rowOf(folder: string, name: KeyClass, made: boolean): KeyRow {
   const file = fileOf(folder, name);
-  if (!existsSync(file)) return { name, purpose: PURPOSES[name], kids: [], days: null, made };
+  if (!existsSync(file)) return { name, purpose: PURPOSES[name], kids: [], prepared: null, days: null, made };
   const kids = open({ folder, generate: false }, name).flatMap((key) => (key ? [key.kid] : []));
   const days = Math.floor((Date.now() - statSync(file).mtimeMs) / 86_400_000);
-  return { name, purpose: PURPOSES[name], kids, days, made };
+  return { name, purpose: PURPOSES[name], kids, prepared: preparedKey(folder, name), days, made };
 }
 
 function open(keys: KeyFolder, name: KeyClass) {
@@ -204,9 +227,12 @@ function open(keys: KeyFolder, name: KeyClass) {
 const fileOf = (folder: string, name: KeyClass) => join(folder, `${name}.jwks`);
 
 function table(folder: string, rows: readonly KeyRow[]): string {
-  const lines = rows.map(({ name, purpose, kids, days, made }) => {
+  const lines = rows.map(({ name, purpose, kids, prepared, days, made }) => {
     const state = kids.length === 0 ? 'missing' : made ? 'made' : `${days} d old`;
-    return `  ${name.padEnd(20)}  ${state.padEnd(9)}  ${kids.join(', ').padEnd(16)}  ${purpose}`;
+    const named = kids.map((kid) => (kid === prepared ? `${kid} (prepared)` : kid)).join(', ');
+    return [name.padEnd(20), state.padEnd(9), named, purpose] as const;
   });
-  return `keys in ${folder}\n${lines.join('\n')}\n`;
+  const width = Math.max(...lines.map(([, , named]) => named.length));
+  const shown = lines.map(([name, state, named, purpose]) => `  ${name}  ${state}  ${named.padEnd(width)}  ${purpose}`);
+  return `keys in ${folder}\n${shown.join('\n')}\n`;
 }

@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openSigningKeys, retireKeys, rotateKeys } from '../../../core/crypto/keys.ts';
+import { prepareKeys, retireKeys, rotateKeys } from '../../../core/crypto/key-exchange.ts';
+import { openSigningKeys } from '../../../core/crypto/keys.ts';
 import { openNote, parseVerifierLine, verifierLine } from '../../../core/crypto/signed-note.ts';
 import { InternalError, SettingsError } from '../../../core/internal-error.ts';
 import type { Store } from '../../../core/store/store.ts';
@@ -20,10 +21,20 @@ export interface KekExchange {
   /** Key ids. */
   readonly current: string;
   readonly other: string;
+  /** The other one was prepared and never used. */
+  readonly unused?: boolean;
   readonly place: string;
 }
 
 const folderOf = (home: string) => ({ folder: join(home, 'keys'), generate: false });
+
+/** Puts a fresh KEK behind the current one, for every process to have before anything is wrapped under it. @throws SettingsError */
+export function prepareKek({ home, store }: ExchangeOptions): KekExchange {
+  const keys = folderOf(home);
+  const source = kekSource({ keys, store });
+  if (source.file !== null) return { ...prepareKeys(keys.folder, 'audit-kek', source.file), place: source.place };
+  throw new SettingsError(`key audit-kek: it stands in ${source.place}, where none can be prepared; rotate it there`);
+}
 
 /** Puts a fresh KEK first, wherever the home's are. @throws SettingsError, InternalError `audit.kms` */
 export async function rotateKek({ home, store, now }: ExchangeOptions): Promise<KekExchange> {

@@ -92,8 +92,9 @@ function wrappedSource(keys: KeyFolder, store: Store, kms: Kms, url: string): Ke
 
 const fileOf = (reference: string) => (reference.startsWith('file:') ? reference.slice(5) : null);
 
+/** How a file looks from outside. `ctime` too: an exchange keeps the age of the current key, and an inode may be used again. */
 export function markOf(file: string | null): string {
   if (file === null) return '';
   const found = statSync(file, { throwIfNoEntry: false });
-  return found ? `${found.ino} ${found.mtimeMs} ${found.size}` : '';
+  return found ? `${found.ino} ${found.mtimeMs} ${found.ctimeMs} ${found.size}` : '';
 }

@@ -4,7 +4,8 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type SealKey, unseal } from '../../../core/crypto/envelope.ts';
-import { openSymmetricKeys, retireKeys, rotateKeys } from '../../../core/crypto/keys.ts';
+import { prepareKeys, retireKeys, rotateKeys } from '../../../core/crypto/key-exchange.ts';
+import { openSymmetricKeys } from '../../../core/crypto/keys.ts';
 import { memoryRows, openMemoryStore } from '../../../core/store/memory.ts';
 import type { Audit } from '../audit.ts';
 import { CANARIES, type Fixture, fixture, readyCall, runCall } from '../audit-kit.test.ts';
@@ -78,6 +79,28 @@ test('a new KEK is taken over while the log runs: every stored key is wrapped an
   assert.deepEqual(await verified(), []);
 });
 
+test('a prepared KEK wraps nothing yet; what the first process wraps under it, the second can open already', async () => {
+  await call();
+  const before = currentKek();
+  const { current, other } = prepareKeys(folder(), 'audit-kek');
+  assert.equal(current, before);
+  await audit.takeOverKeys();
+  await call({ subject: 'somebody-new' });
+  assert.equal(await count(), 0, 'all is wrapped under the current one');
+  // This process does not look at the files again before the other has wrapped its keys anew.
+  rotateKeys(folder(), 'audit-kek');
+  const keks = openSymmetricKeys({ folder: folder(), generate: false }, 'audit-kek');
+  const another = await Keyring.open(log.store, keks, log.clock.utc);
+  await another.rewrap(
+    () => log.clock.utc,
+    async () => undefined,
+  );
+  assert.equal(currentKek(), other);
+  assert.equal(await count(), 0);
+  log.clock.utc += 61_000;
+  await call({ subject: 'somebody-new' });
+});
+
 test('a KEK that another process still wrapped under a moment ago is not lost when it is retired at once', async () => {
   await call();
   const old = JSON.parse(readFileSync(join(folder(), 'audit-kek.jwks'), 'utf8')).keys;
@@ -130,6 +153,33 @@ test('a new checkpoint key signs every tree anew; audit.pub names both, and the 
   await audit.close();
   audit = await log.open();
   assert.deepEqual(log.fatal, []);
+});
+
+test('a prepared checkpoint key stands in audit.pub before it signs anything; rotated, it signs', async () => {
+  await call();
+  await audit.checkpoint();
+  const { current, other } = prepareKeys(folder(), 'checkpoint');
+  await audit.takeOverKeys();
+  const told = readVerifiers(join(folder(), 'audit.pub'));
+  assert.equal(told.length, 2);
+  await call();
+  await audit.checkpoint();
+  assert.deepEqual(await keyRecords(), [], 'nothing was exchanged yet');
+  const where = { home: log.home, store: log.store, now: log.clock.utc };
+  assert.equal(await stillNeeded('checkpoint', where), null, 'all is signed by the current key');
+
+  assert.equal(rotateKeys(folder(), 'checkpoint').current, other);
+  await audit.takeOverKeys();
+  assert.deepEqual(
+    (await keyRecords()).map((meta) => [meta?.['from'], meta?.['to']]),
+    [[current, other]],
+  );
+  assert.deepEqual(
+    readVerifiers(join(folder(), 'audit.pub')).map(({ keyHash }) => keyHash),
+    [told[1]!.keyHash, told[0]!.keyHash],
+    'who was told the second line knows the one that signs now',
+  );
+  assert.deepEqual(await verified(), []);
 });
 
 test('a start goes on with what the last process had not wrapped anew', async () => {

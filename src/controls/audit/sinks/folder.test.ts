@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cosign } from '../../../core/crypto/cosignature.ts';
-import { retireKeys, rotateKeys } from '../../../core/crypto/keys.ts';
+import { retireKeys, rotateKeys } from '../../../core/crypto/key-exchange.ts';
 import { memoryRows, openMemoryStore } from '../../../core/store/memory.ts';
 import type { Audit } from '../audit.ts';
 import { type Fixture, fixture, readyCall, runCall } from '../audit-kit.test.ts';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openCosigned, parseWitnessLine } from '../../../core/crypto/cosignature.ts';
+import { prepareKeys, retireKeys, rotateKeys } from '../../../core/crypto/key-exchange.ts';
 import { parseCheckpoint } from '../../../core/crypto/signed-note.ts';
 import { type MemoryRows, memoryRows, openMemoryStore } from '../../../core/store/memory.ts';
 import { fixture, readyCall, runCall } from '../audit-kit.test.ts';
@@ -27,10 +28,12 @@ async function witnessedHome(t: TestContext) {
   const state = join(folder, `state-${states++}`);
   let port = 0;
   const start = async () => {
-    const line = readFileSync(join(home.home, 'keys', 'audit.pub'), 'utf8').trim();
+    const lines = readFileSync(join(home.home, 'keys', 'audit.pub'), 'utf8')
+      .trim()
+      .split('\n');
     const witness = await openWitness({
       keyText: readFileSync(join(folder, 'key'), 'utf8'),
-      logs: [parseWitnessedLog(line)!],
+      logs: lines.map((line) => parseWitnessedLog(line)!),
       state,
       maxOrigins: 100,
       host: '127.0.0.1',
@@ -103,6 +106,34 @@ describe('a log with a witness', () => {
     await calls(home, audit, 1);
     await audit.close();
     assert.deepEqual(home.fatal, []);
+  });
+
+  test('a checkpoint key that the witness was told of before is exchanged without a call refused', async (t) => {
+    const home = await witnessedHome(t);
+    const before = await home.start();
+    const audit = await home.open({}, home.settings());
+    await calls(home, audit, 1);
+    const { other } = prepareKeys(join(home.home, 'keys'), 'checkpoint');
+    await audit.takeOverKeys();
+    await before.close();
+    const witness = await home.start();
+    t.after(() => witness.close());
+    assert.equal(rotateKeys(join(home.home, 'keys'), 'checkpoint').current, other);
+    await audit.takeOverKeys();
+    for (let round = 0; round < 3; round++) {
+      await calls(home, audit, 1);
+      await audit.checkpoint();
+      const size = Number(home.signed('journal').split('\n')[1]);
+      for (let i = 0; home.cosigned('journal').size < size; i++) {
+        assert.ok(i < 200, 'the witness knows the key that signs now');
+        await audit.checkpoint();
+        await sleep(50);
+      }
+      home.clock.mono += 3_000;
+    }
+    await audit.close();
+    assert.deepEqual(home.fatal, []);
+    retireKeys(join(home.home, 'keys'), 'checkpoint');
   });
 
   test('a witness that is not required never closes the log', async (t) => {
