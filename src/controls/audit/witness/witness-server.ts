@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { MAX_SUBMISSION_BYTES } from './submission.ts';
 import type { Witness } from './witness.ts';
 
@@ -25,6 +25,8 @@ const REQUEST_MS = 10_000;
 const IDLE_MS = 60_000;
 const MAX_HEADER_BYTES = 8 * 1024;
 const MAX_CONNECTIONS = 256;
+/** Of one address, so that no single stranger keeps the logs out; a proxy in front needs far fewer. */
+const MAX_PER_ADDRESS = 32;
 
 /** A server of its own, small on purpose: a witness stands in another domain than the gateway and shares nothing with it. */
 export async function serveWitness(options: WitnessServerOptions): Promise<WitnessServer> {
@@ -39,9 +41,10 @@ export async function serveWitness(options: WitnessServerOptions): Promise<Witne
   };
   const onRequest = (request: IncomingMessage, response: ServerResponse) => void answer(options, request, response);
   const server = tls
-    ? createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.3' }, onRequest)
+    ? createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.3', handshakeTimeout: REQUEST_MS }, onRequest)
     : createServer(limits, onRequest);
   server.maxConnections = MAX_CONNECTIONS;
+  server.on('connection', shared(MAX_PER_ADDRESS));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, resolve);
@@ -55,6 +58,25 @@ export async function serveWitness(options: WitnessServerOptions): Promise<Witne
         server.close(() => resolve());
         server.closeIdleConnections();
       }),
+  };
+}
+
+/** Cuts a connection of an address that has its share already. */
+function shared(share: number): (socket: Socket) => void {
+  const held = new Map<string, number>();
+  return (socket) => {
+    const address = socket.remoteAddress ?? '';
+    const count = (held.get(address) ?? 0) + 1;
+    if (count > share) {
+      socket.destroy();
+      return;
+    }
+    held.set(address, count);
+    socket.once('close', () => {
+      const left = held.get(address)! - 1;
+      if (left === 0) held.delete(address);
+      else held.set(address, left);
+    });
   };
 }
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -193,6 +195,30 @@ describe('a witness', () => {
     assert.equal((await second.submit(5, new Numbers(9, 2))).status, 422);
     assert.equal((await second.submit(5, new Numbers(9))).status, 200);
     await second.close();
+  });
+
+  test('one stranger who holds connections open keeps no log out', async (t) => {
+    const witness = await witnessAt();
+    const { port } = new URL(witness.url);
+    const held = Array.from({ length: 300 }, () =>
+      connect({ port: Number(port), host: '127.0.0.1' }).on('error', () => {}),
+    );
+    t.after(async () => {
+      for (const socket of held) socket.destroy();
+      await witness.close();
+    });
+    await Promise.all(held.map((socket) => once(socket, 'connect')));
+    const answer = await new Promise<string>((resolve, reject) => {
+      const submission = submissionText({ old: 0, proof: [], note: new Numbers(5).note() });
+      const head = `POST /add-checkpoint HTTP/1.1\r\nHost: w\r\nContent-Length: ${Buffer.byteLength(submission)}\r\nConnection: close\r\n\r\n`;
+      let text = '';
+      connect({ port: Number(port), host: '127.0.0.1', localAddress: '127.0.0.2' })
+        .on('data', (chunk) => (text += chunk))
+        .on('close', () => resolve(text))
+        .on('error', reject)
+        .end(head + submission);
+    });
+    assert.match(answer, /^HTTP\/1.1 200 /);
   });
 
   test('of many submissions at once from one old size, one at most is cosigned', async (t) => {
