@@ -44,4 +44,5 @@ export {
   verifyLog,
 } from './verifier/index.ts';
 export { newWitnessKey, openWitness } from './witness/open-witness.ts';
+export { allWitnesses, witnessWords } from './witness/settings.ts';
 export { parseWitnessedLog } from './witness/witnessed-logs.ts';

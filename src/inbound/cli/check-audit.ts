@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AuditSettings } from '../../controls/audit/index.ts';
+import { type AuditSettings, allWitnesses, witnessWords } from '../../controls/audit/index.ts';
 import { SettingsError } from '../../core/internal-error.ts';
 import { openSecret } from '../../core/settings.ts';
 import type { Sections } from '../../sections.ts';
@@ -13,7 +13,7 @@ export function auditPoints(home: string, { audit, authentication }: Sections): 
   return [
     ...kekPoints(audit.kek),
     ...audit.sinks.flatMap(sinkPoints),
-    ...fileAt('audit.witness.ca', audit.witness?.ca),
+    ...(audit.witness ? allWitnesses(audit.witness) : []).flatMap(({ ca }) => fileAt('audit.witness ca', ca)),
     ...(authentication.development ? [] : elsewherePoints(audit)),
     ...['audit', 'store', 'audit-index'].flatMap((name) => modePoints(join(home, name))),
   ];
@@ -30,7 +30,7 @@ export function auditPlaces({ kek, sinks, witness }: AuditSettings, keyDays: num
   const names = sinks.map(
     (sink) => `${sink.name} (${sink.kind}${'required' in sink && sink.required ? ', required' : ''})`,
   );
-  const shown = witness ? `witness ${witness.key.split('+')[0]} every ${witness.everyMs / 1000} s` : 'no witness';
+  const shown = witness ? `${witnessWords(witness)} every ${witness.everyMs / 1000} s` : 'no witness';
   return `${key}; ${names.length === 0 ? 'no sinks' : `sinks ${names.join(', ')}`}; ${shown}`;
 }
 

@@ -46,8 +46,8 @@ export async function readCheckpoint(
 export interface Keys {
   readonly verifiers: readonly NoteVerifier[];
   readonly witnesses: readonly WitnessVerifier[];
-  /** Is a tree that none of the given witnesses has cosigned a finding? */
-  readonly witnessed: boolean;
+  /** How many of the given witnesses must have cosigned a tree, or it is a finding; 0: what is not cosigned is said. */
+  readonly quorum: number;
 }
 
 /** A checkpoint that witnesses have seen. */
@@ -59,12 +59,12 @@ export interface CosignedCheckpoint extends SignedCheckpoint {
 export async function readCosigned(
   source: LogSource,
   file: string,
-  { verifiers, witnesses, witnessed }: Keys,
+  { verifiers, witnesses, quorum }: Keys,
   { report, skip }: Saying,
 ): Promise<CosignedCheckpoint | null> {
   const note = await readNote(source, 'cosigned');
   if (note === null) {
-    if (witnessed) report(file, null, 'none of the given witnesses has cosigned this tree');
+    if (quorum > 0) report(file, null, tooFew(0, quorum));
     else if (witnesses.length > 0) skip(`${file}: none of the given witnesses has cosigned this tree yet`);
     return null;
   }
@@ -76,7 +76,15 @@ export async function readCosigned(
   }
   const { unknown, cosignedBy } = opened!;
   if (unknown > 0) skip(`${file}: ${unknown} cosignatures of witnesses whose keys were not given`);
-  if (witnesses.length > 0 && cosignedBy.length === 0)
-    report(file, null, 'none of the given witnesses has cosigned this tree');
+  // Two keys of one witness are one witness.
+  const count = new Set(cosignedBy.map(({ name }) => name)).size;
+  const needed = Math.max(1, quorum);
+  if (witnesses.length > 0 && count < needed) report(file, null, tooFew(count, needed));
   return { ...checkpoint, unknown, by: cosignedBy };
+}
+
+function tooFew(count: number, needed: number): string {
+  return count === 0
+    ? 'none of the given witnesses has cosigned this tree'
+    : `${count} of the given witnesses ${count === 1 ? 'has' : 'have'} cosigned this tree, and ${needed} must`;
 }

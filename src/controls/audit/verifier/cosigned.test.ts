@@ -50,7 +50,7 @@ const all = (by: NoteSigner) =>
   with_(Object.fromEntries(trees.map((tree) => [`${tree}/cosigned`, cosigned(tree, checkpointOf(tree).size - 2, by)])));
 
 test('cosigned checkpoints hold: who cosigned how much of each tree, and when, is told', async () => {
-  const report = await check(all(witnessKey), { witnesses: [witness], witnessed: true });
+  const report = await check(all(witnessKey), { witnesses: [witness], quorum: 1 });
   assert.deepEqual(report.findings, []);
   for (const { signed, cosigned } of report.trees)
     assert.deepEqual(cosigned, { size: signed - 2, by: [{ name: 'witness.example', time: TIME }] });
@@ -92,8 +92,33 @@ test('a flipped byte in a cosigned checkpoint is reported to who has the witness
 
 test('a tree nobody cosigned is said, and a finding only when a witness is required', async () => {
   assert.deepEqual((await check(swept.files, { witnesses: [witness] })).findings, []);
-  const { findings } = await check(swept.files, { witnesses: [witness], witnessed: true });
+  const { findings } = await check(swept.files, { witnesses: [witness], quorum: 1 });
   assert.equal(findings.length, trees.length);
+});
+
+test('a quorum counts witnesses: two keys of one are one, and what is missing is a finding', async () => {
+  const sameName: NoteSigner = { name: witnessKey.name, ...generateKeyPairSync('ed25519') };
+  const second: NoteSigner = { name: 'second.example', ...generateKeyPairSync('ed25519') };
+  const by = (...signers: NoteSigner[]) =>
+    with_(
+      Object.fromEntries(
+        trees.map((tree) => {
+          const size = checkpointOf(tree).size;
+          const note = cosigned(tree, size, witnessKey).toString();
+          const { text } = openNote(note, swept.verifiers)!;
+          return [`${tree}/cosigned`, Buffer.from(note + signers.map((signer) => cosign(text, signer, TIME)).join(''))];
+        }),
+      ),
+    );
+  const witnesses = [witnessKey, sameName, second].map(
+    ({ name, publicKey }) => parseWitnessLine(witnessLine(name, publicKey))!,
+  );
+  assert.deepEqual((await check(by(second), { witnesses, quorum: 2 })).findings, []);
+  for (const files of [by(), by(sameName)]) {
+    const { findings } = await check(files, { witnesses, quorum: 2 });
+    assert.equal(findings.length, trees.length);
+    assert.match(findings[0]!.what, /^1 of the given witnesses has cosigned this tree, and 2 must$/);
+  }
 });
 
 /** A whole log with a roll-up of one tenant: entries are what a replica signed at these sizes. */

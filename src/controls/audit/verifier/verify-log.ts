@@ -13,8 +13,8 @@ import type { KeptCheckpoint } from './verify-tree.ts';
 export interface VerifyOptions {
   /** Keys of witnesses (`readWitnesses`), whose cosignatures are then checked. */
   readonly witnesses?: readonly WitnessVerifier[];
-  /** Is a tree that none of the given witnesses has cosigned a finding? (default false: it is said) */
-  readonly witnessed?: boolean;
+  /** How many of the given witnesses must have cosigned every tree, or it is a finding (default 0: it is said) */
+  readonly quorum?: number;
   /** Checkpoints kept elsewhere: the log must contain them (`readKept`). */
   readonly kept?: readonly KeptCheckpoint[];
   /** Replicas to read where the source cannot list them. */
@@ -50,7 +50,7 @@ async function verifySource(
   options: VerifyOptions,
 ): Promise<VerifyReport[]> {
   const { kept = [], replicas = [], now = Date.now(), onProgress = () => undefined } = options;
-  const keys: Keys = { verifiers, witnesses: options.witnesses ?? [], witnessed: options.witnessed ?? false };
+  const keys: Keys = { verifiers, witnesses: options.witnesses ?? [], quorum: options.quorum ?? 0 };
   const of = (part: LogSource, name: string, isNamed: boolean) =>
     verifyReplica(part, name, {
       keys,

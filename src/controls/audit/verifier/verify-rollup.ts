@@ -62,7 +62,7 @@ class RollupCheck {
     this.#tag = tag;
     this.#options = options;
     // Nobody shows roll-ups to witnesses: what they would say is said by the trees of the replicas.
-    this.#keys = { ...options.keys, witnesses: [], witnessed: false };
+    this.#keys = { ...options.keys, witnesses: [], quorum: 0 };
   }
 
   async run(): Promise<VerifyReport> {

@@ -11,6 +11,7 @@ import { type MemoryRows, memoryRows, openMemoryStore } from '../../../core/stor
 import { fixture, readyCall, runCall } from '../audit-kit.test.ts';
 import { readVerifiers } from '../verifier/index.ts';
 import { newWitnessKey, openWitness } from './open-witness.ts';
+import { quorumOf, witnessSettings } from './settings.ts';
 import { parseWitnessedLog } from './witnessed-logs.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'gatewrit-anchor-'));
@@ -144,6 +145,125 @@ describe('a log with a witness', () => {
     await calls(home, audit, 1);
     await audit.close();
     assert.ok(!existsSync(join(home.log, 'journal', 'cosigned')));
+  });
+});
+
+describe('a log with three witnesses, two of which must cosign', () => {
+  /** Three of them, each with a memory of its own; they know the log when its home was opened once. */
+  async function three(t: TestContext) {
+    const home = await witnessedHome(t);
+    const own = [1, 2, 3].map((i) => {
+      const name = `w${i}.example.org`;
+      const file = join(folder, `key-${states++}`);
+      return { name, file, line: newWitnessKey(name, file), state: join(folder, `state-${states++}`), port: 0 };
+    });
+    const start = async (i: number) => {
+      const witness = own[i]!;
+      const line = readFileSync(join(home.home, 'keys', 'audit.pub'), 'utf8').trim();
+      const opened = await openWitness({
+        keyText: readFileSync(witness.file, 'utf8'),
+        logs: [parseWitnessedLog(line)!],
+        state: witness.state,
+        maxOrigins: 100,
+        host: '127.0.0.1',
+        port: witness.port,
+        tls: null,
+        say: () => undefined,
+      });
+      witness.port = Number(new URL(opened.url).port);
+      let open = true;
+      const close = async () => {
+        if (open) await opened.close();
+        open = false;
+      };
+      t.after(close);
+      return close;
+    };
+    const settings = (changes: object = {}) => {
+      const [first, ...others] = own.map(({ line, port }) => ({ url: `http://127.0.0.1:${port}`, key: line }));
+      return { witness: { ...first!, others, everyMs: 1_000, deadlineMs: 5_000, timeoutMs: 2_000, ...changes } };
+    };
+    const cosignedBy = () => {
+      const verifiers = readVerifiers(join(home.home, 'keys', 'audit.pub'));
+      const note = readFileSync(join(home.log, 'journal', 'cosigned'), 'utf8');
+      const opened = openCosigned(
+        note,
+        verifiers,
+        own.map(({ line }) => parseWitnessLine(line)!),
+      )!;
+      return { size: parseCheckpoint(opened.text)!.size, names: opened.cosignedBy.map(({ name }) => name).sort() };
+    };
+    return { ...home, own, startOne: start, settings, cosignedBy };
+  }
+
+  test('one may be away: calls go on, and it is back in when it comes back', async (t) => {
+    const home = await three(t);
+    const close = [await home.startOne(0), await home.startOne(1), await home.startOne(2)];
+    for (const [round, away] of [null, 0, 2, null].entries()) {
+      for (const i of [0, 1, 2]) {
+        await close[i]!();
+        if (i !== away) close[i] = await home.startOne(i);
+      }
+      const audit = await home.open({}, home.settings());
+      await calls(home, audit, 2 + round);
+      await calls(home, audit, 1, 'another-tenant');
+      await audit.close();
+      const { size, names } = home.cosignedBy();
+      assert.equal(String(size), home.signed('journal').split('\n')[1]);
+      assert.deepEqual(
+        names,
+        home.own.filter((_, i) => i !== away).map(({ name }) => name),
+      );
+    }
+    assert.deepEqual(home.fatal, []);
+  });
+
+  test('when two are away the log closes for calls at the deadline', async (t) => {
+    const home = await three(t);
+    for (const i of [0, 1, 2]) await (await home.startOne(i))();
+    await home.startOne(1);
+    const audit = await home.open({}, home.settings());
+    await calls(home, audit, 1);
+    home.clock.mono += 5_001;
+    await assert.rejects(calls(home, audit, 1), /audit.unavailable/);
+    await audit.close();
+    assert.ok(
+      !existsSync(join(home.log, 'journal', 'cosigned')),
+      'one cosignature is kept nowhere as if it were enough',
+    );
+  });
+
+  test('one that has seen more stops the start, whatever another says', async (t) => {
+    const home = await three(t);
+    const close = [await home.startOne(0), await home.startOne(1), await home.startOne(2)];
+    const first = await home.open({}, home.settings());
+    await calls(home, first, 2);
+    await first.close();
+    const restore = backupOf(home);
+    await close[0]!();
+    const second = await home.open({}, home.settings());
+    await calls(home, second, 4);
+    await second.close();
+    const store = restore();
+    await close[1]!();
+    await home.startOne(0);
+    await assert.rejects(home.open({ store }, home.settings()), {
+      code: 'audit.rolled_back',
+      message: /w3\.example\.org/,
+    });
+  });
+
+  test('a quorum is more than half of them, each once', async (t) => {
+    const { settings, own } = await three(t);
+    const judge = (changes: object) => witnessSettings.safeParse(settings(changes).witness).error?.issues[0]?.message;
+    assert.equal(judge({}), undefined);
+    assert.equal(quorumOf(witnessSettings.parse(settings().witness)!), 2);
+    for (const quorum of [2, 3]) assert.equal(judge({ quorum }), undefined);
+    for (const quorum of [1, 4]) assert.match(judge({ quorum })!, /more than half/);
+    const { line, name } = own[0]!;
+    const again = newWitnessKey(name, join(folder, `key-${states++}`));
+    for (const key of [line, again])
+      assert.match(judge({ others: [{ url: 'https://w.example.org', key }], quorum: 2 })!, /there once/);
   });
 });
 

@@ -1,18 +1,18 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openCosigned, parseWitnessLine, type WitnessVerifier } from '../../../core/crypto/cosignature.ts';
 import { consistencyProof, EMPTY_ROOT } from '../../../core/crypto/merkle.ts';
-import { type NoteVerifier, openNote, parseCheckpoint, signatureLines } from '../../../core/crypto/signed-note.ts';
+import { type NoteVerifier, openNote, parseCheckpoint } from '../../../core/crypto/signed-note.ts';
 import { InternalError } from '../../../core/internal-error.ts';
+import type { Log } from '../../../core/log.ts';
 import type { Placer } from '../journal/files.ts';
 import { type Carrier, SinkBroken } from '../sinks/following.ts';
 import { readOrNull } from '../sinks/tree-files.ts';
 import { CHECKPOINT_FILE } from '../tree/checkpoints.ts';
 import { nodesOnDisk } from '../tree/tree.ts';
-import type { WitnessSettings } from './settings.ts';
-import { WitnessClient } from './witness-client.ts';
+import { AskedWitness, type SignedTree } from './asked-witness.ts';
+import { allWitnesses, quorumOf, type WitnessSettings } from './settings.ts';
 
-/** Beside a tree's `checkpoint`: the same, or a smaller one, with the cosignature of the witness. */
+/** Beside a tree's `checkpoint`: the same, or a smaller one, with the cosignatures of the witnesses. */
 export const COSIGNED_FILE = 'cosigned';
 
 export interface AnchorOptions {
@@ -23,53 +23,38 @@ export interface AnchorOptions {
   readonly verifiers: () => readonly NoteVerifier[];
   /** Its own: the writer of the trees has another. */
   readonly placer: Placer;
+  readonly tell: Log;
 }
 
-interface SignedNote {
-  /** Below the replica's folder. */
-  readonly path: string;
-  readonly note: string;
-  readonly origin: string;
-  readonly size: number;
-  readonly keyHash: string;
-}
-
-interface Sent {
-  readonly size: number;
-  /** Which key of the log signed it: what was signed anew is shown anew. */
-  readonly keyHash: string;
-}
-
-const NOTHING: Sent = { size: 0, keyHash: '' };
-/** The size is learnt, then shown again; a second other size means that somebody else shows this log. */
-const ATTEMPTS = 3;
-
-/** Shows every tree that has grown to the witness and keeps what it cosigned. */
+/** Shows every tree that has grown to the witnesses and keeps what enough of them cosigned. */
 export class Anchor implements Carrier {
   readonly #options: AnchorOptions;
-  readonly #witness: WitnessVerifier;
-  readonly #client: WitnessClient;
-  readonly #sent = new Map<string, Sent>();
-  /** Told when the log is not the one that the witness has seen: nothing more may be signed. */
+  readonly #witnesses: readonly AskedWitness[];
+  readonly #quorum: number;
+  readonly #remembered = new Set<string>();
+  /** Who did not cosign last time although enough others did, and why: said once. */
+  readonly #away = new Map<AskedWitness, string>();
+  /** Told when the log is not the one that a witness has seen: nothing more may be signed. */
   onFatal: (error: InternalError) => void = () => undefined;
 
   constructor(options: AnchorOptions) {
+    const { settings, verifiers } = options;
     this.#options = options;
-    this.#witness = parseWitnessLine(options.settings.key)!;
-    this.#client = new WitnessClient(options.settings);
+    this.#witnesses = allWitnesses(settings).map((one) => new AskedWitness(one, settings.timeoutMs, verifiers));
+    this.#quorum = quorumOf(settings);
   }
 
   /**
-   * Before anything is signed: does the witness know a longer log, or another one? A restored backup is found also when
-   * the copy in the store was restored with it.
+   * Before anything is signed: does a witness know a longer log, or another one? A restored backup is found also when
+   * the copy in the store was restored with it. One witness that says so is enough: a quorum is who must say yes.
    * @param empty a signed checkpoint of the journal without records, for a log of which nothing is there
-   * @returns why it could not be asked, or null
+   * @returns why too few could be asked, or null
    * @throws InternalError `audit.rolled_back`, `audit.forked`
    */
   async refuseOlder(empty: (size: number, root: Uint8Array) => string): Promise<string | null> {
     const journal = (await this.#signed('journal')) ?? this.#noteOf('journal', empty(0, EMPTY_ROOT));
     try {
-      await this.#show(journal, new AbortController().signal);
+      await this.#show(journal, new Set(this.#witnesses), new AbortController().signal);
       return null;
     } catch (error) {
       if (error instanceof InternalError) throw error;
@@ -79,15 +64,17 @@ export class Anchor implements Carrier {
 
   async carry(signal: AbortSignal): Promise<void> {
     const journal = await this.#signed('journal');
-    if (!journal || (await this.#isSent(journal))) return;
+    if (!journal || (await this.#isCosigned(journal))) return;
     const tags = await readdir(join(this.#options.log, 'trees'));
+    // Who does not answer is not waited for again at each tree of this round.
+    const asked = new Set(this.#witnesses);
     try {
       for (const tag of tags) {
         const tree = await this.#signed(`trees/${tag}`);
-        if (tree && !(await this.#isSent(tree))) await this.#show(tree, signal);
+        if (tree && !(await this.#isCosigned(tree))) await this.#show(tree, asked, signal);
       }
       // The last: when the journal is cosigned, everything it covers is.
-      await this.#show(journal, signal);
+      await this.#show(journal, asked, signal);
     } catch (error) {
       if (!(error instanceof InternalError)) throw error;
       this.onFatal(error);
@@ -96,80 +83,81 @@ export class Anchor implements Carrier {
   }
 
   async close(): Promise<void> {
-    await this.#client.close();
+    await Promise.all(this.#witnesses.map((witness) => witness.close()));
   }
 
-  /** @throws InternalError `audit.rolled_back`, `audit.forked`; Error when the witness cannot say */
-  async #show(tree: SignedNote, signal: AbortSignal): Promise<void> {
-    const { log } = this.#options;
-    const { path, note, origin, size } = tree;
-    let old = Math.min(size, (await this.#sentOf(path)).size);
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const proof = consistencyProof(old, size, nodesOnDisk(join(log, path), size));
-      const seen = await this.#client.show({ old, proof, note }, signal);
-      if (seen.kind === 'cosigned') return this.#keep(tree, seen.lines);
-      if (seen.kind === 'did not grow') throw forked(origin, old);
-      if (seen.size > size) throw rolledBack(origin, seen.size, size);
-      if (seen.size === old) throw forked(origin, old);
-      old = seen.size;
+  /**
+   * Shows a tree to all that are still asked, and keeps what they say when they are enough.
+   * @param asked who fails is taken out
+   * @throws InternalError `audit.rolled_back`, `audit.forked`; Error when too few can say
+   */
+  async #show(tree: SignedTree, asked: Set<AskedWitness>, signal: AbortSignal): Promise<void> {
+    const nodeAt = nodesOnDisk(join(this.#options.log, tree.path), tree.size);
+    const proofFrom = (old: number) => consistencyProof(old, tree.size, nodeAt);
+    await this.#remember(tree.path);
+    const witnesses = [...asked];
+    const answers = await Promise.allSettled(witnesses.map((one) => one.show(tree, proofFrom, signal)));
+    const lines: string[] = [];
+    let fatal: InternalError | null = null;
+    for (const [i, answer] of answers.entries()) {
+      const witness = witnesses[i]!;
+      if (answer.status === 'fulfilled') {
+        lines.push(answer.value);
+        if (this.#away.delete(witness)) this.#options.tell.info('a witness cosigns again', { evidence: witness.name });
+      } else if (answer.reason instanceof InternalError) fatal ??= answer.reason;
+      else {
+        asked.delete(witness);
+        this.#missed(witness, answer.reason);
+      }
     }
-    throw new Error(`the witness names another size of ${origin} each time`);
+    if (fatal) throw fatal;
+    if (lines.length < this.#quorum) throw new Error(this.#tooFew(lines.length));
+    if (tree.size > 0) await this.#keep(tree, lines);
   }
 
-  async #keep({ path, note, size, keyHash }: SignedNote, lines: string): Promise<void> {
-    const { log, placer, verifiers } = this.#options;
-    const { name, keyHash: hash } = this.#witness;
-    const ours = signatureLines(lines)?.find((line) => line.name === name && line.keyHash === hash);
-    const cosigned = note + (ours?.line ?? '');
-    if (!ours || !openCosigned(cosigned, verifiers(), [this.#witness]))
-      throw new Error(`what the witness answered is no cosignature by ${name}`);
-    if (size > 0) await placer.place([[join(log, path, COSIGNED_FILE), Buffer.from(cosigned)]]);
-    this.#sent.set(path, { size, keyHash });
+  async #keep({ path, note }: SignedTree, lines: readonly string[]): Promise<void> {
+    const { log, placer } = this.#options;
+    await placer.place([[join(log, path, COSIGNED_FILE), Buffer.from(note + lines.join(''))]]);
   }
 
-  async #isSent({ path, size, keyHash }: SignedNote): Promise<boolean> {
-    const sent = await this.#sentOf(path);
-    return sent.size === size && sent.keyHash === keyHash;
+  #missed(witness: AskedWitness, cause: unknown): void {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    // One witness that is away says so by what it is that fails; of several it would not be seen while enough cosign.
+    if (!this.#away.has(witness) && this.#witnesses.length > 1)
+      this.#options.tell.warn('a witness does not cosign', { evidence: witness.name, reason });
+    this.#away.set(witness, reason);
   }
 
-  /** What was cosigned last; of a tree met for the first time, what lies beside it says so. */
-  async #sentOf(path: string): Promise<Sent> {
-    const known = this.#sent.get(path);
-    if (known) return known;
-    const note = String((await readOrNull(join(this.#options.log, path, COSIGNED_FILE))) ?? '');
-    const opened = openCosigned(note, this.#options.verifiers(), [this.#witness]);
-    const checkpoint = opened && opened.cosignedBy.length > 0 ? parseCheckpoint(opened.text) : null;
-    const sent = checkpoint ? { size: checkpoint.size, keyHash: opened!.signedBy.keyHash } : NOTHING;
-    this.#sent.set(path, sent);
-    return sent;
+  #tooFew(cosigned: number): string {
+    const reasons = [...this.#away].map(([{ name }, reason]) => `${name}: ${reason}`);
+    if (this.#witnesses.length === 1) return [...this.#away.values()].join();
+    return `${cosigned} of ${this.#witnesses.length} witnesses cosigned and ${this.#quorum} must; ${reasons.join('; ')}`;
   }
 
-  async #signed(path: string): Promise<SignedNote | null> {
+  /** Enough witnesses have cosigned this very checkpoint. */
+  async #isCosigned(tree: SignedTree): Promise<boolean> {
+    await this.#remember(tree.path);
+    return this.#witnesses.filter((witness) => witness.has(tree)).length >= this.#quorum;
+  }
+
+  /** Of a tree met for the first time, what lies beside it says who has cosigned what. */
+  async #remember(path: string): Promise<void> {
+    if (this.#remembered.has(path)) return;
+    const cosigned = await readOrNull(join(this.#options.log, path, COSIGNED_FILE));
+    for (const witness of this.#witnesses) witness.remember(path, String(cosigned ?? ''));
+    this.#remembered.add(path);
+  }
+
+  async #signed(path: string): Promise<SignedTree | null> {
     const note = await readOrNull(join(this.#options.log, path, CHECKPOINT_FILE));
     return note && this.#noteOf(path, note.toString());
   }
 
-  #noteOf(path: string, note: string): SignedNote {
+  #noteOf(path: string, note: string): SignedTree {
     const opened = openNote(note, this.#options.verifiers());
     const checkpoint = opened && parseCheckpoint(opened.text);
     if (!checkpoint) throw new Error(`${path}/${CHECKPOINT_FILE} is not signed by a key of this log`);
     const { origin, size } = checkpoint;
     return { path, note, origin, size, keyHash: opened.signedBy.keyHash };
   }
-}
-
-function rolledBack(origin: string, seen: number, here: number): InternalError {
-  return new InternalError(
-    'audit.rolled_back',
-    `the witness has cosigned ${seen} records of ${origin}, and here ${here} are signed: a backup was restored or records were removed; bring back the newest copy`,
-    { kind: 'outage' },
-  );
-}
-
-function forked(origin: string, size: number): InternalError {
-  return new InternalError(
-    'audit.forked',
-    `the witness has cosigned another history of ${origin} (${size} records): a backup was restored and went on, or two logs use one name; stop both and compare`,
-    { kind: 'outage' },
-  );
 }

@@ -7,7 +7,7 @@ import type { Follower } from '../follower.ts';
 import { type Files, makeFolder, Placer } from '../journal/files.ts';
 import { Following } from '../sinks/following.ts';
 import { Anchor } from './anchor.ts';
-import type { WitnessSettings } from './settings.ts';
+import { type WitnessSettings, witnessWords } from './settings.ts';
 
 export interface AnchorSurroundings {
   /** `<home>/audit/<replica>` */
@@ -40,7 +40,13 @@ export async function openAnchor(
   if (!settings) return { follow: () => [] };
   const folder = join(work, 'cosigned');
   makeFolder(files, folder);
-  const anchor = new Anchor({ settings, log, verifiers: () => keys.verifiers, placer: new Placer(files, folder) });
+  const anchor = new Anchor({
+    settings,
+    log,
+    verifiers: () => keys.verifiers,
+    placer: new Placer(files, folder),
+    tell,
+  });
   try {
     const reason = await anchor.refuseOlder((size, root) => keys.sign({ origin, size, root }));
     if (reason !== null) tell.warn('the witness cannot be asked; the log opens without it', { reason });
@@ -51,8 +57,8 @@ export async function openAnchor(
   return {
     follow(onFatal) {
       anchor.onFatal = onFatal;
-      const { required, deadlineMs, everyMs, key } = settings;
-      const name = `witness ${key.split('+')[0]}`;
+      const { required, deadlineMs, everyMs } = settings;
+      const name = witnessWords(settings);
       return [new Following({ name, required, deadlineMs, everyMs, clock, log: tell, carrier: anchor })];
     },
   };

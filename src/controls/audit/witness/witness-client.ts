@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
 import { SettingsError } from '../../../core/internal-error.ts';
-import type { WitnessSettings } from './settings.ts';
+import type { OneWitness } from './settings.ts';
 import { type Submission, submissionText } from './submission.ts';
 
 /** What a witness may answer; everything else is an error that passes, or that somebody has to mend. */
@@ -19,7 +19,7 @@ export class WitnessClient {
   readonly #agent: Agent;
 
   /** @throws SettingsError when the authority's certificate cannot be read */
-  constructor({ url, ca, timeoutMs }: Pick<WitnessSettings, 'url' | 'ca' | 'timeoutMs'>) {
+  constructor({ url, ca }: OneWitness, timeoutMs: number) {
     this.#url = `${url.replace(/\/$/, '')}/add-checkpoint`;
     this.#timeoutMs = timeoutMs;
     this.#agent = new Agent({

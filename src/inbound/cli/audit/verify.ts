@@ -28,6 +28,7 @@ options
   --key FILE      public key as printed into keys/audit.pub
   --witness FILE  public keys of witnesses, one of which must have cosigned every tree (default: those of
                   <home>/keys/witnesses.pub, which need not have yet)
+  --quorum N      so many of the witnesses must have cosigned every tree
   --since-checkpoint FILE
                   a checkpoint kept elsewhere, which the log must contain: shows a log that was cut back or written
                   anew (repeatable)
@@ -46,13 +47,17 @@ example
     home: { type: 'string' },
     key: { type: 'string' },
     witness: { type: 'string' },
+    quorum: { type: 'string' },
     'since-checkpoint': { type: 'string', multiple: true },
     replica: { type: 'string', multiple: true },
     ca: { type: 'string' },
     endpoint: { type: 'string' },
     region: { type: 'string' },
   },
-  run: (given, io) => (given.positionals.length > 1 ? null : verify(given.positionals[0], given, io)),
+  run(given, io) {
+    const wrong = given.positionals.length > 1 || !/^[1-9][0-9]{0,2}$/.test(textOf(given, 'quorum') ?? '1');
+    return wrong ? null : verify(given.positionals[0], given, io);
+  },
 };
 
 async function verify(where: string | undefined, given: Given, io: Io): Promise<number> {
@@ -62,6 +67,7 @@ async function verify(where: string | undefined, given: Given, io: Io): Promise<
   const witnesses = witness
     ? readWitnesses(resolve(witness))
     : readWitnessesIfAny(join(dirname(keyFile), WITNESS_KEYS_FILE));
+  const quorum = quorumOf(textOf(given, 'quorum'), witnesses.length, witness ? 1 : 0);
   const kept = listOf(given, 'since-checkpoint').map((file) => readKept(resolve(file), verifiers));
   const progress = progressOf(io);
   const source = await open();
@@ -69,7 +75,7 @@ async function verify(where: string | undefined, given: Given, io: Io): Promise<
   try {
     const replicas = listOf(given, 'replica');
     const onProgress = progress.say;
-    reports = await verifyLog(source, verifiers, { kept, replicas, onProgress, witnesses, witnessed: !!witness });
+    reports = await verifyLog(source, verifiers, { kept, replicas, onProgress, witnesses, quorum });
   } finally {
     progress.clear();
     if (typeof source !== 'string') source.close?.();
@@ -85,6 +91,16 @@ async function verify(where: string | undefined, given: Given, io: Io): Promise<
   io.stdout(`key: ${keyFile} (${signers})\n`);
   io.stdout(verdict(reports, good));
   return good ? 0 : 1;
+}
+
+/** @throws VerifierError `key` when more are asked for than there are keys: what cannot be checked is not granted */
+function quorumOf(given: string | undefined, witnesses: number, otherwise: number): number {
+  const quorum = given === undefined ? otherwise : Number(given);
+  if (quorum <= witnesses) return quorum;
+  throw new VerifierError(
+    'key',
+    `--quorum ${quorum} of ${witnesses} witnesses: name the file with their keys by --witness`,
+  );
 }
 
 /** Where the log is, how it is opened, and the public key it is to be verified with. */
