@@ -1,4 +1,5 @@
 export { type Audit, type AuditOptions, type AuditStats, openAudit, type PlacedReceipt } from './audit.ts';
+export { cefOf } from './export/cef.ts';
 export { Intents } from './export/intents.ts';
 export { type ExportFacts, ocsfEvents, ocsfOf } from './export/ocsf.ts';
 export { otlpOf } from './export/otlp.ts';

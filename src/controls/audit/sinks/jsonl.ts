@@ -1,6 +1,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
+import { cefOf } from '../export/cef.ts';
 import { type ExportFacts, ocsfEvents } from '../export/ocsf.ts';
 import { syncFolder, systemFiles } from '../journal/files.ts';
 import { plainRecord } from '../reader/plain-record.ts';
@@ -14,11 +15,11 @@ const LINE_FEED = 0x0a;
 
 interface JsonlOptions {
   readonly path: string;
-  readonly format: 'ocsf' | 'records';
+  readonly format: 'ocsf' | 'records' | 'cef';
   readonly facts: ExportFacts;
 }
 
-/** A file of JSON lines, 0600. Renamed or removed by a rotation, it is begun anew; cut down in its place, it goes on. */
+/** A file of lines, JSON or CEF, 0600. Renamed or removed by a rotation, it is begun anew; cut down in its place, it goes on. */
 export class JsonLines implements RecordSender {
   readonly #options: JsonlOptions;
   readonly #intents = new KeptIntents();
@@ -53,10 +54,11 @@ export class JsonLines implements RecordSender {
 
   #lines(records: readonly OpenRecord[]): string {
     const { format, facts } = this.#options;
+    const write = format === 'cef' ? cefOf : JSON.stringify;
     const lines = records.flatMap((record) =>
       format === 'records' ? [plainRecord(record)] : ocsfEvents(record, facts, this.#intents.of(record)),
     );
-    return lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+    return lines.map((line) => `${write(line)}\n`).join('');
   }
 
   async #current(): Promise<FileHandle> {

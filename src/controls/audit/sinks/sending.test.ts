@@ -99,6 +99,15 @@ describe('records that are sent on', () => {
       for (const value of [CANARIES.argument, CANARIES.reply, CANARIES.diagnostics]) assert.ok(!text.includes(value));
     });
 
+    test('an old collector gets CEF, a line for each event', async () => {
+      const audit = await jsonl({ format: 'cef' });
+      await calls(audit, 2);
+      const lines = () => (existsSync(path()) ? readFileSync(path(), 'utf8').split('\n').slice(0, -1) : []);
+      await until(() => lines().length >= 4, 'four lines');
+      for (const line of lines())
+        assert.match(line, /^CEF:0\|Gatewrit\|Gatewrit\|[^|]+\|6003\d\d\|API Activity: \w+\|2\|rt=/);
+    });
+
     test('a file that was rotated away is begun anew, and nothing is lost between the two', async () => {
       const audit = await jsonl();
       await calls(audit, 3);

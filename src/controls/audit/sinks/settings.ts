@@ -108,9 +108,12 @@ const jsonlSink = z
     kind: z.literal('jsonl').describe('A file with one line for each record.'),
     name,
     path: z.string().min(1).describe('The file, made with mode 0600; renaming it makes a new one begin.'),
-    format: z.enum(['ocsf', 'records']).default('ocsf').describe('OCSF 1.8, or the records as `audit show` has them.'),
+    format: z
+      .enum(['ocsf', 'records', 'cef'])
+      .default('ocsf')
+      .describe('OCSF 1.8, the records as `audit show` has them, or lines of CEF (no JSON) for an old collector.'),
   })
-  .describe('JSON lines for a log shipper. Never holds a call up and never has one refused.');
+  .describe('Lines in a file for a log shipper. Never holds a call up and never has one refused.');
 
 export const sinksSettings = z
   .array(z.discriminatedUnion('kind', [folderSink, s3Sink, otlpSink, jsonlSink]))

@@ -9,6 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 import {
+  cefOf,
   type ExportFacts,
   Intents,
   type LogReader,
@@ -19,13 +20,14 @@ import {
   plainRecord,
 } from '../../../controls/audit/index.ts';
 import { InternalError } from '../../../core/internal-error.ts';
+import { ITSELF } from '../../../core/itself.ts';
 import type { Io } from '../command.ts';
 import { type Action, type Given, textOf } from './action.ts';
 import { withReader } from './home.ts';
 import { progressLine } from './progress.ts';
 import { timeFrom } from './times.ts';
 
-const FORMATS = ['ocsf', 'otlp', 'records'] as const;
+const FORMATS = ['ocsf', 'otlp', 'records', 'cef'] as const;
 type Format = (typeof FORMATS)[number];
 /** Records per line of OTLP, and at most between two writes. */
 const BATCH = 500;
@@ -33,13 +35,13 @@ const BATCH = 500;
 export const exportAction: Action = {
   usage: `usage: gatewrit audit export --format FORMAT [options]
 
-Writes what is signed as JSON lines: ocsf (OCSF 1.8.0 events), otlp (each line a whole OTLP/HTTP logs request) or records
-(envelope and what stands in it; no values of calls in any). With --cursor it goes on where the last export ended; lines
+Writes what is signed as lines: ocsf (OCSF 1.8.0 events, JSON), otlp (each line a whole OTLP/HTTP logs request), records
+(envelope and what stands in it, JSON) or cef (CEF 0, for old collectors); no values of calls in any. With --cursor it goes on where the last export ended; lines
 are written before the cursor is, so after a crash some come twice: metadata.uid (origin and leaf) tells them. A record
 that does not open is exported with a note; one that is missing ends the export.
 
 options
-  --format F       ocsf, otlp or records (default ocsf)
+  --format F       ocsf, otlp, records or cef (default ocsf)
   --from INDEX     journal index to begin with (default 0)
   --since TIME     records from then on: 2026-11-22, 2026-11-22T10:00:00Z, or 2h, 7d ago
   --until TIME     records before then
@@ -106,7 +108,7 @@ async function exportLog(plan: Plan, given: Given, io: Io): Promise<number> {
     const cursor = Cursor.open(textOf(given, 'cursor'), reader.deployment);
     const out = openOutput(textOf(given, 'out'), io);
     const line = progressLine('exporting');
-    const facts = { deployment: reader.deployment, version: versionOf() };
+    const facts = { deployment: reader.deployment, version: ITSELF.version };
     try {
       for (const replica of replicas) {
         const from = plan.from ?? cursor.next(replica);
@@ -142,9 +144,10 @@ async function exportReplica(reader: LogReader, { replica, from, plan, facts, wr
   const put = () => {
     if (format === 'otlp' && batch.length > 0) write(`${JSON.stringify(otlpOf(batch, facts, intents))}\n`);
     else if (format === 'records') for (const record of batch) write(`${JSON.stringify(plainRecord(record))}\n`);
-    else if (format === 'ocsf')
+    else if (format !== 'otlp')
       for (const record of batch)
-        for (const event of ocsfEvents(record, facts, intents.of(record))) write(`${JSON.stringify(event)}\n`);
+        for (const event of ocsfEvents(record, facts, intents.of(record)))
+          write(`${format === 'cef' ? cefOf(event) : JSON.stringify(event)}\n`);
     batch = [];
   };
   // Asked before: what is signed while this runs is for the next export.
@@ -247,9 +250,4 @@ function openOutput(path: string | undefined, io: Io): Output {
     fsyncSync(fd);
   };
   return { write: (text) => void pending.push(text), flush, close: () => closeSync(fd) };
-}
-
-function versionOf(): string {
-  const url = new URL('../../../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version;
 }

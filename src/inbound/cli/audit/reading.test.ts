@@ -193,7 +193,7 @@ describe('audit export', () => {
   });
 
   test('wrong use is 2; a cursor of something else is 3 and stays as it was', async () => {
-    assert.equal((await run('export', '--format', 'cef')).code, 2);
+    assert.equal((await run('export', '--format', 'leef')).code, 2);
     assert.equal((await run('export', '--from', '-1')).code, 2);
     assert.equal((await run('export', '--from', '1', '--cursor', file('x.cursor'))).code, 2);
     writeFileSync(file('other.cursor'), '{"v":1,"deployment":"other","next":{}}');
