@@ -12,6 +12,7 @@ import {
   SIGNING_CLASSES,
 } from '../../core/crypto/keys.ts';
 import { SettingsError } from '../../core/internal-error.ts';
+import { nearest } from '../../core/settings.ts';
 import { openMemoryStore } from '../../core/store/memory.ts';
 import { openSqliteStore } from '../../core/store/sqlite.ts';
 import type { Store } from '../../core/store/store.ts';
@@ -108,7 +109,7 @@ export const keysCommand: Command = {
     if (isExchange(verb)) {
       const [name, ...rest] = more;
       if (name === undefined || rest.length > 0 || !(KEY_CLASSES as readonly string[]).includes(name)) {
-        io.stderr(name === undefined || rest.length > 0 ? usage : `gatewrit keys: there is no key "${name}"\n`);
+        io.stderr(name === undefined || rest.length > 0 ? usage : noKey(name));
         return 2;
       }
       try {
@@ -121,7 +122,7 @@ export const keysCommand: Command = {
     }
     const strange = values.except.filter((name) => !(KEY_CLASSES as readonly string[]).includes(name));
     if ((verb !== 'init' && verb !== 'list') || more.length > 0 || strange.length > 0) {
-      io.stderr(strange.length > 0 ? `gatewrit keys: there is no key "${strange[0]}"\n` : usage);
+      io.stderr(strange[0] === undefined ? usage : noKey(strange[0]));
       return 2;
     }
     const folder = join(values.home, 'keys');
@@ -131,6 +132,11 @@ export const keysCommand: Command = {
     return rows.some(({ kids }) => kids.length === 0) ? 1 : 0;
   },
 };
+
+function noKey(name: string): string {
+  const near = nearest(name, KEY_CLASSES);
+  return `gatewrit keys: there is no key "${name}"${near ? `; did you mean "${near}"?` : `; keys are ${KEY_CLASSES.join(', ')}`}\n`;
+}
 
 function isExchange(verb: string | undefined): verb is Exchange {
   return (EXCHANGES as readonly (string | undefined)[]).includes(verb);

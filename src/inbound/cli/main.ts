@@ -72,7 +72,7 @@ export async function main(argv: string[]): Promise<number> {
   if (!entry) {
     const near = nearest(name, Object.keys(COMMANDS));
     io.stderr(
-      `gatewrit: there is no command "${name}"${near ? `; did you mean "${near}"?` : ''}. Run: gatewrit --help\n`,
+      `gatewrit: there is no command "${name}"${near ? `; did you mean "${near}"?` : '.'} Run: gatewrit --help\n`,
     );
     return 2;
   }

@@ -174,7 +174,7 @@ async function test(paths: readonly string[], { home, json }: Values, io: Io): P
 }
 
 function filesIn(path: string): string[] {
-  if (!existsSync(path)) throw new SettingsError(`${path} does not exist`);
+  if (!existsSync(path)) throw new SettingsError(`${path} does not exist; name a file or folder of decisions to play`);
   if (!statSync(path).isDirectory()) return [path];
   const files = readdirSync(path).filter((file) => file.endsWith('.yaml'));
   return files.sort().map((file) => join(path, file));

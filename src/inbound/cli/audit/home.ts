@@ -8,10 +8,7 @@ import { openSqliteStore } from '../../../core/store/sqlite.ts';
 export async function withReader<T>(home: string, use: (reader: LogReader) => Promise<T>): Promise<T> {
   const path = join(home, 'store', 'gatewrit.db');
   const folder = join(home, 'keys');
-  if (!existsSync(path))
-    throw new InternalError('audit.unreadable', `${path} is not there: the keys of the records are kept in it`, {
-      kind: 'outage',
-    });
+  if (!existsSync(path)) throw new InternalError('audit.unreadable', unopened(home, path), { kind: 'outage' });
   const [verifier] = readVerifiers(join(folder, 'audit.pub'));
   const store = openSqliteStore({ path });
   try {
@@ -20,4 +17,11 @@ export async function withReader<T>(home: string, use: (reader: LogReader) => Pr
   } finally {
     await store.close();
   }
+}
+
+/** A home that is not one is the usual mistake; a log without its keys is a loss. */
+function unopened(home: string, path: string): string {
+  return existsSync(join(home, 'audit'))
+    ? `${path} is not there: the keys of the records are kept in it; bring it back from the backup`
+    : `there is no log in ${home}; name the home of a gateway that was started: --home D`;
 }
