@@ -99,7 +99,8 @@ function readArguments(argv: string[]): Asked | 'help' | string {
     if ((verb === 'list') !== (id === undefined) || more.length > 0) {
       return verb === 'list' ? 'list takes no id' : `${verb} takes one id`;
     }
-    if (id !== undefined && !/^[\w-]{1,64}$/.test(id)) return 'that is not an id; run: gatewrit approvals list';
+    if (id !== undefined && !/^[0-9a-f]{32}$/.test(id))
+      return 'an id is 32 characters 0-9 a-f, as gatewrit approvals list prints it';
     if (!values.as) return '--as PERSON is missing';
     if (values.reason !== undefined && verb !== 'approve' && verb !== 'deny') return `${verb} takes no --reason`;
     const certificate = certificateFiles(values, process.env);

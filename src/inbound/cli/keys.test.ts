@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -86,6 +86,17 @@ test('a key does not get younger when another comes or goes behind it', async ()
   await run('rotate', 'operator');
   assert.equal(await age(), 0);
   await run('retire', 'operator');
+});
+
+test('list is good without the key for upstreams with oauth, which most homes have no use for, and without no other', async () => {
+  for (const [name, code] of [
+    ['upstream-credentials', 0],
+    ['state-seal', 1],
+  ] as const) {
+    renameSync(file(name), `${file(name)}.away`);
+    assert.equal((await run('list')).code, code, name);
+    renameSync(`${file(name)}.away`, file(name));
+  }
 });
 
 test('neither says a key, and both name a class that is not there', async () => {

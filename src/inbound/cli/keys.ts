@@ -67,6 +67,8 @@ const ENDS: Partial<Readonly<Record<KeyClass, string>>> = {
   'approval-mac': 'approvals asked for under it can no longer be decided or used',
   'upstream-credentials': 'sign-ins at upstreams kept under it are lost: run gatewrit upstream login again',
 };
+/** Missing in most homes: what uses it says so at the start. */
+const NOT_ALWAYS: readonly KeyClass[] = ['upstream-credentials'];
 /** Read again by a running gateway. */
 const TAKEN_OVER: readonly KeyClass[] = ['audit-kek', 'checkpoint'];
 const EXCHANGES = ['prepare', 'rotate', 'retire'] as const;
@@ -129,7 +131,7 @@ export const keysCommand: Command = {
     const wanted = KEY_CLASSES.filter((name) => !values.except.includes(name));
     const rows = verb === 'init' ? init(folder, wanted) : wanted.map((name) => rowOf(folder, name, false));
     io.stdout(values.json ? `${JSON.stringify({ folder, keys: rows })}\n` : table(folder, rows));
-    return rows.some(({ kids }) => kids.length === 0) ? 1 : 0;
+    return rows.some(({ name, kids }) => kids.length === 0 && !NOT_ALWAYS.includes(name)) ? 1 : 0;
   },
 };
 
@@ -232,9 +234,11 @@ function open(keys: KeyFolder, name: KeyClass) {
 
 const fileOf = (folder: string, name: KeyClass) => join(folder, `${name}.jwks`);
 
+const missing = (name: KeyClass) => (NOT_ALWAYS.includes(name) ? 'none' : 'missing');
+
 function table(folder: string, rows: readonly KeyRow[]): string {
   const lines = rows.map(({ name, purpose, kids, prepared, days, made }) => {
-    const state = kids.length === 0 ? 'missing' : made ? 'made' : `${days} d old`;
+    const state = kids.length === 0 ? missing(name) : made ? 'made' : `${days} d old`;
     const named = kids.map((kid) => (kid === prepared ? `${kid} (prepared)` : kid)).join(', ');
     return [name.padEnd(20), state.padEnd(9), named, purpose] as const;
   });

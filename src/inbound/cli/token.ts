@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { DEVELOPMENT_PEOPLE, mintDevelopmentToken } from '../../controls/authentication/index.ts';
 import { InternalError } from '../../core/internal-error.ts';
+import { nearest } from '../../core/settings.ts';
 import type { Command, Io } from './command.ts';
 import { readReady } from './ready.ts';
 
@@ -66,6 +67,7 @@ export const tokenCommand: Command = {
         ttlSeconds,
         now,
       };
+      for (const scope of scopes) io.stderr(noteOf(scope, readReady(values.home)?.scopes ?? []));
       const token = await mintDevelopmentToken(order);
       const expiresAt = new Date((Math.floor(now / 1000) + ttlSeconds) * 1000).toISOString();
       io.stdout(`${values.json ? JSON.stringify({ token, expiresAt, ...where }) : token}\n`);
@@ -112,6 +114,13 @@ function namesOf(values: { issuer?: string; audience?: string; home: string }): 
       kind: 'outage',
     },
   );
+}
+
+/** A scope nobody asks for is allowed, and mostly a slip of the pen. */
+function noteOf(scope: string, asked: readonly string[]): string {
+  if (asked.length === 0 || asked.includes(scope)) return '';
+  const near = nearest(scope, asked);
+  return `gatewrit token: nothing here asks for the scope ${scope}${near ? `; did you mean ${near}?` : `; it does for ${asked.join(', ')}`}\n`;
 }
 
 function groupsOf(subject: string): readonly string[] {

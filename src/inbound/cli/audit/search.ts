@@ -130,6 +130,8 @@ async function search(query: SearchQuery, given: Given, io: Io): Promise<number>
           ? `${JSON.stringify(plainRecord(record))}\n`
           : `${inShort(record)}  leaf=${record.leaf} ${record.leafHash.toString('base64')}\n`,
       );
+    if (records.length === 0)
+      io.stderr('gatewrit audit: nothing found among what is signed; list shows the last records\n');
     return records.length === 0 || findings.length > 0 ? 1 : 0;
   });
 }
