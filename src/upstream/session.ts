@@ -182,7 +182,7 @@ export async function listAll(
     const list = view[member];
     if (!Array.isArray(list))
       throw new InternalError('upstream.introspection', `${method} answered without ${member}`, { kind: 'outage' });
-    items.push(...(list as Record<string, unknown>[]));
+    for (const item of list as Record<string, unknown>[]) items.push(item);
     if (typeof view['nextCursor'] !== 'string') return items;
     cursor = view['nextCursor'];
   }

@@ -52,17 +52,25 @@ export function detect(text: string, flags: number, place: Place, rules: Rules, 
     flags = featuresOf(text);
     found = findHiddenText(text, rules.cutAllHiddenText);
     const view = undisguise(text);
-    if (view !== null) found.push(...through(view, place, rules, depth));
+    if (view !== null) add(found, through(view, place, rules, depth));
   }
-  found.push(...detectPlain(text, flags, place, rules, depth));
+  add(found, detectPlain(text, flags, place, rules, depth));
   if ((flags & PERCENT) !== 0) {
     const view = percentDecoded(text);
-    if (view !== null) found.push(...through(view, place, rules, depth));
+    if (view !== null) add(found, through(view, place, rules, depth));
   }
   if ((flags & TOKEN) !== 0 && depth === 'whole') {
-    found.push(...findInBase64(text, (inner) => detect(inner, featuresOf(inner), place, rules, 'inner')));
+    add(
+      found,
+      findInBase64(text, (inner) => detect(inner, featuresOf(inner), place, rules, 'inner')),
+    );
   }
   return merge(found);
+}
+
+/** One by one: a call with a text's hundred thousand findings for arguments would overflow the stack. */
+function add(found: Found[], more: readonly Found[]): void {
+  for (const one of more) found.push(one);
 }
 
 export function featuresOf(text: string): number {
@@ -80,23 +88,24 @@ function detectPlain(text: string, flags: number, place: Place, rules: Rules, de
   if (depth !== 'opaque') {
     const member = place.announced || (flags & RUN) !== 0 ? secretMember(text, place) : null;
     if (member !== null) found.push(member);
-    if (place.known !== null && place.known.secrets.size > 0) found.push(...findKnown(text, place.known.secrets));
-    if ((flags & WORDS) !== 0) found.push(...findAssigned(text));
-    if ((flags & (WORDS | RUN)) !== 0) found.push(...findSchemes(text));
-    if ((flags & RUN) !== 0) found.push(...findJwts(text));
+    if (place.known !== null && place.known.secrets.size > 0) add(found, findKnown(text, place.known.secrets));
+    if ((flags & WORDS) !== 0) add(found, findAssigned(text));
+    if ((flags & (WORDS | RUN)) !== 0) add(found, findSchemes(text));
+    if ((flags & RUN) !== 0) add(found, findJwts(text));
   }
-  if ((flags & ARMOUR) !== 0 || (flags & RUN) !== 0) found.push(...findPrivateKeys(text));
-  if ((flags & (AT | WORDS | RUN)) !== 0 && text.includes('=')) found.push(...findUrlSecrets(text));
-  else if ((flags & AT) !== 0 && text.includes('://')) found.push(...findUrlSecrets(text));
-  if ((flags & RUN) !== 0) found.push(...findVendorTokens(text));
-  if ((flags & AT) !== 0) found.push(...findEmails(text));
-  if ((flags & (DOTTED | COLONS)) !== 0) found.push(...findAddresses(text, place, rules.keepPrivateAddresses));
-  if ((flags & (DIGITS | RUN)) !== 0) found.push(...findIbans(text));
+  if ((flags & ARMOUR) !== 0 || (flags & RUN) !== 0) add(found, findPrivateKeys(text));
+  if ((flags & (AT | WORDS | RUN)) !== 0 && text.includes('=')) add(found, findUrlSecrets(text));
+  else if ((flags & AT) !== 0 && text.includes('://')) add(found, findUrlSecrets(text));
+  if ((flags & RUN) !== 0) add(found, findVendorTokens(text));
+  if ((flags & AT) !== 0) add(found, findEmails(text));
+  if ((flags & (DOTTED | COLONS)) !== 0) add(found, findAddresses(text, place, rules.keepPrivateAddresses));
+  if ((flags & (DIGITS | RUN)) !== 0) add(found, findIbans(text));
   if ((flags & DIGITS) !== 0) {
     const groups = clusters(text, 7);
     if (groups.length > 0) {
-      found.push(...findCards(text, groups, place), ...findSsns(text, groups, place));
-      found.push(...findPhones(text, groups, place, rules.phoneRegions));
+      add(found, findCards(text, groups, place));
+      add(found, findSsns(text, groups, place));
+      add(found, findPhones(text, groups, place, rules.phoneRegions));
     }
   }
   return found;
@@ -117,7 +126,10 @@ export function detectNumber(number: string, place: Place, rules: Rules): Found 
   if (digits.length < 12 && !named) return null;
   const groups = clusters(digits, 7);
   const found = findCards(digits, groups, place);
-  if (named) found.push(...findSsns(digits, groups, place), ...findPhones(digits, groups, place, rules.phoneRegions));
+  if (named) {
+    add(found, findSsns(digits, groups, place));
+    add(found, findPhones(digits, groups, place, rules.phoneRegions));
+  }
   const [first] = merge(found);
   return first === undefined ? null : { ...first, start: 0, end: number.length };
 }

@@ -79,7 +79,7 @@ function settle(
     if (hit.kind === 'key') renamed.push({ hit, value });
     else edits.push({ span: hit.span, value });
   }
-  if (renamed.length > 0) edits.push(...distinctKeys(bytes, renamed));
+  if (renamed.length > 0) for (const edit of distinctKeys(bytes, renamed)) edits.push(edit);
   return editLeaves(bytes, edits);
 }
 
@@ -112,10 +112,15 @@ function distinctKeys(bytes: Uint8Array, renamed: readonly { hit: Hit; value: st
   while (walk.next()) {
     if (walk.kind === 'key' && !changed.has(walk.start)) objects.get(walk.container)?.add(walk.text());
   }
+  // Goes on where it stopped for the same token: who sends one address in ten thousand spellings must not make us begin anew.
+  const counts = new Map<string, number>();
   return renamed.map(({ hit, value }) => {
     const taken = objects.get(hit.container)!;
+    const place = `${hit.container} ${value}`;
     let name = value;
-    for (let count = 2; taken.has(name); count++) name = `${value}~${count}`;
+    let count = counts.get(place) ?? 2;
+    for (; taken.has(name); count++) name = `${value}~${count}`;
+    counts.set(place, count);
     taken.add(name);
     return { span: hit.span, value: name };
   });

@@ -13,10 +13,11 @@ const LINES = /^[A-Za-z0-9+/\r\n]{24,}={0,2}[\r\n]{0,4}$/;
 export function findInBase64(text: string, look: (inner: string) => readonly Found[]): Found[] {
   if (text.includes('\n') && LINES.test(text)) return inRun(text, 0, look);
   const found: Found[] = [];
-  for (const match of text.matchAll(RUN)) found.push(...inRun(match[0], match.index, look));
+  for (const match of text.matchAll(RUN)) for (const one of inRun(match[0], match.index, look)) found.push(one);
   return found;
 }
 
+/** At most one. */
 function inRun(run: string, start: number, look: (inner: string) => readonly Found[]): Found[] {
   const inner = decodedText(run);
   if (inner === null) return [];

@@ -189,7 +189,7 @@ export class LogReader {
 
   /** Frames of the last records of a replica, newest first. */
   #lastFrames(replica: string, count: number): FrameAt[] {
-    const frames: FrameAt[] = [];
+    let frames: FrameAt[] = [];
     for (const segment of listSegments(this.#folder(replica)).numbers.reverse()) {
       if (frames.length >= count) break;
       const begin = beginningOf(this.#folder(replica), segment);
@@ -205,7 +205,7 @@ export class LogReader {
       } finally {
         cursor.close();
       }
-      frames.push(...ring.slice(-wanted).reverse());
+      frames = frames.concat(ring.slice(-wanted).reverse());
     }
     return frames;
   }

@@ -251,7 +251,7 @@ export class LogIndex {
     if (all.reduce((sum, { rows }) => sum + rows, 0) !== this.size)
       findings.push(this.#finding('the days of the index do not add up to its records; --check names what is missing'));
     if (touched.reduce((sum, { rows }) => sum + rows, 0) > QUICK_ROWS) return { findings, days: null };
-    findings.push(...this.#badDays(touched));
+    for (const finding of this.#badDays(touched)) findings.push(finding);
     return { findings, days: touched.length };
   }
 
