@@ -40,8 +40,7 @@ export function downLevel(
   if (typeof document === 'string' || document.members === null) return bytes;
   if (kind === 'error') return downLevelError(bytes, document.members, method);
   const edits = rootEdits(bytes, document, method);
-  if (revision === OLDEST) edits.push(...oldestEdits(bytes, document.members, method));
-  return patch(bytes, edits);
+  return patch(bytes, revision === OLDEST ? edits.concat(oldestEdits(bytes, document.members, method)) : edits);
 }
 
 function downLevelError(bytes: Uint8Array, members: ReadonlyMap<string, Span>, method: string): Uint8Array {
