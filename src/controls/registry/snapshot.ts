@@ -1,5 +1,6 @@
 import type { Target } from '../../core/call.ts';
 import { sha256Base64Url } from '../../core/crypto/digest.ts';
+import { type Addresses, addressesOf } from './addresses.ts';
 import type { AdminPin } from './admin.ts';
 import { ITEM_KINDS, type ItemKind } from './manifest.ts';
 import type { Pin, ServerPins } from './pins.ts';
@@ -23,6 +24,7 @@ export interface View {
   readonly prompt: ReadonlyMap<string, Served>;
   readonly resource: ReadonlyMap<string, Served>;
   readonly template: ReadonlyMap<string, Served>;
+  readonly addresses: Addresses;
 }
 
 export interface TenantView {
@@ -72,18 +74,21 @@ function tenantView(tenant: string, source: SnapshotSource): TenantView {
     ]),
   );
   const everywhere = [...served.values()].flat().filter(({ shared }) => !shared);
+  const isOnAll = (pin: Pin) => source.serves(pin) && !source.isShared(pin);
   const admin = source.admin.map((pin) => serve(tenant, pin, Number.POSITIVE_INFINITY));
   return {
     all: viewOf(
       everywhere.map(({ entry }) => entry),
       (target) => target.exposed,
+      addressesOf(mine, isOnAll),
     ),
     servers: new Map(
-      [...served].map(([server, list]) => [
-        server,
+      mine.map((one) => [
+        one.server,
         viewOf(
-          list.map(({ entry }) => entry),
+          served.get(one.server)!.map(({ entry }) => entry),
           (target) => target.name,
+          addressesOf([one], (pin) => source.serves(pin)),
         ),
       ]),
     ),
@@ -92,13 +97,17 @@ function tenantView(tenant: string, source: SnapshotSource): TenantView {
 }
 
 /** Maps keep the order they are filled in: lists read them in it, the same for every connection. */
-function viewOf(list: readonly Served[], nameOf: (target: Target) => string): View {
+function viewOf(list: readonly Served[], nameOf: (target: Target) => string, addresses: Addresses): View {
   const sorted = list
     .map((entry) => ({ entry, name: nameOf(entry.candidate.target), kind: entry.candidate.target.kind }))
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   const mapOf = (kind: ItemKind) =>
     new Map(sorted.filter((one) => one.kind === kind).map((one) => [one.name, one.entry]));
-  return Object.fromEntries(ITEM_KINDS.map((kind) => [kind, mapOf(kind)])) as unknown as View;
+  const byKind = Object.fromEntries(ITEM_KINDS.map((kind) => [kind, mapOf(kind)])) as unknown as Omit<
+    View,
+    'addresses'
+  >;
+  return { ...byKind, addresses };
 }
 
 function serve(tenant: string, pin: Pin | AdminPin, expiresAt: number): Served {

@@ -77,9 +77,10 @@ function find(snapshot: Snapshot, call: CallWith<'endpoint' | 'message' | 'princ
   }
 }
 
-/** A URI that is pinned, or that exactly one pinned template fits. */
+/** A URI that is pinned, or that exactly one pinned template fits and no manifest speaks of otherwise. */
 export function resourceAt(view: View, uri: string): Served | null {
-  return view.resource.get(uri) ?? matchTemplate(view, uri);
+  const found = view.resource.get(uri) ?? matchTemplate(view, uri);
+  return found?.template && view.addresses.spokenFor(uri) ? null : found;
 }
 
 /** What values are asked for: an argument of a prompt, or a variable of a template, named by the template itself. */
