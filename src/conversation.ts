@@ -1,6 +1,7 @@
 import type { Call, Now, Principal, Target } from './core/call.ts';
 import { type KeyFolder, openSymmetricKeys } from './core/crypto/keys.ts';
 import type { Log } from './core/log.ts';
+import { uriArguments } from './core/mcp/arguments-digest.ts';
 import { Refusal } from './core/stage.ts';
 import type { Controls } from './opened-controls.ts';
 import { type EventJudges, eventFlow } from './pipeline.ts';
@@ -85,6 +86,14 @@ function streamsOf(parts: ConversationParts, judges: EventJudges): Streams {
   const { servers, changes, clock, log } = parts;
   const { audit, authorization, errors, limits, registry } = parts.controls;
   const all = eventFlow(judges);
+  // Hearing of a resource is as much as reading it: every scope is needed, not only that it may be known of, and what
+  // policy says of its address holds.
+  const allows = (principal: Principal, target: Target, uri: string, now: Now): Refusal | null => {
+    if (authorization.visible(principal, target) !== 'allowed')
+      return new Refusal('authorization.insufficient_scope', { scopes: target.scopes });
+    const decision = authorization.decide(principal, target, uriArguments(uri), now);
+    return decision instanceof Refusal ? decision : null;
+  };
   // Lists are compared for this caller before anything is said of them.
   const ofLists = eventFlow({ ...judges, targetVisible: (_call, notification) => notification });
   return openStreams({
@@ -93,7 +102,6 @@ function streamsOf(parts: ConversationParts, judges: EventJudges): Streams {
     judgeList: (call, message, now) => judged(ofLists, call, message, now),
     targetOf({ endpoint, principal }, uri, now) {
       const target = registry.resourceAt(endpoint, principal, uri, now);
-      // Hearing of a resource is as much as reading it: every scope is needed, not only that it may be known of.
       return target && authorization.visible(principal, target) === 'allowed' ? target : null;
     },
     outline({ endpoint, principal }, server, now) {
@@ -102,10 +110,7 @@ function streamsOf(parts: ConversationParts, judges: EventJudges): Streams {
     },
     servers: () => registry.servers(),
     subscribe: async (server, interest, onEvent) => (await servers.get(server)?.subscribe(interest, onEvent)) ?? null,
-    allows: ({ principal }, target) =>
-      authorization.visible(principal, target) === 'allowed'
-        ? null
-        : new Refusal('authorization.insufficient_scope', { scopes: target.scopes }),
+    allows: ({ principal }, target, uri, now) => allows(principal, target, uri, now),
     hold: (call) => limits.hold('streams', call.principal),
     tasks: {
       taskAt({ endpoint, principal }, id, now) {

@@ -29,10 +29,10 @@ export interface StreamPorts {
   readonly judgeList: (call: Call, message: Uint8Array, now: Now) => Uint8Array | RefusalCode;
   /** Takes news of one target through all judges of events. */
   readonly judge: (call: Call, message: Uint8Array, now: Now) => Uint8Array | RefusalCode;
-  /** The target that serves a URI at this call's endpoint, when this principal may read it. */
+  /** The target that serves a URI at this call's endpoint, when this principal may read of it at all. */
   readonly targetOf: (call: StreamCall, uri: string, now: Now) => Target | null;
-  /** Whether this principal may hear of a target it knows of: as whoever may read it. Null: it may. */
-  readonly allows: (call: StreamCall, target: Target) => Refusal | null;
+  /** Whether this principal may hear of a URI of a target it knows of: as whoever may read it. Null: it may. */
+  readonly allows: (call: StreamCall, target: Target, uri: string, now: Now) => Refusal | null;
   /** What this caller's lists say of one server. */
   readonly outline: (call: StreamCall, server: string, now: Now) => ReadonlyMap<ChangingList, string>;
   readonly servers: () => readonly string[];
@@ -130,7 +130,8 @@ export class OpenStream {
       const asked = this.#subscriptions.get(uri);
       if (asked) before.push(asked.settled);
       const target = asked ? null : this.#ports.targetOf(this.#call, uri, now);
-      if (target) byServer.set(target.server, [...(byServer.get(target.server) ?? []), uri]);
+      if (target && this.#ports.allows(this.#call, target, uri, now) === null)
+        byServer.set(target.server, [...(byServer.get(target.server) ?? []), uri]);
     }
     const honoured = await Promise.all([...byServer].map(([server, resources]) => this.#at(server, resources)));
     await Promise.all(before);
@@ -207,8 +208,9 @@ export class OpenStream {
       if (!this.#covers(uri)) return;
       const target = this.#ports.targetOf(this.#call, uri, this.#ports.clock());
       if (target?.server !== server) return;
+      const allowed = () => this.#ports.allows(this.#call, target, uri, this.#ports.clock()) === null;
       const call = { ...this.#call, target };
-      this.#send(call, 'judge', 'notifications/resources/updated', `"uri":${JSON.stringify(uri)}`);
+      this.#send(call, 'judge', 'notifications/resources/updated', `"uri":${JSON.stringify(uri)}`, allowed);
     });
   }
 
@@ -224,15 +226,16 @@ export class OpenStream {
     else if (this.#early.length < MAX_EARLY) this.#early.push(act);
   }
 
-  #send(call: Call, judge: 'judge' | 'judgeList', method: string, members: string): void {
+  /** @param allowed asked last: a server can name addresses without end, and each one new to policy costs */
+  #send(call: Call, judge: 'judge' | 'judgeList', method: string, members: string, allowed = () => true): void {
     if (this.#over) return;
     const params = [this.#meta, members].filter((part) => part !== '').join(',');
     const message = Buffer.from(
       `{"jsonrpc":"2.0","method":"${method}"${params === '' ? '' : `,"params":{${params}}`}}`,
     );
     const left = this.#ports[judge](call, message, this.#ports.clock());
-    if (typeof left !== 'string') this.#call.events?.(left);
-    else if (left === 'authentication.expired') this.end();
+    if (left === 'authentication.expired') this.end();
+    if (typeof left !== 'string' && allowed()) this.#call.events?.(left);
   }
 }
 

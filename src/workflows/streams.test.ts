@@ -268,6 +268,33 @@ test('who may see a resource is judged at each event, and only its own server ma
   await again;
 });
 
+test('what an upstream says of addresses is counted before policy is asked about each of them', async () => {
+  let asked = 0;
+  let budget = 3;
+  const { stages, subscribed } = streams({
+    targetOf: () => ({ server: 'shop' }) as Target,
+    judge: (_call, message) => (budget-- > 0 ? message : 'limits.exceeded'),
+    allows: (_call, _target, uri) => {
+      asked++;
+      return uri.endsWith('/1') ? new Refusal('authorization.denied') : null;
+    },
+  });
+  const { call, sent, abort } = called({ params: { notifications: { resourceSubscriptions: ['shop://a'] } } });
+  const ended = stages.listen.run(call, NOW);
+  await settled();
+  asked = 0;
+  for (let i = 0; i < 1_000; i++) subscribed[0]!.tell(`shop://a/${i}`);
+  assert.equal(asked, 3, 'a server can make up as many as it likes');
+  const told = sent.filter(({ method }) => method === 'notifications/resources/updated');
+  assert.deepEqual(
+    told.map(({ params }) => params['uri']),
+    ['shop://a/0', 'shop://a/2'],
+    'and what may not be read is not told',
+  );
+  abort.abort();
+  await ended;
+});
+
 test('an upstream that speaks too early is heard after the acknowledgement, one that cannot be subscribed to is not honoured', async () => {
   const early = streams({
     async subscribe(_server, { resources }, onEvent) {

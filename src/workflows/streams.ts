@@ -137,7 +137,7 @@ export function openStreams(ports: StreamsPorts): Streams {
       book.tidy(call.principal, session);
       return replyOf(DONE);
     }
-    const refused = ports.allows(call, call.target);
+    const refused = ports.allows(call, call.target, uri, now);
     if (refused) {
       book.tidy(call.principal, session);
       return refused;

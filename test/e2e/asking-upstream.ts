@@ -24,7 +24,7 @@ const tool = (name: string, effect: 'read' | 'destructive') => ({
 });
 const TOOLS = [tool('ask', 'read'), tool('delete', 'destructive'), tool('forever', 'read')];
 const resource = (name: string) => ({ name, uri: `demo://${name}` });
-const RESOURCES = [resource('a'), resource('b'), resource('hidden')];
+const RESOURCES = [resource('a'), resource('b'), resource('hidden'), resource('denied')];
 
 export const FORM = {
   mode: 'form',

@@ -12,6 +12,13 @@ const ID = 'io.modelcontextprotocol/subscriptionId';
 const VERSION = 'io.modelcontextprotocol/protocolVersion';
 const CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
 
+/** A rule about what is asked for: the resource stays listed, and cannot be read. */
+const DENY = `@id("not-this-address")
+@public("This address may not be read.")
+forbid (principal, action == Action::"read_resource", resource)
+when { context.arguments has uri && context.arguments.uri == "demo://denied" };
+`;
+
 let upstream: AskingUpstream;
 let quickstart: Quickstart;
 let bob: string;
@@ -21,7 +28,7 @@ before(async () => {
   const hide = '@id("hide")\nforbid (principal, action, resource == Target::"demo/demo://hidden");\n';
   quickstart = await startAsking(upstream, {
     settings: { limits: { streams: { perPrincipal: 3 } } },
-    policy: { '40-hidden.cedar': hide },
+    policy: { '40-hidden.cedar': hide, '41-denied.cedar': DENY },
   });
   bob = await quickstart.token('bob', READ);
 });
@@ -322,6 +329,18 @@ describe('a legacy session', () => {
     const refused = await session.ask('resources/subscribe', { uri: 'demo://a' });
     assert.match(JSON.stringify(refused), /INSUFFICIENT_SCOPE/);
   });
+});
+
+test('who may not read an address by policy does not hear of it either, in both eras', async () => {
+  const { session } = await Session.begin();
+  const read = JSON.stringify(await session.ask('resources/read', { uri: 'demo://denied' }));
+  assert.match(read, /This address may not be read/);
+  const subscribed = JSON.stringify(await session.ask('resources/subscribe', { uri: 'demo://denied' }));
+  assert.match(subscribed, /This address may not be read/);
+  const heard = await listen({ resourceSubscriptions: ['demo://denied', 'demo://a'] });
+  await acknowledged(heard);
+  assert.deepEqual(heard.messages[0]?.params?.['notifications'], { resourceSubscriptions: ['demo://a'] });
+  heard.leave();
 });
 
 test('the official client listens, hears of both, and closes', async () => {

@@ -1,4 +1,4 @@
-import type { Decision, Now, Principal, Target, TaskRef } from '../../core/call.ts';
+import type { Arguments, Decision, Now, Principal, Target, TaskRef } from '../../core/call.ts';
 import type { Refusal } from '../../core/stage.ts';
 import { compileBundle } from './bundle.ts';
 import type { Catalogue } from './catalogue.ts';
@@ -21,6 +21,8 @@ export interface Authorization {
   visible(principal: Principal, target: Target): Visibility;
   /** Whether it may know of it at all; calling it may need more. */
   mayKnow(principal: Principal, target: Target): boolean;
+  /** As the stage decides, for what is asked for without a call of its own. Visibility is not judged. */
+  decide(principal: Principal, target: Target, args: Arguments, now: Now): Decision | Refusal;
   /** For a state of a task that is told on a stream: as the stage decides when it is asked for. Visibility is not judged. */
   decideTask(principal: Principal, target: Target, task: TaskRef, now: Now): Decision | Refusal;
   /** Rules that may speak about a target, for people. */
@@ -79,6 +81,7 @@ export async function openAuthorization(options: AuthorizationOptions): Promise<
     },
     visible: (principal, target) => judge.visibility(principal, target),
     mayKnow: (principal, target) => judge.visibility(principal, target) !== 'hidden',
+    decide: (principal, target, args, now) => judge.decide(principal, target, args, now),
     decideTask: (principal, target, task, now) => judge.decideTask(principal, target, task, now),
     rulesFor: (target) => judge.rulesFor(target),
     // One after the other, so that the folder read last is the one that holds.

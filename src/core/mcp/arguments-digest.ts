@@ -1,3 +1,4 @@
+import type { Arguments } from '../call.ts';
 import { sha256Base64Url } from '../crypto/digest.ts';
 import { textOf } from './scanner.ts';
 
@@ -13,6 +14,12 @@ export function argumentsDigest(bytes: Uint8Array): string {
 
 /** Digest of a call without arguments, and of an empty object. */
 export const EMPTY_ARGUMENTS_DIGEST = sha256Base64Url('{}');
+
+/** What `resources/read` of this URI is judged by, for whoever asks for it in another way. */
+export function uriArguments(uri: string): Arguments {
+  const bytes = Buffer.from(JSON.stringify({ uri }));
+  return { view: { uri }, digest: argumentsDigest(bytes), bytes: () => bytes };
+}
 
 /** The canonical token form itself: keys sorted by UTF-16 code units, no blanks, minimal escapes, numbers verbatim. */
 export function canonicalTokens(bytes: Uint8Array): string {
