@@ -3,6 +3,7 @@ import type { Call, CallWith, Decision, Now, Principal, Reply, Target } from '..
 import { sha256Base64Url } from '../../core/crypto/digest.ts';
 import { seal, sealKey, unseal } from '../../core/crypto/envelope.ts';
 import { canonicalJson } from '../../core/crypto/jcs.ts';
+import type { KeyPairOf, SymmetricKey } from '../../core/crypto/keys.ts';
 import { openMemoryStore } from '../../core/store/memory.ts';
 import type { Store } from '../../core/store/store.ts';
 import { openApproval } from './approval.ts';
@@ -50,11 +51,11 @@ export class Log implements Records {
   }
 }
 
-export function kit(options: { store?: Store; settings?: object; log?: Log } = {}) {
+export function kit(options: { store?: Store; settings?: object; log?: Log; mac?: KeyPairOf<SymmetricKey> } = {}) {
   const log = options.log ?? new Log();
   const store = options.store ?? openMemoryStore();
   const settings: ApprovalSettings = approvalSettings.parse(options.settings ?? {});
-  const control = openApproval({ settings, store, vault, records: log, mac });
+  const control = openApproval({ settings, store, vault, records: log, mac: options.mac ?? mac });
   const check = (call: TestCall, now: Now) => control.stages.check.run(call, now);
   const run = async (call: TestCall, now: Now) => {
     const approval = await check(call, now);

@@ -220,6 +220,52 @@ test('while keys are exchanged, requests made under the previous key go on', asy
   assert.equal(codeOf(await after.stages.check.run(callOf(), at(SECOND))), 'approval.required', 'the key is gone');
 });
 
+describe('after keys were exchanged', () => {
+  const exchanged = [{ kid: 'mac-2', secret: new Uint8Array(32).fill(9) }, mac[0]] as const;
+
+  test('a call whose request is over can be asked for anew', async () => {
+    const store = openMemoryStore();
+    const id = idIn(await kit({ store }).check(callOf(), at(0)));
+    await kit({ store }).act('deny', approver1, { id }, at(SECOND));
+    const next = kit({ store, mac: exchanged });
+    assert.equal(codeOf(await next.check(callOf(), at(2 * SECOND))), 'approval.denied');
+    const asked = idIn(await next.check(callOf(), at(11 * MINUTE)));
+    assert.match(asked, /^[0-9a-f]{32}$/);
+    assert.notEqual(asked, id);
+    await next.act('approve', approver1, { id: asked }, at(11 * MINUTE));
+    assert.equal(codeOf(await next.run(callOf(), at(12 * MINUTE))), 'consumed');
+    assert.equal(
+      codeOf(await next.run(callOf(), at(12 * MINUTE))),
+      'approval.consumed',
+      'one use of it, and none of the old',
+    );
+  });
+
+  test('a call that policy judges otherwise now replaces its old request, which nobody can decide on any more', async () => {
+    const store = openMemoryStore();
+    const id = idIn(await kit({ store }).check(callOf(), at(0)));
+    const next = kit({ store, mac: exchanged });
+    const changed = () => callOf({ decision: { policy: 'policy-2' } });
+    const asked = idIn(await next.check(changed(), at(SECOND)));
+    assert.match(asked, /^[0-9a-f]{32}$/);
+    assert.notEqual(asked, id);
+    assert.equal(codeOf(await next.act('approve', approver1, { id }, at(2 * SECOND))), 'approval.not_found');
+    const { approvals } = (await next.act('list', approver1, {}, at(2 * SECOND))) as { approvals: { id: string }[] };
+    assert.deepEqual(
+      approvals.map((one) => one.id),
+      [asked],
+    );
+  });
+
+  test('as many requests of one principal wait as before, not twice as many', async () => {
+    const store = openMemoryStore();
+    const settings = { maxPending: 2 };
+    for (const n of [1, 2]) await kit({ store, settings }).check(callOf({ arguments: { n } }), at(0));
+    const next = kit({ store, settings, mac: exchanged });
+    assert.equal(codeOf(await next.check(callOf({ arguments: { n: 3 } }), at(SECOND))), 'approval.unavailable');
+  });
+});
+
 test('an outcome that cannot be stored leaves the approval used up', async () => {
   const failing = failingOn('approval_outcome');
   const { check, act, run } = kit({ store: failing });

@@ -87,8 +87,11 @@ export class ApprovalRows {
 
   async countPending(tenant: string, subject: string, now: number): Promise<number> {
     let count = 0;
-    for await (const { header } of this.#under(requesterPrefix(this.currentKey, tenant, subject), now)) {
-      if (header.state === 'pending' && now < header.decideBy) count++;
+    for (const key of this.#mac) {
+      if (!key) continue;
+      for await (const { header } of this.#under(requesterPrefix(key, tenant, subject), now)) {
+        if (header.state === 'pending' && now < header.decideBy) count++;
+      }
     }
     return count;
   }
@@ -107,6 +110,8 @@ export class ApprovalRows {
 
   /**
    * Puts a new request where none is, or in place of one that is over. Null: somebody else was first.
+   * @param place of one that replaces nothing. Another stands where the old one stood, under the key of that place, so that
+   *   one compare-and-set replaces it and no two stand side by side while keys are exchanged.
    * @throws when it cannot be stored and recorded; then there is none
    */
   async create(
@@ -116,16 +121,16 @@ export class ApprovalRows {
     sealed: { asker: Asker; request: SealedRequest; now: number; meta: Readonly<Record<string, unknown>> },
   ): Promise<Held | null> {
     const { now } = sealed;
-    const key = this.currentKey;
+    const { key, version, ...at } = over ?? { place, key: this.currentKey, version: 0 };
     const expiresAt = header.endsAt + KEEP_MS;
     const request = await this.#seal(header, 'request', encodeRequest(sealed.request));
     const requestPlace = idPlace(key, header.tenant, header.id);
-    const value = Buffer.concat([Buffer.from(`${place}\n`), request]);
+    const value = Buffer.concat([Buffer.from(`${at.place}\n`), request]);
     const stored = await this.#store.set(REQUESTS, requestPlace, value, { expect: 0, expiresAt, now });
     if (stored === null) throw new InternalError('approval.id_taken', 'a random id came twice');
     const asker = await this.#sealJson(header, 'asker', sealed.asker);
     const fresh: Header = { ...header, asker, was: 'new', since: now };
-    const held = await this.#write({ place, key, version: over?.version ?? 0, header: fresh }, now);
+    const held = await this.#write({ place: at.place, key, version, header: fresh }, now);
     if (!held) {
       await this.#store.delete(REQUESTS, requestPlace, { expect: stored });
       return null;
