@@ -662,6 +662,16 @@ function mutated(base: Record<string, unknown>, i: number): Record<string, unkno
   }
 }
 
+test('a reason is recorded as it was written, whatever characters it is of', async () => {
+  const { check, act, log } = kit();
+  const id = idIn(await check(callOf(), at(0)));
+  // As long as the schema allows; a character that takes two code units stands at each place where it could be cut.
+  const reason = `x${'🚫'.repeat(499)}`;
+  await act('deny', approver1, { id, reason }, at(SECOND));
+  // The audit log takes no text with half a character in it: the denial would not hold.
+  assert.equal(log.events.at(-1)?.meta['reason'], reason);
+});
+
 test('however many calls of one principal ask at once, no more wait for people than may', async () => {
   const { check, log } = kit({ settings: { maxPending: 5 } });
   const asked = Array.from({ length: 40 }, (_, i) => check(callOf({ arguments: { title: `call ${i}` } }), at(0)));

@@ -149,5 +149,6 @@ function idOf(given: Readonly<Record<string, unknown>>): string {
 
 function reasonOf(given: Readonly<Record<string, unknown>>): string | null {
   const value = given['reason'];
-  return typeof value === 'string' && value !== '' ? value.slice(0, MAX_REASON) : null;
+  // In characters, as the schema counts: half of one is no text, and the record of the decision would be refused.
+  return typeof value === 'string' && value !== '' ? [...value].slice(0, MAX_REASON).join('').toWellFormed() : null;
 }
