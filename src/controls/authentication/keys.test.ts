@@ -224,6 +224,19 @@ test('a key file is read again while running; a broken or foreign-writable one k
   await close();
 });
 
+test('a key taken out of its file while the gateway starts counts no longer than one taken out later', async () => {
+  const path = join(home, 'starting.jwks');
+  writeFileSync(path, jwks(old));
+  // By now the file has been read, and its keys are being taken in.
+  const opening = openUrl(`file:${path}`);
+  writeFileSync(path, jwks(fresh));
+  const { judge, close } = await opening;
+  await judge(old, START);
+  assert.equal(await judge(old, later(2001)), 'authentication.invalid');
+  assert.equal(await judge(fresh, later(4002)), 'in');
+  await close();
+});
+
 test('a key file without keys lets nobody in; one that is gone keeps the keys it had, but not for ever', async () => {
   const path = join(home, 'revoked.jwks');
   const settings = { boundSeconds: 600 };

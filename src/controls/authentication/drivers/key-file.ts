@@ -20,8 +20,7 @@ export async function openKeyFile(
   algorithms: readonly Algorithm[],
   { boundSeconds }: Pick<AuthenticationSettings['jwks'], 'boundSeconds'>,
 ): Promise<KeySource> {
-  let set = await readAtStart(path, algorithms);
-  let stamp = stampOf(statSync(path));
+  let { set, stamp } = await readAtStart(path, algorithms);
   let lookedAt = Number.NEGATIVE_INFINITY;
   /** When the file last stood there as it should; null before the first look. */
   let goodAt: number | null = null;
@@ -67,13 +66,18 @@ export async function openKeyFile(
   };
 }
 
-async function readAtStart(path: string, algorithms: readonly Algorithm[]): Promise<KeySet> {
+async function readAtStart(
+  path: string,
+  algorithms: readonly Algorithm[],
+): Promise<{ readonly set: KeySet; readonly stamp: string }> {
   try {
-    if ((statSync(path).mode & 0o022) !== 0) {
+    // How it looked before it was read: one that is replaced meanwhile is seen to have changed.
+    const found = statSync(path);
+    if ((found.mode & 0o022) !== 0) {
       throw new SettingsError(`${path} may be written by others, who could add keys; run: chmod go-w ${path}`);
     }
     const set = await readKeySet(readFileSync(path), algorithms);
-    if (set.size > 0) return set;
+    if (set.size > 0) return { set, stamp: stampOf(found) };
   } catch (cause) {
     if (cause instanceof SettingsError) throw cause;
     throw new SettingsError(`authentication.issuers: ${path} is not a readable JWK Set`, cause);
