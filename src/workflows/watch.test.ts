@@ -31,6 +31,35 @@ function watching(introspect: () => Promise<LiveDefinitions>, registry: WatchPar
   return watch;
 }
 
+test('who waits for a look at all servers waits for a slow one only so long; it is compared when it has answered', async () => {
+  const seen: string[] = [];
+  const slow = Promise.withResolvers<LiveDefinitions>();
+  const watch = new ServerWatch({
+    servers: new Map([
+      ['quick', { introspect: async () => nothing }],
+      ['drip', { introspect: () => slow.promise }],
+    ]),
+    registry: {
+      forget: () => {},
+      observe(server) {
+        seen.push(server);
+        return [];
+      },
+    },
+    clock,
+    log: silentLog,
+    patienceMs: 20,
+  });
+  watches.push(watch);
+  const tooLong = sleep(2_000, 'too long', { ref: true });
+  assert.equal(await Promise.race([watch.start(60), tooLong]), undefined, 'a start that waits for a stranger');
+  assert.deepEqual(seen, ['quick']);
+  assert.equal(await Promise.race([watch.lookAtAll(), tooLong]), undefined, 'and so does a reload');
+  slow.resolve(nothing);
+  await sleep(1);
+  assert.ok(seen.includes('drip'));
+});
+
 test('100,000 notices of change in a row set one alarm, not 100,000', (t) => {
   const { registry } = noting();
   const watch = watching(async () => nothing, registry);

@@ -10,6 +10,11 @@ const RETRY_MS = [0, 500, 2_000, 10_000, 30_000];
 const LOOKS_IN_A_ROW = 3;
 /** A server that can be compared is, at once, as often as this within CALM_MS: who adds tools often is not held back. */
 const PROMPT_LOOKS = 20;
+/**
+ * How long a look at all servers is waited for. The start and every reload wait for one, and each page of a list has a time
+ * limit of its own: a server that drips pages would keep the gateway from coming up, or a new policy from holding.
+ */
+const PATIENCE_MS = 30_000;
 /** After this long without a loss the next one counts as the first. */
 const CALM_MS = 60_000;
 
@@ -20,6 +25,7 @@ export interface WatchParts {
   readonly log: Log;
   /** A look has ended, whatever it found. */
   readonly onLooked?: (server: string) => void;
+  readonly patienceMs?: number;
 }
 
 /**
@@ -32,6 +38,7 @@ export class ServerWatch {
   readonly #clock: () => Now;
   readonly #log: Log;
   readonly #onLooked: (server: string) => void;
+  readonly #patienceMs: number;
   readonly #looking = new Map<string, Promise<void>>();
   /** Servers that changed while a look was running: that look may have seen the old state. */
   readonly #again = new Set<string>();
@@ -53,6 +60,7 @@ export class ServerWatch {
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#onLooked = parts.onLooked ?? (() => undefined);
+    this.#patienceMs = parts.patienceMs ?? PATIENCE_MS;
   }
 
   /** Looks at every server once, then every `seconds`. Resolves after the first look. */
@@ -64,8 +72,15 @@ export class ServerWatch {
     this.#timer.unref();
   }
 
+  /** Resolves when all have been looked at; a slow one is looked at to the end without being waited for. */
   async lookAtAll(): Promise<void> {
-    await Promise.all([...this.#servers.keys()].map((name) => this.look(name)));
+    const looks = Promise.all([...this.#servers.keys()].map((name) => this.look(name)));
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#patienceMs);
+    });
+    await Promise.race([looks, late]);
+    clearTimeout(timer);
   }
 
   /**
