@@ -64,7 +64,19 @@ test('a change is taken over when it is no longer being written, once, and recor
   assert.deepEqual(records.at(-1), { event: 'reloaded', what: 'rules', version: 6 });
 });
 
-test('what cannot be taken over is said once, and tried again only when it changes', async () => {
+test('what could not be read or recorded at one moment is taken over at another, though no file changes again', async () => {
+  let faults = 2;
+  const { reloading, rules, records, lines } = await watching('starved', async () => {
+    if (faults-- > 0) throw new Error('EMFILE: too many open files');
+    return { version: 'stricter' };
+  });
+  writeFileSync(join(rules, 'a'), 'x');
+  for (let i = 0; i < 100; i++) await reloading.look();
+  assert.deepEqual(records, [{ event: 'reloaded', what: 'starved', version: 'stricter' }], 'once, when it could');
+  assert.equal(lines.filter((line) => line.includes('EMFILE')).length, 1, 'one fault is said once');
+});
+
+test('what cannot be taken over is said once, and tried again soon only when it changes', async () => {
   let tries = 0;
   const { reloading, rules, records, lines } = await watching('broken', async () => {
     tries++;

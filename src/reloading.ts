@@ -24,6 +24,15 @@ export interface ReloadingParts {
 }
 
 const EVERY_MS = 1_000;
+/** Looks between two tries at files that could not be taken over and did not change. */
+const LOOKS_BETWEEN_TRIES = 30;
+
+/** Files that could not be taken over, and how many looks ago. */
+interface Failed {
+  /** How they looked, and what was wrong: the same is said once. */
+  readonly why: string;
+  looks: number;
+}
 
 /**
  * Reads again what has changed on the disk (architecture.md section 5, Reload). Files are looked at, not signals waited
@@ -33,6 +42,7 @@ export class Reloading {
   readonly #parts: ReloadingParts;
   readonly #applied: Map<Reloadable, string>;
   readonly #seen: Map<Reloadable, string>;
+  readonly #failed = new Map<Reloadable, Failed>();
   readonly #timer: NodeJS.Timeout;
   #busy: Promise<unknown> = Promise.resolve();
 
@@ -51,11 +61,11 @@ export class Reloading {
         const mark = await markOf(one.places);
         const still = mark === this.#seen.get(one);
         this.#seen.set(one, mark);
-        if (!still || mark === this.#applied.get(one)) continue;
-        // A file that cannot be taken over is not read again until it changes.
+        if (!still || (mark === this.#applied.get(one) && !this.#isDue(one))) continue;
         this.#applied.set(one, mark);
-        await this.#reload(one).catch((cause) =>
-          this.#parts.log.error('changed files were not taken over; the old stay', { kind: one.what }, cause),
+        await this.#reload(one).then(
+          () => this.#failed.delete(one),
+          (cause) => this.#failedNow(one, mark, cause),
         );
       }
     });
@@ -77,6 +87,19 @@ export class Reloading {
   async close(): Promise<void> {
     this.stop();
     await this.#busy;
+  }
+
+  /** What is wrong with a file stays wrong; that it could not be read, or the change not be recorded, may have passed. */
+  #isDue(one: Reloadable): boolean {
+    const failed = this.#failed.get(one);
+    return failed !== undefined && ++failed.looks >= LOOKS_BETWEEN_TRIES;
+  }
+
+  #failedNow(one: Reloadable, mark: string, cause: unknown): void {
+    const why = `${mark} ${String(cause)}`;
+    if (this.#failed.get(one)?.why !== why)
+      this.#parts.log.error('changed files were not taken over; the old stay', { kind: one.what }, cause);
+    this.#failed.set(one, { why, looks: 0 });
   }
 
   async #reload(one: Reloadable): Promise<void> {
