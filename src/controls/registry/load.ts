@@ -43,7 +43,7 @@ interface LoadedFile {
  *   still holds by today's trust store and date. What is gone, or holds no longer, is withdrawn.
  */
 export async function loadManifests(options: LoadOptions, now: number, before?: Loaded): Promise<Loaded> {
-  const trust = openTrust(options.keys, options.settings.trust);
+  const trust = openTrust(options.keys, options.settings.trust, { mayBeEmpty: before !== undefined });
   const folder = join(options.home, 'registry');
   const context = { ...options, trust, now };
   const read = await Promise.all(

@@ -450,6 +450,19 @@ test('what was signed by a key that is trusted no longer is withdrawn, also when
   }
 });
 
+test('a trust store emptied while running trusts nobody; one that is torn leaves it as it was; none begins so', async () => {
+  const { registry, home } = await sampleRegistry([sampleManifest()], { settings: { unobserved: 'serve' } });
+  const store = join(home, 'operator.pub.jwks');
+  writeFileSync(store, '{"keys"');
+  await assert.rejects(registry.reload(NOW.utc), /not a JWK Set/);
+  assert.equal(sees(registry, 'tools/call', 'demo__query'), 'demo/query');
+  writeFileSync(store, '{"keys":[]}');
+  const problems = await registry.reload(NOW.utc);
+  assert.match(problems[0]!.text, /unknown_key/);
+  assert.equal(sees(registry, 'tools/call', 'demo__query'), null, 'the operator took his word back');
+  await assert.rejects(sampleRegistry([], { settings: { trust: [store] } }), /at least one key/);
+});
+
 test('a manifest reviewed anew must be compared anew', async () => {
   const { registry, folder, key } = await sampleRegistry([sampleManifest()]);
   registry.observe('demo', liveOf(sampleManifest()), NOW);

@@ -7,16 +7,17 @@ import type { TrustStore } from './signature.ts';
 /**
  * Opens the trust store. With `files` (JWK Sets of public Ed25519 keys) the gateway needs no private operator key, and
  * only those count; without, the operator keys under the home do.
+ * @param more.mayBeEmpty whether a good file may hold no key: one that was emptied while running takes all trust back
  * @throws SettingsError when a file is missing, malformed, empty, or two keys share a kid
  */
-export function openTrust(keys: KeyFolder, files: readonly string[]): TrustStore {
+export function openTrust(keys: KeyFolder, files: readonly string[], more = { mayBeEmpty: false }): TrustStore {
   const trust = new Map<string, KeyObject>();
   const add = (kid: string, key: KeyObject, from: string) => {
     if (trust.has(kid))
       throw new SettingsError(`${from}: two trusted keys share the kid "${kid}"; give one another name`);
     trust.set(kid, key);
   };
-  for (const file of files) for (const { kid, key } of readPublicKeys(file)) add(kid, key, file);
+  for (const file of files) for (const { kid, key } of readPublicKeys(file, more)) add(kid, key, file);
   if (files.length === 0) {
     for (const key of openSigningKeys(keys, 'operator')) if (key) add(key.kid, key.publicKey, 'operator.jwks');
   }
@@ -24,7 +25,10 @@ export function openTrust(keys: KeyFolder, files: readonly string[]): TrustStore
 }
 
 /** Public Ed25519 keys of a JWK Set; private members, if any, are not read. */
-export function readPublicKeys(file: string): { kid: string; key: KeyObject }[] {
+export function readPublicKeys(
+  file: string,
+  { mayBeEmpty } = { mayBeEmpty: false },
+): { kid: string; key: KeyObject }[] {
   if (!existsSync(file)) throw new SettingsError(`${file} does not exist; export it with: gatewrit manifest keygen`);
   let list: unknown;
   try {
@@ -32,7 +36,7 @@ export function readPublicKeys(file: string): { kid: string; key: KeyObject }[] 
   } catch (cause) {
     throw new SettingsError(`${file} is not a JWK Set`, cause);
   }
-  if (!Array.isArray(list) || list.length === 0)
+  if (!Array.isArray(list) || (list.length === 0 && !mayBeEmpty))
     throw new SettingsError(`${file} is not a JWK Set with at least one key`);
   return list.map((jwk: Record<string, unknown>) => {
     if (
