@@ -21,7 +21,10 @@ export interface ApprovalPorts {
 export interface ApprovalControl {
   readonly stages: ApprovalStages;
   readonly operations: ApprovalOperations;
-  /** Records the expiry of requests nobody came back for; call it about once a minute. Resolves with how many. */
+  /**
+   * Records the expiry of requests nobody came back for; call it about once a minute. Resolves with how many.
+   * @throws, when all others have been looked at, if rows in the store were not made by this gateway
+   */
   sweep(now: Now): Promise<number>;
   close(): Promise<void>;
 }
@@ -40,7 +43,11 @@ export function openApproval({ settings, store, vault, records, mac }: ApprovalP
 
 async function sweep(rows: ApprovalRows, turns: Turns, now: number): Promise<number> {
   let count = 0;
-  for await (const { place } of rows.each(null, now)) {
+  let strange: unknown = null;
+  const unbelieved = (cause: unknown) => {
+    strange ??= cause;
+  };
+  for await (const { place } of rows.each(null, now, unbelieved)) {
     const expired = await turns.run(place, async () => {
       const held = await rows.read(place, now);
       if (!held || standing(held.header, now, Number.POSITIVE_INFINITY) !== 'lapsing') return null;
@@ -48,5 +55,6 @@ async function sweep(rows: ApprovalRows, turns: Turns, now: number): Promise<num
     });
     if (expired) count++;
   }
+  if (strange !== null) throw strange;
   return count;
 }

@@ -151,6 +151,24 @@ test('a row that somebody edited, moved or copied in the store is not believed',
   }
 });
 
+test('a row that is not believed hides no other: of a key that was taken away, or forged', async () => {
+  const rows = memoryRows();
+  const store = openMemoryStore(rows);
+  await kit({ store }).check(callOf(), at(0));
+  const fresh = [{ kid: 'mac-2', secret: new Uint8Array(32).fill(9) }] as const;
+  const log = new Log();
+  const { check, act, control } = kit({ store, mac: fresh, log });
+  const asked = [idIn(await check(callOf(), at(SECOND)))];
+  const table = rows.tables.get('approval')!;
+  // First and last in order: whatever stands behind a bad row is reached too.
+  for (const place of ['acme/', 'acme/~']) table.set(place, { ...[...table.values()][0]!, value: Buffer.from('x.{}') });
+  asked.push(idIn(await check(callOf({ arguments: { n: 2 } }), at(SECOND))));
+  const { approvals } = (await act('list', approver1, {}, at(SECOND))) as { approvals: { id: string }[] };
+  assert.deepEqual(approvals.map((one) => one.id).sort(), asked.sort());
+  await assert.rejects(control.sweep(at(11 * MINUTE)), /not made by this gateway/, 'the operator is told');
+  assert.deepEqual(log.kinds(), ['requested', 'requested', 'expired', 'expired'], 'of those that are believed');
+});
+
 test('the sealed request of one call put in place of another is not opened', async () => {
   const rows = memoryRows();
   const { check, act } = kit({ store: openMemoryStore(rows) });

@@ -1,6 +1,6 @@
 import type { KeyPairOf, SymmetricKey } from '../../core/crypto/keys.ts';
 import { InternalError } from '../../core/internal-error.ts';
-import type { Store } from '../../core/store/store.ts';
+import type { ListedRow, Store } from '../../core/store/store.ts';
 import { idPlace, requesterPrefix, tenantPrefix } from './binding.ts';
 import type { Asker, Vote } from './entitled.ts';
 import { eventOf } from './events.ts';
@@ -80,31 +80,49 @@ export class ApprovalRows {
     return null;
   }
 
-  /** All rows of a tenant, or of all tenants where none is named; pages are read until the end. */
-  async *each(tenant: string | null, now: number): AsyncGenerator<Held> {
-    yield* this.#under(tenant === null ? '' : tenantPrefix(tenant), now);
+  /**
+   * All rows of a tenant, or of all tenants where none is named; pages are read until the end.
+   * @param unbelieved told of each row that no live key made; one of these must not hide the others
+   */
+  async *each(tenant: string | null, now: number, unbelieved: (cause: unknown) => void): AsyncGenerator<Held> {
+    for await (const row of this.#under(tenant === null ? '' : tenantPrefix(tenant), now)) {
+      const held = this.#believed(row, unbelieved);
+      if (held) yield held;
+    }
   }
 
   async countPending(tenant: string, subject: string, now: number): Promise<number> {
     let count = 0;
     for (const key of this.#mac) {
       if (!key) continue;
-      for await (const { header } of this.#under(requesterPrefix(key, tenant, subject), now)) {
+      for await (const row of this.#under(requesterPrefix(key, tenant, subject), now)) {
+        const { header } = this.#heldOf(row);
         if (header.state === 'pending' && now < header.decideBy) count++;
       }
     }
     return count;
   }
 
-  async *#under(prefix: string, now: number): AsyncGenerator<Held> {
+  async *#under(prefix: string, now: number): AsyncGenerator<ListedRow> {
     const limit = 100;
     for (let after: string | undefined; ; ) {
       const page = await this.#store.list(HEADERS, { prefix, limit, now, ...(after === undefined ? {} : { after }) });
-      for (const row of page) {
-        yield { place: row.key, version: row.version, ...decodeHeader(this.#mac, row.key, row.value) };
-      }
+      yield* page;
       if (page.length < limit) return;
       after = page.at(-1)!.key;
+    }
+  }
+
+  #heldOf({ key, version, value }: ListedRow): Held {
+    return { place: key, version, ...decodeHeader(this.#mac, key, value) };
+  }
+
+  #believed(row: ListedRow, unbelieved: (cause: unknown) => void): Held | null {
+    try {
+      return this.#heldOf(row);
+    } catch (cause) {
+      unbelieved(cause);
+      return null;
     }
   }
 
