@@ -151,6 +151,22 @@ test('with unobserved: serve, pins are served before the server was seen, and dr
   assert.deepEqual(names(registry), []);
 });
 
+test('with unobserved: serve, a server that was seen does not get its drift forgotten by saying that it changed', async () => {
+  const { registry } = await sampleRegistry([sampleManifest()], OPEN_TO_ALL);
+  const changed = liveOf(sampleManifest());
+  changed.tools[0]!['description'] = 'Runs query and mails it.';
+  registry.observe('demo', changed, NOW);
+  assert.equal(sees(registry, 'tools/call', 'demo__query'), null);
+  registry.forget('demo');
+  assert.equal(sees(registry, 'tools/call', 'demo__query'), null, 'it has been seen since the start, and changed');
+  assert.deepEqual(
+    registry.quarantined().map(({ reason }) => reason),
+    ['unobserved'],
+  );
+  registry.observe('demo', liveOf(sampleManifest()), NOW);
+  assert.equal(sees(registry, 'tools/call', 'demo__query'), 'demo/query');
+});
+
 test('two servers with the same tool stay apart, each under its own name', async () => {
   const { registry } = await sampleRegistry([sampleManifest(), rival()]);
   registry.observe('demo', liveOf(sampleManifest()), NOW);

@@ -128,6 +128,8 @@ class PinnedRegistry implements Registry {
     string,
     { readonly at: Now; readonly drifts: readonly Drift[]; readonly offers: Offers }
   >();
+  /** Servers that have been compared with the manifest they have now; what they say afterwards does not make them strangers. */
+  readonly #seen = new Set<string>();
   #loaded: Loaded;
   #snapshot: Snapshot;
 
@@ -203,6 +205,7 @@ class PinnedRegistry implements Registry {
     const pins = this.#loaded.servers.find((entry) => entry.server === server) ?? null;
     const drifts = compareLive(server, pins, live);
     const before = this.#observed.get(server)?.drifts;
+    this.#seen.add(server);
     this.#observed.set(server, { at: now, drifts, offers: offersOf(live) });
     // Most looks find nothing new; the snapshot is made anew only when what is served may differ.
     const changed = before === undefined || !sameDrifts(before, drifts);
@@ -252,14 +255,14 @@ class PinnedRegistry implements Registry {
         }),
       );
     const unseen = servers
-      .filter((entry) => !this.#observed.has(entry.server) && this.#options.settings.unobserved === 'withhold')
+      .filter((entry) => !this.#mayServe(entry.server))
       .map(
         ({ server }): Quarantined => ({
           server,
           kind: null,
           name: null,
           reason: 'unobserved',
-          text: 'not seen live since the start',
+          text: this.#seen.has(server) ? 'not seen live since it changed' : 'not seen live since the start',
         }),
       );
     return [...faulty, ...drifted, ...unseen];
@@ -279,9 +282,10 @@ class PinnedRegistry implements Registry {
     const before = new Map(this.#loaded.servers.map((entry) => [entry.server, entry.digest]));
     this.#loaded = loaded;
     // What was compared with another manifest says nothing about this one.
-    for (const server of this.#observed.keys()) {
-      if (loaded.servers.find((entry) => entry.server === server)?.digest !== before.get(server))
-        this.#observed.delete(server);
+    for (const server of this.#seen) {
+      if (loaded.servers.find((entry) => entry.server === server)?.digest === before.get(server)) continue;
+      this.#observed.delete(server);
+      this.#seen.delete(server);
     }
     this.#snapshot = this.#build();
     for (const server of new Set([...before.keys(), ...this.servers()])) this.#options.onChange?.(server);
@@ -301,11 +305,14 @@ class PinnedRegistry implements Registry {
       tenants: ['default', ...Object.values(settings.tenants).flat()],
       tenantsOf: (server) => (Object.hasOwn(settings.tenants, server) ? settings.tenants[server]! : ['default']),
       isShared: (pin) => this.#loaded.shared.has(pinId(pin)),
-      serves: (pin) =>
-        !this.#loaded.blocked.has(pinId(pin)) &&
-        !drifted.has(pinId(pin)) &&
-        (settings.unobserved === 'serve' || this.#observed.has(pin.server)),
+      serves: (pin) => !this.#loaded.blocked.has(pinId(pin)) && !drifted.has(pinId(pin)) && this.#mayServe(pin.server),
     });
+  }
+
+  /** Compared with its pins; or never yet, where settings serve what was not. */
+  #mayServe(server: string): boolean {
+    if (this.#observed.has(server)) return true;
+    return this.#options.settings.unobserved === 'serve' && !this.#seen.has(server);
   }
 
   /** Only to those the server belongs to: another tenant must not learn that it exists. */
