@@ -62,14 +62,19 @@ function eventJudgesOf({ authorization, limits, redaction, registry }: Controls)
 
 function questionsOf(parts: ConversationParts, judges: EventJudges): Questions {
   const { keys, node, clock, log } = parts;
-  const { audit, limits, redaction, sessions, validation } = parts.controls;
+  const { audit, authorization, limits, redaction, sessions, validation } = parts.controls;
   const all = eventFlow(judges);
   return openQuestions({
     seal: (call, state, grant, now) => validation.rounds.seal(call, state, grant, now),
     judge: (call, message, now) => judged(all, call, message, now),
     standing(call, now) {
       const left = judged([judges.credentialAlive, judges.targetVisible], call, NO_MESSAGE, now);
-      return typeof left === 'string' ? left : null;
+      if (typeof left === 'string') return left;
+      // What a client of the other era would be judged by, who repeats the call with its answers.
+      const decision = authorization.decide(call.principal, call.target, call.arguments, now);
+      if (decision instanceof Refusal) return decision.code;
+      const sameYes = decision.obligations.approval === null || decision.policy === call.decision.policy;
+      return sameYes ? null : 'approval.consumed';
     },
     over: ({ client: { session } }, now) => session === null || sessions.isOver(session, now.utc),
     allows: (call, answer) => redaction.answer(call, answer),

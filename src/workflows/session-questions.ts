@@ -6,7 +6,7 @@ import { Refusal } from '../core/stage.ts';
 import type { OpenQuestions } from './open-questions.ts';
 import { wordedFor } from './question-words.ts';
 
-export type AskedCall = CallWith<'principal' | 'message' | 'client' | 'target' | 'decision'>;
+export type AskedCall = CallWith<'principal' | 'message' | 'client' | 'target' | 'arguments' | 'decision'>;
 export type Resume = (answers: Answers) => Promise<Result | Refusal | InputRequired>;
 
 export interface SessionQuestionsParts {
@@ -15,7 +15,7 @@ export interface SessionQuestionsParts {
   readonly judge: (call: AskedCall, message: Uint8Array, now: Now) => Uint8Array | RefusalCode;
   /**
    * Whether the call may still go on after a wait: its credential has not ended, its target has not been withdrawn or
-   * hidden meanwhile. Null: it may.
+   * hidden meanwhile, and policy still says of it what it said. Null: it may.
    */
   readonly standing: (call: AskedCall, now: Now) => RefusalCode | null;
   /** Whether the session has ended or expired: whoever was asked in it could not answer any more. */

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { type Dispatcher, request, fetch as undiciFetch } from 'undici';
 import type { Answer } from '../../examples/quickstart/tour/gateway.ts';
@@ -288,6 +291,35 @@ describe('a legacy client', () => {
     const again = session.call({ one: elicit() }, { id: 14 });
     await session.respond((await next(again))['id'], { result: { action: 'cancel' } });
     assert.match(contentOf(await next(again)), /"action":"cancel"/);
+  });
+
+  test('whose call policy forbids by the time it answers does not go on, as in the other era', async () => {
+    const session = await RawSession.begin(bob);
+    const [stream, approved] = [session.call({ one: elicit() }), session.call({ two: elicit() }, { id: 2 })];
+    const [question, other] = [await next(stream), await next(approved)];
+    // Both rules read the arguments, so the tool itself can be seen as before.
+    const rules = `
+      @id("not-one")
+      forbid (principal, action == Action::"call_tool", resource == Target::"demo/ask")
+      when { context.arguments has questions && context.arguments.questions has one };
+      @id("two-by-approval") @obligation("approval") @rule("destructive")
+      permit (principal, action == Action::"call_tool", resource == Target::"demo/ask")
+      when { context.arguments has questions && context.arguments.questions has two };
+    `;
+    const file = join(quickstart.gateway.home, 'policy', '90-later.cedar');
+    writeFileSync(file, rules, { mode: 0o600 });
+    const giveUp = performance.now() + 15_000;
+    while (wordOf(await round({ one: elicit() })) !== 'DENIED' && performance.now() < giveUp) await pause(200);
+    assert.equal(wordOf(await round({ two: elicit() })), 'APPROVAL_REQUIRED');
+    const before = upstream.calls.length;
+    for (const { id } of [question, other])
+      await session.respond(id, { result: { action: 'accept', content: { answer: 'blue' } } });
+    const ends = [contentOf(await next(stream)), contentOf(await next(approved))];
+    assert.equal(upstream.calls.length, before, `nothing more was sent: ${ends}`);
+    assert.match(ends[0]!, /^DENIED/);
+    assert.match(ends[1]!, /^APPROVAL/);
+    rmSync(file);
+    while (wordOf(await round({ one: elicit() })) === 'DENIED' && performance.now() < giveUp) await pause(200);
   });
 
   test('is not asked without end', async () => {
