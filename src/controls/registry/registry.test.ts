@@ -151,6 +151,27 @@ test('with unobserved: serve, pins are served before the server was seen, and dr
   assert.deepEqual(names(registry), []);
 });
 
+test('a server that offers thousands of other names at every look does not fill the log', async () => {
+  const events: RegistryEvent[] = [];
+  const { registry } = await sampleRegistry([sampleManifest()], {
+    records: { record: (event) => void events.push(event) },
+  });
+  const { tools, ...rest } = liveOf(sampleManifest());
+  for (let n = 0; n < 5_000; n++) tools[0]![`x${n}`] = n;
+  for (let look = 0; look < 10; look++) {
+    const more = Array.from({ length: 2_000 }, (_, n) => ({ name: `t${look}-${n}`, inputSchema: { type: 'object' } }));
+    registry.observe('demo', { ...rest, tools: [...more, ...tools] }, NOW);
+  }
+  assert.ok(events.length < 1_000, `${events.length} lines`);
+  assert.ok(
+    events.some(({ target, code }) => target === 'demo/query' && code === 'changed'),
+    'what matters for what is served is told first',
+  );
+  assert.ok(events.some(({ event, text }) => event === 'drift' && /\b1981 more\b/.test(text)));
+  assert.equal(registry.quarantined().length, 2_001);
+  assert.ok([...events, ...registry.quarantined()].every(({ text }) => text.length < 2_000));
+});
+
 test('with unobserved: serve, a server that was seen does not get its drift forgotten by saying that it changed', async () => {
   const { registry } = await sampleRegistry([sampleManifest()], OPEN_TO_ALL);
   const changed = liveOf(sampleManifest());

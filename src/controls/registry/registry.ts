@@ -249,9 +249,9 @@ class PinnedRegistry implements Registry {
     const drifted = [...this.#observed.values()]
       .flatMap((look) => look.drifts)
       .map(
-        ({ server, kind, name, change, fields }): Quarantined => ({
-          ...{ server, kind, name: inert(name), reason: change },
-          text: fields.length > 0 ? `${change}: ${fields.map((field) => inert(field, 60)).join(', ')}` : change,
+        (drift): Quarantined => ({
+          ...{ server: drift.server, kind: drift.kind, name: inert(drift.name), reason: drift.change },
+          text: drift.fields.length > 0 ? `${drift.change}: ${fieldsOf(drift)}` : drift.change,
         }),
       );
     const unseen = servers
@@ -339,30 +339,41 @@ class PinnedRegistry implements Registry {
       });
     const was = new Set((before ?? []).map(driftId));
     const is = new Set(now.map(driftId));
-    for (const drift of now.filter((one) => !was.has(driftId(one)))) {
-      const fields = drift.fields.map((field) => inert(field, 60)).join(', ');
-      this.#record({
-        event: 'drift',
-        server,
-        target: inert(`${server}/${drift.name}`),
-        code: drift.change,
-        text: fields || drift.change,
-      });
+    const began = now.filter((one) => !was.has(driftId(one)));
+    const ended = (before ?? []).filter((one) => !is.has(driftId(one)));
+    this.#recordSome('drift', server, began, (drift) => fieldsOf(drift) || drift.change);
+    this.#recordSome('recovered', server, ended, () => 'no longer so');
+  }
+
+  /** What is pinned first; of the rest a server can make up as much as it likes, each time anew. */
+  #recordSome(
+    event: 'drift' | 'recovered',
+    server: string,
+    drifts: readonly Drift[],
+    textOf: (drift: Drift) => string,
+  ): void {
+    const sorted = [...drifts].sort((a, b) => Number(a.pinned === null) - Number(b.pinned === null));
+    for (const drift of sorted.slice(0, MAX_TOLD)) {
+      const target = inert(`${server}/${drift.name}`);
+      this.#record({ event, server, target, code: drift.change, text: textOf(drift) });
     }
-    for (const drift of (before ?? []).filter((one) => !is.has(driftId(one)))) {
-      this.#record({
-        event: 'recovered',
-        server,
-        target: inert(`${server}/${drift.name}`),
-        code: drift.change,
-        text: 'no longer so',
-      });
-    }
+    const more = sorted.length - MAX_TOLD;
+    if (more > 0) this.#record({ event, server, target: null, code: null, text: `and ${more} more` });
   }
 
   #record(event: RegistryEvent): void {
     this.#options.records?.record(event);
   }
+}
+
+/** Differences of one look, and members of one definition, that are told one by one. */
+const MAX_TOLD = 20;
+
+/** Members that differ, in inert characters; the names of new ones are the server's own. */
+function fieldsOf({ fields }: Drift): string {
+  const named = fields.slice(0, MAX_TOLD).map((field) => inert(field, 60));
+  const more = fields.length - named.length;
+  return [...named, ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
 }
 
 /** Only whether it offers them: how a capability is spelled in detail steers nobody. */
