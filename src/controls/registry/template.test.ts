@@ -12,6 +12,7 @@ function compiled(template: string): UriTemplate {
 const FITS: readonly [template: string, uri: string][] = [
   ['demo://items/{id}', 'demo://items/42'],
   ['demo://items/{id}', 'demo://items/a%20b'],
+  ['demo://items/{id}', 'demo://items/caf%C3%A9%2C%20~1'],
   ['demo://items/{id}.json', 'demo://items/report-1.json'],
   ['demo://{}'.replace('{}', 'a/{x}/b/{y}'), 'demo://a/1/b/2'],
   ['urn:x/{id}', 'urn:x/7'],
@@ -24,6 +25,9 @@ const DOES_NOT_FIT: readonly [template: string, uri: string, why: string][] = [
   ['demo://items/{id}', 'demo://items/..%2fetc', 'an escaped separator'],
   ['demo://items/{id}', 'demo://items/..%5cetc', 'an escaped backslash'],
   ['demo://items/{id}', 'demo://items/%252e%252e', 'a doubly escaped segment'],
+  ['demo://items/{id}', 'demo://items/%73ecret', 'another spelling of a value that needs no escape'],
+  ['demo://items/{id}', 'demo://items/a%2Db', 'an escaped hyphen'],
+  ['demo://items/{id}', 'demo://items/caf%c3%a9', 'another spelling of an escape'],
   ['demo://items/{id}', 'demo://items/a/b', 'a separator'],
   ['demo://items/{id}', 'demo://items/a?b', 'a query'],
   ['demo://items/{id}', 'demo://items/a#b', 'a fragment'],
@@ -59,6 +63,17 @@ for (const [template, uri, why] of DOES_NOT_FIT) {
 for (const template of CANNOT_BE_SERVED) {
   test(`${template} cannot be served`, () => assert.ok('fault' in compileTemplate(template)));
 }
+
+test('a character fits either as it is or escaped, never both ways', () => {
+  const { matches } = compiled('demo://items/{id}');
+  for (let code = 0x20; code < 0x7f; code++) {
+    const character = String.fromCharCode(code);
+    const escaped = `%${code.toString(16).toUpperCase()}`;
+    const plain = /[A-Za-z0-9._~-]/.test(character);
+    assert.equal(matches(`demo://items/x${character}`), plain, character);
+    assert.equal(matches(`demo://items/x${escaped}`), !plain && !'/\\%'.includes(character), escaped);
+  }
+});
 
 test('whatever fits, decoded as often as one likes, stays below its template', () => {
   const { matches } = compiled('demo://items/{id}');

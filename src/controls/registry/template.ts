@@ -1,6 +1,7 @@
 /**
  * URI templates, RFC 6570 level 1 (`{name}` alone), matched in linear time and without a way to climb: one variable per
  * path segment, none in scheme or authority, and no value that decodes to a separator, a dot segment or another escape.
+ * One spelling for each value, that of RFC 6570: policy compares addresses whole, and servers decode them.
  */
 export interface UriTemplate {
   readonly template: string;
@@ -9,7 +10,8 @@ export interface UriTemplate {
 
 const MAX_URI = 2048;
 const MAX_VALUE = 256;
-const VALUE = /^(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+$/;
+/** Characters that stand for themselves, and escapes of all others (upper case; never of one of the former). */
+const VALUE = /^(?:[A-Za-z0-9._~-]|%(?!2[DE]|3\d|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])[0-9A-F]{2})+$/;
 
 interface Segment {
   readonly before: string;
