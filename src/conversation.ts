@@ -78,7 +78,7 @@ function questionsOf(parts: ConversationParts, judges: EventJudges): Questions {
     },
     over: ({ client: { session } }, now) => session === null || sessions.isOver(session, now.utc),
     allows: (call, answer) => redaction.answer(call, answer),
-    hold: (call) => limits.hold('waiting', call.principal),
+    hold: (call) => limits.hold('waiting', call.principal, call.target),
     record: ({ principal }, { meta, payload }) => audit.record({ ...operationOf(principal), meta, payload }),
     key: openSymmetricKeys(keys, 'state-seal')[0],
     node,

@@ -292,6 +292,34 @@ test('a driver that answers later gives the same answers; one that cannot be rea
   assert.equal(codeOf(await broken.failures.failed('192.0.2.1', at(0))), 'limits.unavailable');
 });
 
+test('calls that wait for their clients leave half of the places of a target, and one principal takes a quarter', async () => {
+  const { hold, stages } = open({});
+  const tool = target({ maxConcurrent: 8 });
+  const wait = async (who: string) => {
+    const lease = await stages.target.run(call('::1', { principal: principal(who), target: tool }), at(0));
+    const held = hold('waiting', principal(who), tool);
+    if (held instanceof Refusal && 'release' in lease) lease.release();
+    return codeOf(held);
+  };
+  const [own, others]: [string[], string[]] = [[], []];
+  for (let i = 0; i < 20; i++) own.push(await wait('idler'));
+  assert.deepEqual(own.slice(0, 3), ['passed', 'passed', 'limits.streams']);
+  for (let i = 0; i < 20; i++) others.push(await wait(`idler${i}`));
+  assert.deepEqual(others.slice(0, 3), ['passed', 'passed', 'limits.overloaded']);
+  for (let i = 0; i < 4; i++)
+    assert.equal(
+      codeOf(await stages.target.run(call('::1', { principal: principal('worker'), target: tool }), at(0))),
+      'passed',
+    );
+  assert.equal(codeOf(hold('waiting', principal('idler'), target({}, 'other'))), 'passed', 'at another tool');
+  const only = target({ maxConcurrent: 1 }, 'only');
+  const held = hold('waiting', principal('idler'), only);
+  assert.ok(!(held instanceof Refusal), 'one may always wait');
+  held.release();
+  held.release();
+  assert.equal(codeOf(hold('waiting', principal('worker'), only)), 'passed');
+});
+
 test('a principal holds as many streams and waiting calls as he may, and what is released once is free once', () => {
   const { hold } = open({ streams: { perPrincipal: 2, max: 3 }, waiting: { perPrincipal: 1 } });
   const first = hold('streams', principal('a'));
