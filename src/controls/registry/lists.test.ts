@@ -238,6 +238,11 @@ test('discovery names only what this caller can use and what is honoured', async
   assert.deepEqual(discover((target) => target.kind === 'prompt')['capabilities'], { prompts: {} });
   assert.deepEqual(discover(() => false)['capabilities'], {});
   assert.equal(discover(() => true, DEMO)['instructions'], 'Words of the reviewer.');
+  assert.equal(
+    discover(() => false, DEMO)['instructions'],
+    undefined,
+    'who can use nothing of a server hears nothing of it',
+  );
   assert.equal(discover(() => true, DEMO, principal('eve', { tenant: 'other' }))['instructions'], undefined);
 });
 

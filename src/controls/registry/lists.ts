@@ -112,6 +112,11 @@ export function discovery(
   return `{"resultType":"complete","supportedVersions":["${MODERN_REVISION}"],"capabilities":${JSON.stringify(capabilities)}${instructions}${freshness(request, options)}}`;
 }
 
+/** Whether this caller can use anything at all of a view. */
+export function isUsable(view: View | null, request: ListRequest): boolean {
+  return ITEM_KINDS.some((kind) => view?.[kind].values().some((served) => isListed(served, request)));
+}
+
 /** Servers this caller can use something of. */
 function serversOf(view: View | null, kind: ItemKind, request: ListRequest): Set<string> {
   const servers = new Set<string>();

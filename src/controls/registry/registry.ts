@@ -8,6 +8,7 @@ import { type Change, compareLive, type Drift, type LiveDefinitions } from './dr
 import {
   type ChangingList,
   discovery,
+  isUsable,
   type ListMethod,
   type ListOptions,
   type ListRequest,
@@ -170,8 +171,7 @@ class PinnedRegistry implements Registry {
 
   discover(request: ListRequest): string {
     const { server } = request.endpoint;
-    const instructions =
-      server === null ? this.#options.settings.instructions : this.#instructionsOf(request.endpoint, request);
+    const instructions = server === null ? this.#options.settings.instructions : this.#instructionsOf(request);
     return discovery(viewAt(this.#snapshot, request.endpoint, request.principal), request, {
       ...this.#lists,
       instructions,
@@ -315,9 +315,10 @@ class PinnedRegistry implements Registry {
     return this.#options.settings.unobserved === 'serve' && !this.#seen.has(server);
   }
 
-  /** Only to those the server belongs to: another tenant must not learn that it exists. */
-  #instructionsOf(endpoint: Endpoint, { principal }: ListRequest): string | undefined {
-    if (viewAt(this.#snapshot, endpoint, principal) === null) return undefined;
+  /** Only to those who can use something of the server: to everybody else it says nothing of itself. */
+  #instructionsOf(request: ListRequest): string | undefined {
+    const { endpoint, principal } = request;
+    if (!isUsable(viewAt(this.#snapshot, endpoint, principal), request)) return undefined;
     return this.#loaded.servers.find((entry) => entry.server === endpoint.server)?.manifest.instructions;
   }
 
