@@ -108,6 +108,13 @@ test('a good client is never delayed by bad ones, whoever they claim to be and h
   );
 });
 
+test('where one call is taken on at a time, a stranger may be that one: else nobody could ever become known', () => {
+  for (const maxInFlight of [1, 2, 3]) {
+    const { enters } = open({ inFlight: 1, settings: { maxInFlight } });
+    assert.equal(enters('192.0.2.1', ofClient('new')), 'passed', `${maxInFlight}`);
+  }
+});
+
 test('load is shed from strangers first: the last quarter is for credentials verified before', () => {
   const known = ofClient('shop');
   const verified = ({ head }: Call) => head.headers['authorization'] === `Bearer ${known}`;

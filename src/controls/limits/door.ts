@@ -26,6 +26,7 @@ export class Door {
   readonly #backoff: BackoffRule;
   readonly #trials: WindowRule;
   readonly #maxInFlight: number;
+  readonly #forStrangers: number;
 
   constructor(settings: LimitsSettings, ephemeral: Ephemeral, facts: DoorFacts) {
     this.#ephemeral = ephemeral;
@@ -33,11 +34,13 @@ export class Door {
     this.#backoff = settings.backoff;
     this.#trials = { limit: settings.backoff.trialsPerSecond, windowMs: 1_000, cost: 1 };
     this.#maxInFlight = settings.maxInFlight;
+    // One at least: everybody is a stranger once.
+    this.#forStrangers = Math.max(1, settings.maxInFlight * STRANGERS_SHARE);
   }
 
   enter(call: Call, now: Now): { address: string } | Refusal | Promise<{ address: string } | Refusal> {
     const inFlight = this.#facts.inFlight();
-    if (inFlight > this.#maxInFlight * STRANGERS_SHARE) {
+    if (inFlight > this.#forStrangers) {
       if (inFlight > this.#maxInFlight) return new Refusal('limits.overloaded', { retryAfterMs: 1_000 });
       // The last quarter is for those who are known: strangers must not be what keeps them out.
       if (!this.#facts.verified(call)) return new Refusal('limits.overloaded', STRANGER);
