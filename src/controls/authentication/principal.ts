@@ -25,7 +25,7 @@ export function readPrincipal(claims: Claims, issuer: IssuerSettings): Principal
   if (scopes === null) return 'scopes';
   const groups = readGroups([issuer.claims.groups].flat().map((name) => claimAt(claims.all, name)));
   if (groups === null) return 'groups';
-  const actors = readActors(own(claims.all, 'act'), claims.iss);
+  const actors = readActors(own(claims.all, 'act'), issuer);
   if (actors === null) return 'act';
   return makePrincipal({
     issuer: claims.iss,
@@ -80,15 +80,22 @@ function readGroups(values: readonly unknown[]): string[] | null {
   return [...all].sort();
 }
 
-/** Delegation chain (RFC 8693 4.1), outermost actor first; an actor without issuer is one of the token's issuer. */
-function readActors(value: unknown, issuer: string): Actor[] | null {
+/**
+ * Delegation chain (RFC 8693 4.1), outermost actor first; an actor without issuer is one of the token's issuer. One of this
+ * issuer is named by the claim that names its people, where the chain has it: under another name nobody could tell that who
+ * decides on a call is behind it.
+ */
+function readActors(value: unknown, { issuer, claims }: IssuerSettings): Actor[] | null {
   const actors: Actor[] = [];
   for (let act = value; act !== undefined; ) {
     if (typeof act !== 'object' || act === null || Array.isArray(act) || actors.length === MAX_ACTORS) return null;
-    const { sub, iss, act: next } = act as Record<string, unknown>;
-    if (!isName(sub) || (iss !== undefined && !isName(iss))) return null;
-    actors.push(Object.freeze({ issuer: iss ?? issuer, subject: sub }));
-    act = next;
+    const said = act as Record<string, unknown>;
+    const iss = Object.hasOwn(said, 'iss') ? said['iss'] : issuer;
+    const named = iss === issuer ? claimAt(said, claims.subject) : undefined;
+    const subject = named === undefined ? own(said, 'sub') : named;
+    if (!isName(subject) || !isName(iss)) return null;
+    actors.push(Object.freeze({ issuer: iss, subject }));
+    act = own(said, 'act');
   }
   return actors;
 }

@@ -349,6 +349,28 @@ test('the principal says what the token says, sorted and frozen', async () => {
   );
 });
 
+test('whoever acts for somebody is named as he is when he comes himself, or nobody could tell that it is he', async () => {
+  const { stage, close } = await open({ claims: { subject: 'uid' } });
+  const subjectOf = async (claims: object) =>
+    (await judge(makeToken(ec, { ...claims }), START, {}, stage)) as Principal;
+  const himself = await subjectOf({ sub: 'approver@example.com', uid: '00u1' });
+  const chain = {
+    sub: 'approver@example.com',
+    uid: '00u1',
+    act: { sub: 'service', act: { sub: 'x', uid: 'y', iss: 'https://elsewhere.example' } },
+  };
+  const delegated = await subjectOf({ sub: 'alice@example.com', uid: '00u2', act: chain });
+  assert.deepEqual(delegated.actors, [
+    { issuer: ISSUER, subject: himself.subject },
+    { issuer: ISSUER, subject: 'service' },
+    { issuer: 'https://elsewhere.example', subject: 'x' },
+  ]);
+  for (const uid of [7, '', { a: 1 }, null])
+    assertRefused(await judge(makeToken(ec, { uid: '00u2', act: { sub: 'a', uid } }), START, {}, stage));
+  assertRefused(await judge(makeToken(ec, { uid: '00u2', act: { sub: 'a', iss: null } }), START, {}, stage));
+  await close();
+});
+
 test('claims may stand inside others, and groups and roles in several; all that are there count', async () => {
   const inner = await open({
     claims: {
