@@ -38,6 +38,31 @@ test('votes carry a call only as different people, in the group, none of them be
   assert.equal(carried([vote('a')], { asker, rule: rule(1, []), owners }), false, 'an empty list of groups');
 });
 
+test('the owner of an agent is behind what it asks for, as client, as actor for somebody, and in its own name', () => {
+  const owners = { 'build-agent': [{ issuer, subject: 'olga' }] };
+  const olga = { issuer, subject: 'olga', actors: [], groups: ['approvers'], proof: 'bearer' as const };
+  const asks = (more: Partial<Asker>) =>
+    mayDecide(olga, { asker: { ...asker, actors: [], ...more }, rule: rule(1), owners });
+  assert.equal(asks({}), null);
+  assert.equal(asks({ client: 'build-agent' }), 'approval.self');
+  assert.equal(
+    asks({
+      actors: [
+        { issuer, subject: 'other' },
+        { issuer, subject: 'build-agent' },
+      ],
+    }),
+    'approval.self',
+  );
+  assert.equal(
+    asks({ subject: 'build-agent', client: '' }),
+    'approval.self',
+    'a token of the agent that names no client',
+  );
+  const relayed = { ...asker, client: 'desktop', actors: [{ issuer, subject: 'build-agent' }] };
+  assert.equal(carried([vote('olga')], { asker: relayed, rule: rule(1), owners }), false, 'nor does such a vote count');
+});
+
 test('an owner list is found by client id only, whatever the id is called', () => {
   const strange = { ...asker, client: 'constructor' };
   const decider = { issuer, subject: 'a', actors: [], groups: ['approvers'], proof: 'bearer' as const };

@@ -55,9 +55,12 @@ export function carried(
   return people.length >= Math.max(1, asked.rule.quorum);
 }
 
+/** An agent is known by its client id, whether it asks as the client, acts for somebody, or has a token of its own. */
 export function personsBehind(asker: Asker, owners: Owners): readonly Actor[] {
-  const owned = Object.hasOwn(owners, asker.client) ? owners[asker.client]! : [];
-  return [asker, ...asker.actors, ...owned];
+  const asking = [asker, ...asker.actors];
+  const ids = [asker.client, ...asking.map(({ subject }) => subject)];
+  const owned = ids.flatMap((id) => (Object.hasOwn(owners, id) ? owners[id]! : []));
+  return [...asking, ...owned];
 }
 
 export function samePerson(one: Actor, other: Actor): boolean {
