@@ -267,7 +267,10 @@ function stagesOf(parts: {
     sessions: sessionStages({
       sessions,
       inFlight,
-      onEnded: (session) => questions.sessionEnded(session),
+      onEnded(session, principal) {
+        questions.sessionEnded(session);
+        streams.sessionEnded(principal, session);
+      },
       discover: ({ endpoint, principal }, now) =>
         registry.discover({ endpoint, principal, now, visible: (target) => authorization.mayKnow(principal, target) }),
     }),

@@ -55,6 +55,16 @@ export class SubscriptionBook {
     if (sessions.size === 0) this.#principals.delete(key);
   }
 
+  /** It was ended by its client. */
+  forget({ key }: Principal, session: string): void {
+    const sessions = this.#principals.get(key);
+    const kept = sessions?.get(session);
+    if (!sessions || !kept) return;
+    kept.stream?.end();
+    sessions.delete(session);
+    if (sessions.size === 0) this.#principals.delete(key);
+  }
+
   #sweep(now: number): void {
     for (const [key, sessions] of this.#principals) {
       for (const [id, kept] of sessions) if (kept.expiresAt <= now) sessions.delete(id);

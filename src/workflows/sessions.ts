@@ -1,5 +1,5 @@
 import type { Place, Sessions } from '../controls/authentication/index.ts';
-import type { CallWith, Message, Now, Reply, Result } from '../core/call.ts';
+import type { CallWith, Message, Now, Principal, Reply, Result } from '../core/call.ts';
 import type { InFlight } from '../core/in-flight.ts';
 import { parseSpan, scanDocument, textOf } from '../core/mcp/scanner.ts';
 import { Refusal } from '../core/stage.ts';
@@ -21,7 +21,7 @@ export interface SessionPorts {
   readonly discover: (call: CallWith<'endpoint' | 'principal'>, now: Now) => string;
   readonly inFlight: Pick<InFlight, 'calls'>;
   /** Told of the end of a session. */
-  readonly onEnded: (session: string) => void;
+  readonly onEnded: (session: string, principal: Principal) => void;
 }
 
 type Local = CallWith<'endpoint' | 'principal' | 'message' | 'client'>;
@@ -59,7 +59,7 @@ export function sessionStages(ports: SessionPorts): Stages['sessions'] {
         // their answers find nobody.
         for (const other of ports.inFlight.calls())
           if (other.head.method === 'GET' && other.client?.session?.id === session.id) other.cancel();
-        ports.onEnded(session.id);
+        ports.onEnded(session.id, call.principal);
         return ENDED;
       },
     },

@@ -449,6 +449,18 @@ test('subscriptions are bounded for a session and for a principal, and cost nobo
   assert.equal(add('shop://64'), 'answered', 'his own oldest sessions were forgotten');
 });
 
+test('nothing is remembered of a session that was ended: however many come and go, the next one can subscribe', async () => {
+  const { stages, sessionEnded } = streams();
+  const come = (key: string) =>
+    codeOf(stages.subscribed.run(subscribing('shop://a', { session: 's1', principal: { key } }), NOW));
+  const go = (key: string) => sessionEnded({ key } as Principal, 's1');
+  for (let i = 0; i < 5_000; i++) {
+    assert.equal(come(`caller-${i}`), 'answered', `${i}`);
+    go(`caller-${i}`);
+  }
+  go('nobody');
+});
+
 test('a modern or sessionless client finds no GET stream and no resources/subscribe', () => {
   const { stages } = streams();
   for (const shape of [

@@ -1,5 +1,5 @@
 import { CHANGING_LISTS, type ChangingList } from '../controls/registry/index.ts';
-import { MODERN_REVISION, type Now, type Reply } from '../core/call.ts';
+import { MODERN_REVISION, type Now, type Principal, type Reply } from '../core/call.ts';
 import { declaresTasks } from '../core/mcp/tasks.ts';
 import { Refusal } from '../core/stage.ts';
 import type { Stages } from '../pipeline.ts';
@@ -15,6 +15,8 @@ export interface StreamsPorts extends StreamPorts {
 
 export interface Streams {
   readonly stages: Stages['streams'];
+  /** Forgets what a session wanted to hear of, which was ended by its client. */
+  sessionEnded(principal: Principal, session: string): void;
   /** Ends every stream, as a server does that goes away, and opens no other. */
   drain(): void;
 }
@@ -153,6 +155,7 @@ export function openStreams(ports: StreamsPorts): Streams {
       opened: { name: 'streams.opened', leaves: 'reply', run: opened },
       subscribed: { name: 'streams.subscribed', leaves: 'reply', run: subscribed },
     },
+    sessionEnded: (principal, session) => book.forget(principal, session),
     drain() {
       draining = true;
       for (const stream of open) stream.end();
