@@ -38,7 +38,15 @@ export class ReceivedResult implements Result {
     }
     return this.#view;
   }
+
+  /** Its members; none when it is no object: a server may say `null` where every other one says what it is. */
+  members(): Readonly<Record<string, unknown>> {
+    const view = this.view();
+    return isPlainObject(view) ? view : NO_MEMBERS;
+  }
 }
+
+const NO_MEMBERS = Object.freeze({});
 
 /** Reads one JSON-RPC response to the request with our `id`. Anything else is a protocol fault; the call may have run. */
 export function readAnswer(incoming: Incoming, id: number): ReceivedResult | WireFault {

@@ -61,9 +61,14 @@ export class LegacySessions {
   async #open(key: string, owner: string, bridge: Bridged): Promise<LegacySession | WireFault> {
     if (!this.#makeRoom(owner)) return new WireFault('unavailable', false, NO_ROOM);
     const wire = this.#parts.dial(key);
-    const session = await openLegacy(wire, bridge.json);
+    // Whatever comes of it, a process that leads to no session is ended: nobody else knows of it.
+    const unwanted = () => (this.#parts.sharesWire ? undefined : wire.close());
+    const session = await openLegacy(wire, bridge.json).catch(async (cause) => {
+      await unwanted();
+      throw cause;
+    });
     if (session instanceof WireFault) {
-      if (!this.#parts.sharesWire) await wire.close();
+      await unwanted();
       return session;
     }
     const { mono, nextId, onListChanged } = this.#parts;

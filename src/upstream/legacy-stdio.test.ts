@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { silentLog } from '../core/log.ts';
 import { InputRequired, type QuestionAnswer } from '../core/questions.ts';
@@ -41,6 +44,13 @@ const able = clientWith({ elicitation: {}, roots: {} });
 const view = (answer: unknown) => {
   assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), JSON.stringify(answer));
   return (answer as { view(): Record<string, unknown> }).view();
+};
+const isAlive = (pid: number) => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false; // nobody has that number any more
+  }
 };
 const WHO = 'say({id:m.id,result:{content:[],pid,declared}});';
 
@@ -144,6 +154,35 @@ describe('a legacy process', () => {
     assert.match(Buffer.from(await promise).toString(), /"uri":"a:1"/);
     assert.deepEqual(changed, ['tools']);
     followed.end();
+  });
+
+  test('that does not say what it is leaves no process behind, however often it is asked', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gatewrit-processes-'));
+    closing.push(() => rmSync(folder, { recursive: true }));
+    const source = `require("fs").writeFileSync(process.argv[1]+"/"+process.pid,"");setInterval(()=>{},1000);
+require("readline").createInterface({input:process.stdin}).on("line",(line)=>{const m=JSON.parse(line);
+const error=m.method==="server/discover"?{error:{code:-32601,message:"no"}}:{result:null};
+process.stdout.write(JSON.stringify({jsonrpc:"2.0",id:m.id,...error})+"\\n")})`;
+    const server = openServer(
+      'shop',
+      { stdio: { command: 'node', args: ['-e', source, folder], cwd: '.', env: {} } },
+      {
+        clock: () => ({ utc: Date.now(), mono: performance.now() }),
+        log: silentLog,
+        onChanged: () => {},
+        onEnded: () => {},
+      },
+    );
+    for (let i = 0; i < 2; i++) {
+      const refused = await server.call(requestFor({ target: patient }));
+      assert.ok(refused instanceof Refusal && refused.code === 'upstream.protocol', JSON.stringify(refused));
+    }
+    await server.close();
+    const started = readdirSync(folder).map(Number);
+    assert.ok(started.length >= 4);
+    const left = started.filter(isAlive);
+    for (const pid of left) process.kill(pid);
+    assert.deepEqual(left, []);
   });
 
   test('that dies while it waits for an answer loses the call, and says that it may have run', async () => {

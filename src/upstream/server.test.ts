@@ -295,6 +295,19 @@ describe('eras', () => {
     assert.ok(upstream.seen.every(({ body }) => body.method !== 'initialize'));
   });
 
+  test('one that says nothing, or no object, where it should say what it is, is a protocol fault, not an error of ours', async () => {
+    for (const said of [{ result: null }, { error: null }, { result: 5 }, { result: [] }, { error: 'no' }]) {
+      const upstream = await scripted(({ body }, res) => json(res, 200, { jsonrpc: '2.0', id: body.id, ...said }));
+      const server = connect(upstream.url);
+      closing.push(() => server.close(), upstream.close);
+      assert.match(text(await server.call(requestFor())), /^upstream\.protocol .*initialize/, JSON.stringify(said));
+    }
+    const odd = await modern(({ body }, res) =>
+      json(res, 200, { jsonrpc: '2.0', id: body.id, result: { tools: [null] } }),
+    );
+    await assert.rejects(odd.server.introspect(), /answered without tools/);
+  });
+
   test('a server that never stops paging is refused at introspection', async () => {
     const upstream = await modern(({ body }, res) =>
       json(res, 200, {

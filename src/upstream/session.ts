@@ -80,9 +80,9 @@ export async function probeModern(
   const read = readAnswer(answer, 1);
   if (read instanceof WireFault) return 'legacy';
   if (read.kind === 'error') {
-    const { code, data } = read.view() as { code?: unknown; data?: { supported?: unknown } };
+    const { code, data } = read.members();
     if (!MODERN_CODES.includes(code as number)) return 'legacy';
-    const supported = data?.supported;
+    const supported = (data as { supported?: unknown } | null | undefined)?.supported;
     const ours = code !== VERSION_REFUSED || (Array.isArray(supported) && supported.includes(MODERN));
     if (ours && again) return probeModern(wire, carrier, false);
     // It knows newer revisions than ours alone; some of those also begin with `initialize`.
@@ -98,9 +98,9 @@ const MODERN_CODES = [-32020, -32021, -32022];
 const VERSION_REFUSED = -32022;
 
 function discoverResult(result: ReceivedResult): Record<string, unknown> | null {
-  const view = result.view() as { supportedVersions?: unknown; capabilities?: unknown };
-  if (!Array.isArray(view.supportedVersions) || !view.supportedVersions.includes(MODERN)) return null;
-  return (view.capabilities ?? {}) as Record<string, unknown>;
+  const { supportedVersions, capabilities } = result.members();
+  if (!Array.isArray(supportedVersions) || !supportedVersions.includes(MODERN)) return null;
+  return (capabilities ?? {}) as Record<string, unknown>;
 }
 
 /**
@@ -119,8 +119,8 @@ export async function openLegacy(wire: Wire, capabilities: string): Promise<Sess
     return new WireFault('unavailable', false, `HTTP ${answer.status} to initialize`, answer.status);
   const result = readAnswer(answer, 2);
   if (result instanceof WireFault) return result;
-  const view = result.view() as { protocolVersion?: unknown; capabilities?: unknown; serverInfo?: unknown };
-  if (result.kind === 'error' || !LEGACY.includes(String(view.protocolVersion)))
+  const { protocolVersion, capabilities: declared, serverInfo } = result.members();
+  if (result.kind === 'error' || typeof protocolVersion !== 'string' || !LEGACY.includes(protocolVersion))
     return new WireFault('protocol', false, 'initialize was refused or offers an unknown revision');
   if (answer.session !== null && !SESSION_ID.test(answer.session))
     return new WireFault('protocol', false, 'the session id is not visible ASCII, or too long');
@@ -128,9 +128,9 @@ export async function openLegacy(wire: Wire, capabilities: string): Promise<Sess
     era: 'legacy',
     wire,
     sessionId: answer.session,
-    revision: String(view.protocolVersion),
-    capabilities: (view.capabilities ?? {}) as Record<string, unknown>,
-    identity: JSON.stringify([view.protocolVersion, view.serverInfo]),
+    revision: protocolVersion,
+    capabilities: (declared ?? {}) as Record<string, unknown>,
+    identity: JSON.stringify([protocolVersion, serverInfo]),
   };
   // Some servers refuse what comes before it; over HTTP it could be overtaken.
   const initialized = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}');
@@ -148,6 +148,8 @@ export function legacyHeaders(session: Session): string[] {
 }
 
 const MAX_PAGES = 50;
+
+const isItem = (item: unknown): item is Record<string, unknown> => typeof item === 'object' && item !== null;
 
 /**
  * Everything a server says it has under one list method. Bounded: a server that never stops paging is refused.
@@ -178,13 +180,12 @@ export async function listAll(
       throw new InternalError('upstream.introspection', `${method}: ${result.evidence}`, { kind: 'outage' });
     // A part the server declares but does not have is empty.
     if (result.kind === 'error') return items;
-    const view = result.view() as Record<string, unknown>;
-    const list = view[member];
-    if (!Array.isArray(list))
+    const { [member]: list, nextCursor } = result.members();
+    if (!Array.isArray(list) || !list.every(isItem))
       throw new InternalError('upstream.introspection', `${method} answered without ${member}`, { kind: 'outage' });
-    for (const item of list as Record<string, unknown>[]) items.push(item);
-    if (typeof view['nextCursor'] !== 'string') return items;
-    cursor = view['nextCursor'];
+    for (const item of list) items.push(item);
+    if (typeof nextCursor !== 'string') return items;
+    cursor = nextCursor;
   }
   throw new InternalError('upstream.introspection', `${method} has more than ${MAX_PAGES} pages`, { kind: 'outage' });
 }
