@@ -6,7 +6,7 @@ import { treeOf } from '../core/mcp/tree.ts';
 import type { InputRequired } from '../core/questions.ts';
 import { Refusal } from '../core/stage.ts';
 import { lacking, readInputRequired, readUrlElicitations } from './asked.ts';
-import type { Bridged } from './capabilities.ts';
+import { type Bridged, declarable } from './capabilities.ts';
 import { classify, ownId, textOf } from './message-kind.ts';
 import type { UpstreamEra } from './outgoing.ts';
 import type { UpstreamRequest } from './request.ts';
@@ -83,15 +83,17 @@ const OUR_MARKS = 'gatewrit/';
  * never to be kept (1.10), a missing resource -32602. Marks in `_meta` under our name are taken out: only this gateway
  * may say that an approval is needed, or that an outcome is a repeat.
  * @param bridge what the upstream was told this client can be asked
+ * @param extensions those the operator lets through to it
  */
 export function dressAnswer(
   answer: ReceivedResult,
   request: UpstreamRequest,
   era: UpstreamEra,
   bridge: Bridged,
+  extensions: readonly string[] = [],
 ): ReceivedResult | InputRequired | Refusal | WireFault {
   const { method } = request.message;
-  if (answer.kind === 'error') return dressError(answer, request, era, bridge);
+  if (answer.kind === 'error') return dressError(answer, request, era, bridge, extensions);
   if (era === 'modern' && method === 'tools/call' && isPlainlyComplete(answer)) return answer;
   const { bytes } = answer;
   const document = scanDocument(bytes);
@@ -179,6 +181,7 @@ function dressError(
   { message, target, client }: UpstreamRequest,
   era: UpstreamEra,
   bridge: Bridged,
+  extensions: readonly string[],
 ): ReceivedResult | InputRequired | Refusal | WireFault {
   const error = answer.view() as { code?: unknown; data?: unknown } | null;
   const code = error?.code;
@@ -189,7 +192,7 @@ function dressError(
   }
   if (era === 'modern' && code === CAPABILITY_MISSING) {
     const required = (error?.data as { requiredCapabilities?: unknown } | undefined)?.requiredCapabilities;
-    if (isPlainObject(required)) return saysLacking(required, client);
+    if (isPlainObject(required)) return saysLacking(required, client, extensions);
   }
   if (era === 'modern' && OUR_FAULTS.includes(code as number))
     return new Refusal('upstream.protocol', {
@@ -200,17 +203,26 @@ function dressError(
 }
 
 /** An extension that the client has, and we kept from the upstream, is our limit and not the client's. */
-function saysLacking(required: Readonly<Record<string, unknown>>, { capabilities }: Client): Refusal {
+function saysLacking(
+  required: Readonly<Record<string, unknown>>,
+  { capabilities }: Client,
+  allowed: readonly string[],
+): Refusal {
   const { extensions: wanted } = required;
   const { extensions: has } = capabilities;
   const kept =
     isPlainObject(wanted) && isPlainObject(has) && Object.keys(wanted).every((name) => Object.hasOwn(has, name));
-  return kept && Object.keys(required).length === 1
-    ? new Refusal('upstream.protocol', {
-        evidence: 'answered -32021 for an extension that settings do not let through',
-        text: 'The tool server wants an extension that is not let through to it here; the call was not made.',
-      })
-    : lacking(required, 'answered -32021');
+  if (kept && Object.keys(required).length === 1)
+    return new Refusal('upstream.protocol', {
+      evidence: 'answered -32021 for an extension that settings do not let through',
+      text: 'The tool server wants an extension that is not let through to it here; the call was not made.',
+    });
+  const lacks = declarable(required, allowed);
+  if (lacks !== null) return lacking(lacks, 'answered -32021');
+  return new Refusal('upstream.protocol', {
+    evidence: 'answered -32021 for nothing that a client could declare',
+    text: 'The tool server wants something that no client can declare here; the call was not made.',
+  });
 }
 
 /** "Resource not found" in the words of 2026-07-28: `data.uri` says which. */

@@ -92,6 +92,28 @@ function extensionsOf(capabilities: Declared, allowed: readonly string[], tasks:
   return kept.length > 0 && JSON.stringify(extensions).length <= MAX_EXTENSION_BYTES ? { ...extensions, ...own } : own;
 }
 
+/** What a client can declare, by revision 2026-07-28, as far as this bridge can carry it. */
+const DECLARABLE: Readonly<Record<string, readonly string[]>> = {
+  elicitation: ['form', 'url'],
+  sampling: ['tools', 'context'],
+  roots: [],
+};
+
+/**
+ * Of what a server says that a client lacks (attacker-controlled), the names that we know: they are told to the client
+ * beside all redaction, so nothing else of it may be. Null: it names nothing that could be declared here.
+ * @param allowed extensions the operator lets through
+ */
+export function declarable(required: Declared, allowed: readonly string[]): Declared | null {
+  const known = { ...DECLARABLE, extensions: [TASKS_EXTENSION, ...allowed] };
+  const named = Object.entries(known).flatMap(([name, parts]) => {
+    if (!Object.hasOwn(required, name)) return [];
+    const kept = parts.filter((of) => part(required[name], of) !== null);
+    return [[name, Object.fromEntries(kept.map((of) => [of, {}]))] as const];
+  });
+  return named.length === 0 ? null : Object.fromEntries(named);
+}
+
 /** What a client would have to declare for this question to be put to it, as `requiredCapabilities` says it; null: it has. */
 export function missingFor(question: Question, bridge: Bridged): Declared | null {
   const params = parseSpan(question.params, { start: 0, end: question.params.length }) as Declared;

@@ -164,7 +164,7 @@ export class ModernUpstream {
       if (await this.#parts.isAsPinned(request)) return this.#send(request, bridge, false);
       this.#parts.onListChanged();
     }
-    return dressAnswer(answer, request, 'modern', bridge);
+    return dressAnswer(answer, request, 'modern', bridge, this.#parts.extensions);
   }
 
   #read(incoming: Incoming, id: number) {

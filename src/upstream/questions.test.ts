@@ -222,6 +222,42 @@ describe('questions of a modern upstream', () => {
     assert.match(shown(await other.call(requestFor())), /^upstream.protocol .*the call was not made/);
   });
 
+  test('-32021 tells a client the names that it could declare, and no word of the server’s own', async () => {
+    const lacking = { now: {} as unknown };
+    const { server } = await modern(
+      ({ body }, res) =>
+        json(res, 400, {
+          jsonrpc: '2.0',
+          id: body.id,
+          error: { code: -32021, message: 'x', data: { requiredCapabilities: lacking.now } },
+        }),
+      ['com.example/known'],
+    );
+    const told = async (of: unknown) => {
+      lacking.now = of;
+      return shown(await server.call(requestFor()));
+    };
+    const words = 'jane.roe@example.org AKIAIOSFODNN7EXAMPLE';
+    const lacks = {
+      [words]: { [words]: words },
+      elicitation: { url: { [words]: words }, [words]: {} },
+      sampling: words,
+      extensions: { 'com.example/known': { [words]: 1 }, [words]: {} },
+      nothing: null,
+    };
+    const all = await told(lacks);
+    assert.ok(!all.includes('jane.roe') && !all.includes('AKIA'), all);
+    assert.match(
+      all,
+      /^upstream.capability .*"requiredCapabilities":\{"elicitation":\{"url":\{\}\},"sampling":\{\},"extensions":\{"com.example\/known":\{\}\}\}/,
+    );
+    for (const required of [{ [words]: {} }, { x: null }, {}]) {
+      const nothing = await told(required);
+      assert.match(nothing, /^upstream.protocol .*no client can declare/);
+      assert.ok(!nothing.includes('jane.roe'), nothing);
+    }
+  });
+
   test('-32021 about an extension that we kept from the server is not told as a lack of the client', async () => {
     const required = { extensions: { 'com.example/x': {} } };
     const { server } = await modern(({ body }, res) =>
