@@ -17,9 +17,11 @@ export interface Scanned {
   readonly blocked: Finding | null;
   /** Values found as GENERIC_SECRET, for the residual check only. */
   readonly secrets: ReadonlySet<string>;
+  /** Members of the root in which something was replaced. */
+  readonly changed: ReadonlySet<string | number>;
 }
 
-const NOTHING = { findings: [], blocked: null, secrets: new Set<string>() } as const;
+const NOTHING = { findings: [], blocked: null, secrets: new Set<string>(), changed: new Set<string>() } as const;
 
 /** What a document may hold, as flags; 0, and most are: nothing can be found in it, and it need not be scanned. */
 export function promiseOf(bytes: Uint8Array): number {
@@ -41,7 +43,8 @@ export function scanDocument(bytes: Uint8Array, treatment: Treatment, flags = pr
   if (hits.length === 0) return { bytes, ...NOTHING };
   const report = new Report(treatment);
   const settled = settle(bytes, hits, treatment, report, []);
-  return { bytes: settled, findings: report.list(), blocked: report.blocked, secrets: report.secrets };
+  const { blocked, secrets, changed } = report;
+  return { bytes: settled, findings: report.list(), blocked, secrets, changed };
 }
 
 function knownValues(hits: readonly Hit[]): Known | null {

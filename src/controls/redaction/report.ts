@@ -16,6 +16,8 @@ export class Report {
   readonly #more = new Map<string, { finding: Finding; count: number }>();
   readonly #names = new Map<string, string>();
   readonly secrets = new Set<string>();
+  /** Members of the document's root in which something was replaced, however many findings are listed. */
+  readonly changed = new Set<string | number>();
   blocked: Finding | null = null;
 
   constructor(treatment: Treatment) {
@@ -26,6 +28,7 @@ export class Report {
     const wanted = this.#treatment.action(found, segments);
     const action = found.quiet === true ? 'reported' : wanted;
     if (found.type === 'GENERIC_SECRET') this.secrets.add(found.value);
+    if (action === 'replaced' || action === 'masked') this.changed.add(segments[0] ?? '');
     const full = this.#findings.length >= MAX_FINDINGS;
     if (full && action !== 'blocked') {
       const key = `${found.type} ${action}`;

@@ -246,6 +246,11 @@ test('a replaced value that breaks the output schema refuses the answer instead'
   reply(open({}, schema), replying({ structuredContent: { a: 1 } }, more));
   reply(open({}, schema), replying({ content: [{ text: CANARY }], structuredContent: { a: 1 } }, more));
   assert.equal(asked.length, 1, 'only a changed structured result is checked');
+  // However much else was found before it: more than a report lists.
+  const many = Array.from({ length: 300 }, (_, i) => `u${i}@example.org`).join(' ');
+  const late = replying({ content: [{ text: many }], structuredContent: { card: 4111111111111111 } }, more);
+  const broken = open({}, schema).stages.reply.run(late, NOW);
+  assert.ok(broken instanceof Refusal && broken.code === 'redaction.blocked');
 });
 
 test('coloured terminal output keeps its words and loses values and colours', () => {

@@ -151,7 +151,7 @@ export function openRedaction({ settings, keys, outputSchema }: RedactionOptions
   const brokenSchema = (call: Call, scanned: Scanned, before: Uint8Array): Refusal | null => {
     const target = call.target;
     if (scanned.bytes === before || target?.definition['outputSchema'] === undefined) return null;
-    if (!scanned.findings.some((finding) => finding.path.startsWith('/structuredContent'))) return null;
+    if (!scanned.changed.has('structuredContent')) return null;
     const result = treeOf(Buffer.from(scanned.bytes).toString('utf8')) as {
       structuredContent?: unknown;
       isError?: unknown;
