@@ -6,7 +6,7 @@ import { findAddresses } from './detectors/ip.ts';
 import { findJwts } from './detectors/jwt.ts';
 import { findPhones } from './detectors/phone.ts';
 import { findPrivateKeys } from './detectors/private-key.ts';
-import { findAssigned, findKnown, findSchemes, secretMember } from './detectors/secret.ts';
+import { findAssigned, findKnown, findSchemes, REPEATED, secretMember } from './detectors/secret.ts';
 import { findSsns } from './detectors/ssn.ts';
 import { findUrlSecrets } from './detectors/url.ts';
 import { findVendorTokens } from './detectors/vendor.ts';
@@ -111,8 +111,10 @@ function detectPlain(text: string, flags: number, place: Place, rules: Rules, de
   return found;
 }
 
-/** A JSON number: cards, and what its member's name says it is. The whole number is the finding. */
+/** A JSON number: cards, and what its member's name, or another place, says it is. The whole number is the finding. */
 export function detectNumber(number: string, place: Place, rules: Rules): Found | null {
+  if (place.known?.secrets.has(number))
+    return { type: 'GENERIC_SECRET', start: 0, end: number.length, rule: REPEATED, value: number };
   if (place.announced && number.length >= 6) {
     const member = secretMember(number, place);
     if (member !== null) return member;

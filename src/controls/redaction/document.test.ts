@@ -129,6 +129,48 @@ test('both copies of a result are redacted alike: JSON in text, and values that 
   assert.equal(prose.view.content[0].text, `dial ${prose.view.structuredContent.phone} with [GENERIC_SECRET removed]`);
 });
 
+test('a password that one member names is gone from everywhere, whatever it is written with and whatever stands around it', () => {
+  for (const password of [
+    'aB3)xY7(kL9',
+    'k9,Zz;41pQ',
+    `it's "7" <up>`,
+    'correct horse battery',
+    'hunter2hunter',
+    'ünï7wörd',
+    '[x]7{y}',
+  ])
+    for (const around of ['use * now', '*', 'curl -u bob:* x', 'https://h/*/y', '(*)', '"*",', 'a\n*.', '*|*']) {
+      const text = around.replaceAll('*', () => password);
+      const { view } = scan({ structuredContent: { password }, content: [{ type: 'text', text }] });
+      assert.ok(!view.content[0].text.includes(password), JSON.stringify(view));
+    }
+});
+
+test('a password is no longer word’s part: what only contains it stays', () => {
+  const text = 'unhunter2hunter hunter2hunters londoner';
+  for (const password of ['hunter2hunter', 'london'])
+    assert.equal(scan({ structuredContent: { password }, content: [{ text }] }).view.content[0].text, text);
+});
+
+test('what one member names is gone from member names and numbers as well, and no path shows it', () => {
+  const { view, findings } = scan({
+    password: 'hunter2hunter',
+    pin: { password: 839201847 },
+    phone: '780 6326',
+    used: { hunter2hunter: 'jane@example.org', 7806326: 1 },
+    numbers: [839201847, '839201847', 839201848],
+  });
+  assert.deepEqual(Object.keys(view.used).sort(), [view.phone, '[GENERIC_SECRET removed]'].sort());
+  assert.deepEqual(view.numbers, ['[GENERIC_SECRET removed]', '[GENERIC_SECRET removed]', 839201848]);
+  assert.doesNotMatch(JSON.stringify(findings), /hunter2|7806326/);
+});
+
+test('a password that is a word of the protocol does not rename its members', () => {
+  const { view } = scan({ content: [{ text: 'the content of it' }], structuredContent: { password: 'content' } });
+  assert.deepEqual(Object.keys(view), ['content', 'structuredContent']);
+  assert.equal(view.content[0].text, 'the [GENERIC_SECRET removed] of it');
+});
+
 test('member names are redacted, and two that become one token stay two members', () => {
   const { view, findings } = scan({ 'jane@example.org': 1, 'JANE@example.org': 2, plain: 3 });
   const names = Object.keys(view);

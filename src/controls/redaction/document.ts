@@ -3,6 +3,7 @@ import { editLeaves, type LeafEdit, LeafWalk } from '../../core/mcp/leaves.ts';
 import { isSecret } from './detect.ts';
 import { features } from './features.ts';
 import { isPromising } from './gate.ts';
+import { KnownSecrets } from './known-secrets.ts';
 import { collect, type Hit } from './leaf-reader.ts';
 import { replaceIn } from './replace.ts';
 import { Report } from './report.ts';
@@ -41,7 +42,7 @@ export function scanDocument(bytes: Uint8Array, treatment: Treatment, flags = pr
   const known = knownValues(hits);
   if (known !== null) hits = collect(bytes, flags, treatment, known, false);
   if (hits.length === 0) return { bytes, ...NOTHING };
-  const report = new Report(treatment);
+  const report = new Report(treatment, known);
   const settled = settle(bytes, hits, treatment, report, []);
   const { blocked, secrets, changed } = report;
   return { bytes: settled, findings: report.list(), blocked, secrets, changed };
@@ -62,7 +63,7 @@ function knownValues(hits: readonly Hit[]): Known | null {
     hit.nested?.hits.forEach(visit);
   };
   hits.forEach(visit);
-  return digits.size + secrets.size === 0 ? null : { digits, secrets };
+  return digits.size + secrets.size === 0 ? null : { digits, secrets: new KnownSecrets(secrets) };
 }
 
 function settle(

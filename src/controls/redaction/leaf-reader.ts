@@ -8,7 +8,7 @@ import { announcesSecret } from './detectors/secret.ts';
 import { ESCAPED, features, UNICODE, WORDS } from './features.ts';
 import { hasContext, isWeak } from './gate.ts';
 import type { Treatment } from './treatment.ts';
-import { type Found, type Known, NO_PLACE, type Place, wordsOf } from './types.ts';
+import { type Found, type Known, nameWith, type Place, wordsOf } from './types.ts';
 
 /** A leaf in which something was found. */
 export interface Hit {
@@ -101,7 +101,7 @@ class LeafReader {
     if (depth === null) return null;
     const text = walk.text();
     if (walk.kind === 'key')
-      return this.#whenFound(text, detect(text, flags, NO_PLACE, this.#treatment.rules, 'inner'));
+      return this.#whenFound(text, detect(text, flags, nameWith(this.#known), this.#treatment.rules, 'inner'));
     if (this.#isContent() && isBinaryContent(this.#tree(), walk.segments(), text)) return null;
     const line = this.#keyLine(text);
     if (line !== null) return this.#hit(text, [line], null);

@@ -72,6 +72,19 @@ test('nor with the square of how often an object names one address, each time in
   linear('1,500 and 6,000 spellings', [1_500, 6_000], objectOf, look);
 });
 
+test('nor with how many secrets a document names, times the length of its texts', () => {
+  const alike = (n: number) => `${'a'.repeat(n % 150)}1${'a'.repeat(40)}${n}`;
+  const documentOf = (size: number) =>
+    Buffer.from(
+      JSON.stringify({
+        users: Array.from({ length: size / 64 }, (_, n) => ({ password: alike(n) })),
+        text: `${'a'.repeat(150)}1 `.repeat(size / 8),
+        more: 'aaaaaa '.repeat(size / 8),
+      }),
+    );
+  linear('8k and 32k characters of passwords', [8_192, 32_768], documentOf, (bytes) => scanDocument(bytes, TREATMENT));
+});
+
 /** How many members an object has: all of them differ. */
 const spelledIn = (bytes: Buffer) => Object.keys(JSON.parse(bytes.toString())).length;
 

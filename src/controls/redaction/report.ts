@@ -3,7 +3,7 @@ import { pointer } from '../../core/mcp/leaves.ts';
 import { detect, featuresOf } from './detect.ts';
 import { replaceIn } from './replace.ts';
 import type { Treatment } from './treatment.ts';
-import { type Found, NO_PLACE } from './types.ts';
+import { type Found, type Known, nameWith } from './types.ts';
 
 /** A record of every value in a table of thousands helps nobody and fills the log: the rest is counted per type. */
 const MAX_FINDINGS = 200;
@@ -12,6 +12,7 @@ const MAX_PATH = 256;
 /** Collects findings; their paths never show a value either. */
 export class Report {
   readonly #treatment: Treatment;
+  readonly #known: Known | null;
   readonly #findings: Finding[] = [];
   readonly #more = new Map<string, { finding: Finding; count: number }>();
   readonly #names = new Map<string, string>();
@@ -20,8 +21,10 @@ export class Report {
   readonly changed = new Set<string | number>();
   blocked: Finding | null = null;
 
-  constructor(treatment: Treatment) {
+  /** @param known what the document itself gave away: not even a path shows it */
+  constructor(treatment: Treatment, known: Known | null) {
     this.#treatment = treatment;
+    this.#known = known;
   }
 
   add(found: Found, segments: readonly (string | number)[]): Finding['action'] {
@@ -58,7 +61,7 @@ export class Report {
   #cleanName(name: string): string {
     const known = this.#names.get(name);
     if (known !== undefined) return known;
-    const found = detect(name, featuresOf(name), NO_PLACE, this.#treatment.rules, 'inner');
+    const found = detect(name, featuresOf(name), nameWith(this.#known), this.#treatment.rules, 'inner');
     const clean =
       replaceIn(name, found, this.#treatment, (one) => (one.quiet === true ? 'reported' : 'replaced')) ?? name;
     this.#names.set(name, clean);

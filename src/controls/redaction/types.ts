@@ -1,3 +1,5 @@
+import type { KnownSecrets } from './known-secrets.ts';
+
 /** What can be found, strongest claim first: where two findings overlap the earlier type gives the name. */
 export const TYPES = [
   'PRIVATE_KEY',
@@ -70,10 +72,15 @@ export interface Place {
 /** Values found in context elsewhere in this document. */
 export interface Known {
   readonly digits: ReadonlySet<string>;
-  readonly secrets: ReadonlySet<string>;
+  readonly secrets: KnownSecrets;
 }
 
 export const NO_PLACE: Place = { announced: false, name: '', names: '', before: '', known: null };
+
+/** A member name stands nowhere: only what is known of the document can say what it is. */
+export function nameWith(known: Known | null): Place {
+  return known === null ? NO_PLACE : { ...NO_PLACE, known: { ...known, secrets: known.secrets.inNames } };
+}
 
 /** Member names as words, the last two at most: `customerSSN`, `card_number` → `customer ssn`, `card number`. */
 export function wordsOf(names: readonly string[]): string {

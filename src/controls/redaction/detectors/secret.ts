@@ -1,3 +1,4 @@
+import type { KnownSecrets } from '../known-secrets.ts';
 import { type Found, type Place, wordsOf } from '../types.ts';
 import { entropy, isOurs, isOursAt, isPlaceholder } from './placeholder.ts';
 
@@ -103,20 +104,10 @@ function looksRandom(value: string): boolean {
   return entropy(value) >= 3 && (mixed || (value.length >= 24 && /[a-z]/.test(value) && /[A-Z]/.test(value)));
 }
 
-/** Secrets found in context elsewhere in the document, as whole words of this text. */
-export function findKnown(text: string, known: ReadonlySet<string>): Found[] {
-  const found: Found[] = [];
-  for (const match of text.matchAll(/[^\s"'`,;<>()[\]{}]+/g)) {
-    const word = match[0].replace(/[.:!?]+$/, '');
-    const value = known.has(match[0]) ? match[0] : word;
-    if (!known.has(value)) continue;
-    found.push({
-      type: 'GENERIC_SECRET',
-      start: match.index,
-      end: match.index + value.length,
-      rule: 'secret.repeated',
-      value,
-    });
-  }
-  return found;
+/** Secrets found in context elsewhere in the document. */
+export function findKnown(text: string, known: KnownSecrets): Found[] {
+  return known.in(text).map((one) => ({ type: 'GENERIC_SECRET', ...one, rule: REPEATED }));
 }
+
+/** The rule of a secret that another place of the document gave away. */
+export const REPEATED = 'secret.repeated';
