@@ -209,6 +209,13 @@ test('a private key sent line by line is removed line by line', () => {
   assert.deepEqual(view.lines, [...Array(4).fill('[PRIVATE_KEY removed]'), 'after']);
 });
 
+test('every key of a text that holds several is removed', () => {
+  const putty = (body: string) =>
+    `PuTTY-User-Key-File-2: ssh-rsa\nEncryption: none\nPrivate-Lines: 1\nAAAAgQC7${body}\nPrivate-MAC: ${body.repeat(20)}\n`;
+  const { view } = scan({ text: `first:\n${putty('ab')}then:\n${putty('cd')}end` });
+  assert.equal(view.text, 'first:\n[PRIVATE_KEY removed]\nthen:\n[PRIVATE_KEY removed]\nend');
+});
+
 test('tag characters and terminal escapes are cut out, bidi and zero-width controls are reported, flags and joined emoji stay', () => {
   const text =
     'a\u{E0041}\u{E0042}b \u001b[31mred\u001b[0m \u202Ex\u202C z\u200Bz 🏴\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F} 👩‍💻';

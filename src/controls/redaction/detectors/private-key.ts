@@ -32,13 +32,17 @@ export function findPrivateKeys(text: string): Found[] {
     found.push(key(at, end, 'private_key.pem'));
     at = end - 1;
   }
-  const putty = text.indexOf('PuTTY-User-Key-File-');
-  if (putty >= 0) {
-    const mac = /Private-MAC: ?[0-9a-f]{0,128}/.exec(text.slice(putty));
-    found.push(key(putty, mac === null ? text.length : putty + mac.index + mac[0].length, 'private_key.putty'));
+  for (let at = text.indexOf(PUTTY); at >= 0; at = text.indexOf(PUTTY, at)) {
+    PUTTY_END.lastIndex = at;
+    const end = PUTTY_END.test(text) ? PUTTY_END.lastIndex : text.length;
+    found.push(key(at, end, 'private_key.putty'));
+    at = end;
   }
   return found;
 }
+
+const PUTTY = 'PuTTY-User-Key-File-';
+const PUTTY_END = /Private-MAC: ?[0-9a-f]{0,128}/g;
 
 function key(start: number, end: number, rule: string): Found {
   return { type: 'PRIVATE_KEY', start, end, rule, value: '' };
