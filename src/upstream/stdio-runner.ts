@@ -21,6 +21,8 @@ export interface StdioOptions {
   readonly onExit: (reason: string) => void;
 }
 
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
 interface Waiting {
   readonly request: Outgoing;
   readonly settle: (answer: Incoming | WireFault) => void;
@@ -39,7 +41,8 @@ const MAX_NOTICE_BACKLOG_BYTES = 1024 * 1024;
  * The process is started by the caller of the constructor; when it ends, everything in flight is a fault.
  */
 export class StdioProcess implements Wire {
-  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  /** Null: it could not be started, and there is nothing to speak to. */
+  readonly #child: Child | null;
   readonly #waiting = new Map<number, Waiting>();
   readonly #exited: Promise<void>;
   readonly #diagnostic: (line: string) => void;
@@ -48,32 +51,34 @@ export class StdioProcess implements Wire {
   readonly hear = null;
   readonly forget = null;
   #over = false;
+  #why = 'the process has ended';
 
   constructor(options: StdioOptions) {
     this.#diagnostic = options.onDiagnostic;
     this.#other = options.onOther;
-    const inherited = Object.fromEntries(
-      ['PATH', 'HOME', 'LANG', 'TMPDIR'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
-    );
-    this.#child = spawn(options.command, [...options.args], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...inherited, ...options.env },
-      ...(options.cwd ? { cwd: options.cwd } : {}),
-    });
+    const child = start(options);
+    if (typeof child === 'string') {
+      this.#child = null;
+      this.#exited = Promise.resolve();
+      this.#over = true;
+      this.#why = `it cannot be started: ${child}`;
+      return;
+    }
+    this.#child = child;
     const lines = new LineReader(
       options.maxLineBytes,
       (line) => this.#receiveSafely(line),
       () => options.onDiagnostic(`a message passed ${options.maxLineBytes} bytes and was dropped`),
     );
-    this.#child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
+    child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
     const errors = new LineReader(
       16_384,
       (line) => options.onDiagnostic(Buffer.from(line).toString()),
       () => {},
     );
-    this.#child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
     // A pipe to a process that has just died fails here; the exit below settles whoever waited for it.
-    for (const pipe of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) pipe.on('error', () => {});
+    for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.on('error', () => {});
     this.#exited = new Promise((resolve) => {
       const end = (reason: string) => {
         if (this.#over) return;
@@ -83,10 +88,10 @@ export class StdioProcess implements Wire {
         options.onExit(reason);
         resolve();
       };
-      this.#child.once('error', (error) =>
+      child.once('error', (error) =>
         end(`cannot be started: ${(error as NodeJS.ErrnoException).code ?? error.message}`),
       );
-      this.#child.once('exit', (code, signal) => end(`exited with ${signal ?? code}`));
+      child.once('exit', (code, signal) => end(`exited with ${signal ?? code}`));
     });
   }
 
@@ -95,7 +100,7 @@ export class StdioProcess implements Wire {
   }
 
   exchange(request: Outgoing): Promise<Incoming | WireFault> {
-    if (this.#over) return Promise.resolve(new WireFault('unavailable', false, 'the process has ended'));
+    if (this.#over) return Promise.resolve(new WireFault('unavailable', false, this.#why));
     if (request.signal?.aborted) return Promise.resolve(new WireFault('cancelled', false, 'the client left'));
     if (this.#backlog > MAX_BACKLOG_BYTES)
       return Promise.resolve(new WireFault('unavailable', false, 'the process does not read what it is sent'));
@@ -134,11 +139,11 @@ export class StdioProcess implements Wire {
   }
 
   get #backlog(): number {
-    return this.#child.stdin.writableLength;
+    return this.#child?.stdin.writableLength ?? 0;
   }
 
   #write(bytes: Uint8Array): void {
-    this.#child.stdin.write(oneLine(bytes));
+    this.#child?.stdin.write(oneLine(bytes));
   }
 
   /** Nothing a server says may end the gateway: what is thrown here is thrown in an event of the pipe. */
@@ -201,13 +206,33 @@ export class StdioProcess implements Wire {
 
   /** Closes stdin, waits, then ends the process (protocol.md 1.7). */
   async close(): Promise<void> {
-    if (this.#over) return;
-    this.#child.stdin.end();
-    const term = setTimeout(() => this.#child.kill('SIGTERM'), STOP_GRACE_MS / 4);
-    const kill = setTimeout(() => this.#child.kill('SIGKILL'), STOP_GRACE_MS);
+    const child = this.#child;
+    if (this.#over || child === null) return;
+    child.stdin.end();
+    const term = setTimeout(() => child.kill('SIGTERM'), STOP_GRACE_MS / 4);
+    const kill = setTimeout(() => child.kill('SIGKILL'), STOP_GRACE_MS);
     await this.#exited;
     clearTimeout(term);
     clearTimeout(kill);
+  }
+}
+
+/** The process, or why there is none. Where no descriptor is left Node gives one without pipes, and says why only later. */
+function start({ command, args, env, cwd }: StdioOptions): Child | string {
+  const inherited = Object.fromEntries(
+    ['PATH', 'HOME', 'LANG', 'TMPDIR'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+  );
+  try {
+    const child = spawn(command, [...args], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...inherited, ...env },
+      ...(cwd ? { cwd } : {}),
+    });
+    // An error nobody listens for would end the gateway: one of the start, or of a signal that may not be sent.
+    child.on('error', () => {});
+    return (child.stdout as Readable | undefined) ? child : 'no file descriptor is left';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? (error as Error).name;
   }
 }
 
