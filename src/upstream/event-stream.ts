@@ -1,3 +1,5 @@
+import { Gathered } from '../core/gathered.ts';
+
 const LF = 0x0a;
 const CR = 0x0d;
 
@@ -15,10 +17,10 @@ export class EventStreamReader {
   retryMs: number | null = null;
   #name = '';
   #id: string | null = null;
-  #line: Uint8Array[] = [];
-  #lineBytes = 0;
-  #data: Uint8Array[] = [];
-  #dataBytes = 0;
+  /** The beginning of a line that has not ended. */
+  readonly #line = new Gathered();
+  /** The lines of data so far, each with the line feed behind it. */
+  readonly #data = new Gathered();
   #afterCr = false;
 
   constructor(maxBytes: number, onData: (data: Uint8Array, name: string) => void) {
@@ -40,42 +42,31 @@ export class EventStreamReader {
         continue;
       }
       this.#afterCr = byte === CR;
-      this.#keep(chunk.subarray(start, i));
+      this.#endLine(chunk.subarray(start, i));
       start = i + 1;
-      this.#endLine();
     }
-    this.#keep(chunk.subarray(start));
-    return this.#lineBytes + this.#dataBytes <= this.#maxBytes;
+    if (start < chunk.length) this.#line.add(chunk.subarray(start));
+    return this.#line.length + this.#data.length <= this.#maxBytes;
   }
 
-  #keep(part: Uint8Array): void {
-    if (part.length === 0) return;
-    this.#line.push(part);
-    this.#lineBytes += part.length;
-  }
-
-  #endLine(): void {
-    const line = this.#line.length === 1 ? this.#line[0]! : Buffer.concat(this.#line);
-    this.#line = [];
-    this.#lineBytes = 0;
+  #endLine(end: Uint8Array): void {
+    if (this.#line.length > 0) this.#line.add(end);
+    const line = this.#line.length > 0 ? this.#line.take() : end;
     if (line.length === 0) return this.#endEvent();
     // "data" then ":" then one optional space. Comments mean nothing.
     const isData = line[0] === 0x64 && line[1] === 0x61 && line[2] === 0x74 && line[3] === 0x61;
     if (!isData || (line.length > 4 && line[4] !== COLON)) return this.#field(line);
-    const value = line.subarray(line[5] === 0x20 ? 6 : 5);
-    this.#data.push(Buffer.from(value));
-    this.#dataBytes += value.length + 1;
+    this.#data.add(line.subarray(line[5] === 0x20 ? 6 : 5));
+    this.#data.add(LINE_END);
   }
 
   #endEvent(): void {
     if (this.#id !== null) this.lastId = this.#id;
-    const data = this.#data;
+    const data = this.#data.take();
     const name = this.#name;
-    this.#data = [];
-    this.#dataBytes = 0;
     this.#name = '';
     this.#id = null;
-    if (data.length > 0) this.#onData(data.length === 1 ? data[0]! : joinLines(data), name);
+    if (data.length > 0) this.#onData(data.subarray(0, -1), name);
   }
 
   #field(line: Uint8Array): void {
@@ -92,10 +83,7 @@ export class EventStreamReader {
 }
 
 const COLON = 0x3a;
+const LINE_END = Buffer.from('\n');
 const MAX_FIELD_BYTES = 1024;
 const PRINTABLE = /^[\x20-\x7e]*$/;
 const DIGITS = /^\d{1,7}$/;
-
-function joinLines(lines: readonly Uint8Array[]): Uint8Array {
-  return Buffer.concat(lines.flatMap((line, i) => (i === 0 ? [line] : [Buffer.from('\n'), line])));
-}

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import { Gathered } from '../core/gathered.ts';
 import { EventStreamReader } from './event-stream.ts';
 import { type Classified, classify } from './message-kind.ts';
 import { type Hearing, type Incoming, type Outgoing, WireFault } from './wire.ts';
@@ -41,7 +42,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   refusal: { readonly challenge: string | null; readonly nonce: string | null } = NO_REFUSAL;
   #stream: EventStreamReader | null = null;
   #response: { bytes: Uint8Array; classified: Classified } | null = null;
-  #chunks: Buffer[] = [];
+  /** The usual answer comes in one piece and is not copied. */
+  #first: Buffer | null = null;
+  readonly #all = new Gathered();
   #size = 0;
   #done = false;
   readonly #resume: (lastId: string, handler: Exchange) => void;
@@ -113,7 +116,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#size += chunk.length;
     if (this.#size > this.#request.maxBytes)
       return this.#end(new WireFault('too_large', true, 'the answer passed the cap'));
-    this.#chunks.push(chunk);
+    if (this.#first === null) {
+      this.#first = chunk;
+      return;
+    }
+    if (this.#all.length === 0) this.#all.add(this.#first);
+    this.#all.add(chunk);
   }
 
   onResponseEnd(): void {
@@ -121,7 +129,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       if (!this.#again()) this.#end(new WireFault('protocol', true, 'the stream ended without an answer'));
       return;
     }
-    const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+    const bytes = this.#all.length > 0 || this.#first === null ? this.#all.take() : this.#first;
     this.#end({ status: this.#status, session: this.#session, bytes, spans: null });
   }
 

@@ -1,3 +1,5 @@
+import { Gathered } from '../core/gathered.ts';
+
 const LF = 0x0a;
 
 /** Splits a byte stream into lines; a line past `maxBytes` is dropped whole and reported, never buffered. */
@@ -5,8 +7,8 @@ export class LineReader {
   readonly #maxBytes: number;
   readonly #onLine: (line: Uint8Array) => void;
   readonly #onOverflow: () => void;
-  #parts: Uint8Array[] = [];
-  #size = 0;
+  /** The beginning of a line that has not ended. */
+  readonly #begun = new Gathered();
   #skipping = false;
 
   constructor(maxBytes: number, onLine: (line: Uint8Array) => void, onOverflow: () => void) {
@@ -18,27 +20,25 @@ export class LineReader {
   push(chunk: Uint8Array): void {
     let start = 0;
     for (let end = chunk.indexOf(LF); end !== -1; end = chunk.indexOf(LF, start)) {
-      this.#keep(chunk.subarray(start, end));
+      const rest = chunk.subarray(start, end);
       start = end + 1;
-      const line = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts);
-      const skipped = this.#skipping;
-      this.#parts = [];
-      this.#size = 0;
+      const fits = this.#fits(rest);
+      if (fits && this.#begun.length > 0) this.#begun.add(rest);
+      const line = this.#begun.length > 0 ? this.#begun.take() : rest;
       this.#skipping = false;
-      if (!skipped && line.length > 0) this.#onLine(line);
+      if (fits && line.length > 0) this.#onLine(line);
     }
-    this.#keep(chunk.subarray(start));
+    const rest = chunk.subarray(start);
+    if (rest.length > 0 && this.#fits(rest)) this.#begun.add(rest);
   }
 
-  #keep(part: Uint8Array): void {
-    if (part.length === 0 || this.#skipping) return;
-    this.#size += part.length;
-    if (this.#size > this.#maxBytes) {
-      this.#skipping = true;
-      this.#parts = [];
-      this.#onOverflow();
-      return;
-    }
-    this.#parts.push(part);
+  /** Whether the line may go on with this; one that has become too long is told once. */
+  #fits(part: Uint8Array): boolean {
+    if (this.#skipping) return false;
+    if (this.#begun.length + part.length <= this.#maxBytes) return true;
+    this.#skipping = true;
+    this.#begun.take();
+    this.#onOverflow();
+    return false;
   }
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { Breaker } from './breaker.ts';
 import { EventStreamReader } from './event-stream.ts';
@@ -95,4 +97,42 @@ describe('the breaker', () => {
     breaker.reached();
     assert.equal(breaker.waitMs(103), 0);
   });
+});
+
+test('what a server says in a million pieces weighs what it is, in an event, a line and an answer', async () => {
+  const at = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
+  const script = `
+    import { createServer } from 'node:http';
+    import { Readable, pipeline } from 'node:stream';
+    import { EventStreamReader } from ${at('./event-stream.ts')};
+    import { HttpWire } from ${at('./http.ts')};
+    import { LineReader } from ${at('./line-reader.ts')};
+    const said = [];
+    const events = new EventStreamReader(1_100_000, (data) => said.push(data.length));
+    const lines = new LineReader(1_100_000, (line) => said.push(line.length), () => {});
+    const thousand = Buffer.from('data\\n'.repeat(1_000));
+    for (let i = 0; i < 1_000; i++) events.push(thousand);
+    events.push(Buffer.from('\\ndata: '));
+    for (let i = 0; i < 1_000_000; i++) {
+      events.push(Buffer.from('x'));
+      lines.push(Buffer.from('x'));
+    }
+    events.push(Buffer.from('\\n\\n'));
+    lines.push(Buffer.from('\\n'));
+    const chunks = Buffer.from('1\\r\\n \\r\\n'.repeat(1_000));
+    function* pieces() { for (let i = 0; i < 1_000; i++) yield chunks; yield Buffer.from('0\\r\\n\\r\\n'); }
+    const server = createServer((_req, { socket }) => {
+      socket.write('HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n');
+      pipeline(Readable.from(pieces()), socket, () => {});
+    }).listen(0, '127.0.0.1', async () => {
+      const wire = new HttpWire({ url: 'http://127.0.0.1:' + server.address().port, maxConnections: 1, connectTimeoutMs: 5_000 });
+      const answer = await wire.exchange({ id: 1, method: 'x', bytes: Buffer.from('{}'), headers: [], timeoutMs: 60_000, maxBytes: 1_100_000, signal: null, onOther: null });
+      said.push(answer.bytes.length);
+      console.log(said.join());
+      process.exit();
+    });`;
+  // Kept piece by piece none of them would fit.
+  const args = ['--max-old-space-size=64', '--input-type=module', '-e', script];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  assert.equal(stdout.trim(), '999999,1000000,1000000,1000000');
 });

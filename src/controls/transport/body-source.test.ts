@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { after, test } from 'node:test';
+import { promisify } from 'node:util';
 import type { BodyFault } from '../../core/call.ts';
 import { nodeBody } from './body-source.ts';
 
@@ -116,4 +118,26 @@ test('a request that was read at once comes to its end: an idle connection does 
     await ended;
     assert.ok(!req.aborted && !req.socket.destroyed);
   }
+});
+
+test('a body in a million pieces weighs what it is', async () => {
+  const script = `
+    import { createServer } from 'node:http';
+    import { connect } from 'node:net';
+    import { Readable, pipeline } from 'node:stream';
+    import { nodeBody } from ${JSON.stringify(new URL('./body-source.ts', import.meta.url).href)};
+    const server = createServer(async (req) => {
+      const read = await nodeBody(req).read({ maxBytes: 1_000_000, timeoutMs: 60_000 });
+      console.log(typeof read === 'string' ? read : read.length);
+      process.exit();
+    }).listen(0, '127.0.0.1', () => {
+      const head = 'POST / HTTP/1.1\\r\\nHost: a\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n';
+      const thousand = Buffer.from('1\\r\\nx\\r\\n'.repeat(1_000));
+      function* pieces() { yield Buffer.from(head); for (let i = 0; i < 1_000; i++) yield thousand; yield Buffer.from('0\\r\\n\\r\\n'); }
+      pipeline(Readable.from(pieces()), connect(server.address().port, '127.0.0.1'), () => {});
+    });`;
+  // Kept piece by piece it would not fit.
+  const args = ['--max-old-space-size=64', '--input-type=module', '-e', script];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  assert.equal(stdout.trim(), '1000000');
 });

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { BodyFault, BodySource } from '../../core/call.ts';
+import { Gathered } from '../../core/gathered.ts';
 import { InternalError } from '../../core/internal-error.ts';
 
 const EMPTY = new Uint8Array(0);
@@ -62,7 +63,7 @@ function buffered(req: IncomingMessage, length: number): Uint8Array {
 function collect(req: IncomingMessage, maxBytes: number, timeoutMs: number): Promise<Uint8Array | BodyFault> {
   return new Promise((resolve) => {
     let first: Buffer | null = null;
-    let more: Buffer[] | null = null;
+    let all: Gathered | null = null;
     let size = 0;
 
     const finish = (outcome: Uint8Array | BodyFault) => {
@@ -77,14 +78,16 @@ function collect(req: IncomingMessage, maxBytes: number, timeoutMs: number): Pro
       if (size > maxBytes) return finish('too_large');
       if (first === null) {
         first = chunk; // the usual body arrives in one piece and is not copied
-      } else {
-        more ??= [];
-        more.push(chunk);
+        return;
       }
+      if (all === null) {
+        all = new Gathered();
+        all.add(first);
+      }
+      all.add(chunk);
     };
     const onEnd = () => {
-      if (first === null) finish(EMPTY);
-      else finish(more === null ? first : Buffer.concat([first, ...more], size));
+      finish(all?.take() ?? first ?? EMPTY);
     };
     const onGone = () => finish('aborted');
 
