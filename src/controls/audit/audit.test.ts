@@ -58,6 +58,27 @@ test('an intent is durable before its call goes on, and the outcome refers to it
   assert.deepEqual(await findings(), []);
 });
 
+test('however much a call brings or its server says of a failure, the log opens again and holds what it holds', async () => {
+  const audit = await log.open();
+  const call = readyCall({ ...log.clock });
+  call.intent = (await audit.stages.intent.run(call, log.clock)) as NonNullable<typeof call.intent>;
+  // As much as a tool may answer at all.
+  const diagnostics = Buffer.alloc(64 * 1024 * 1024 - 64, 'why ');
+  call.reply = { kind: 'result', bytes: Buffer.from('{"a":1}'), findings: [], diagnostics, status: 200 };
+  assert.ok(!((await audit.stages.outcome.run(call, log.clock)) instanceof Refusal));
+  const more = readyCall({ ...log.clock });
+  const given = new Map([['q', { kind: 'result', bytes: diagnostics }]] as const);
+  more.round = { answers: { given, state: null }, grant: null };
+  const refused = await audit.stages.intent.run(more, log.clock);
+  assert.ok(refused instanceof Refusal && refused.code === 'audit.unavailable');
+  await audit.close();
+  await (await log.open()).close();
+  assert.deepEqual(await findings(), []);
+  const [, outcome] = await lastRecords();
+  const kept = outcome!.payload!.get('diagnostics')!;
+  assert.ok(kept.length > 1024 * 1024 && kept.equals(diagnostics.subarray(0, kept.length)));
+});
+
 test('the envelope is RFC 8785 as it stands, and says nothing but kind, time, digests and places', async () => {
   const audit = await log.open();
   await runCall(audit, readyCall(log.clock), log.clock);
