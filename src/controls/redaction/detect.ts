@@ -11,7 +11,7 @@ import { findSsns } from './detectors/ssn.ts';
 import { findUrlSecrets } from './detectors/url.ts';
 import { findVendorTokens } from './detectors/vendor.ts';
 import { clusters } from './digits.ts';
-import { percentDecoded, undisguise, type View } from './disguise.ts';
+import { percentDecoded, undisguise, unescaped, type View } from './disguise.ts';
 import {
   ARMOUR,
   AT,
@@ -55,10 +55,11 @@ export function detect(text: string, flags: number, place: Place, rules: Rules, 
     if (view !== null) add(found, through(view, place, rules, depth));
   }
   add(found, detectPlain(text, flags, place, rules, depth));
-  if ((flags & PERCENT) !== 0) {
-    const view = percentDecoded(text);
+  for (const view of [
+    (flags & PERCENT) === 0 ? null : percentDecoded(text),
+    (flags & ESCAPED) === 0 ? null : unescaped(text),
+  ])
     if (view !== null) add(found, through(view, place, rules, depth));
-  }
   if ((flags & TOKEN) !== 0 && depth === 'whole') {
     add(
       found,

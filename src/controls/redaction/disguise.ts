@@ -67,7 +67,16 @@ function digitOf(point: number): number {
 
 /** Percent-encoding of printable ASCII decoded once; null when there is none. */
 export function percentDecoded(text: string): View | null {
-  const pattern = /%([2-7][0-9A-Fa-f])/g;
+  return decoded(text, /%([2-7][0-9A-Fa-f])/g);
+}
+
+/** Escapes of JSON decoded once, in text that shows JSON and is none as a whole: lines of it, or a sentence before it. */
+export function unescaped(text: string): View | null {
+  return decoded(text, /\\(?:u([0-9A-Fa-f]{4})|\/)/g);
+}
+
+/** @param pattern what stands for one unit, its number in hex as the group; without a group it stands for a slash */
+function decoded(text: string, pattern: RegExp): View | null {
   let match = pattern.exec(text);
   if (match === null) return null;
   let out = '';
@@ -83,9 +92,9 @@ export function percentDecoded(text: string): View | null {
   };
   for (; match !== null; match = pattern.exec(text)) {
     copy(match.index);
-    out += String.fromCharCode(Number.parseInt(match[1]!, 16));
+    out += match[1] === undefined ? '/' : String.fromCharCode(Number.parseInt(match[1], 16));
     starts.push(at);
-    at += 3;
+    at += match[0].length;
     ends.push(at);
   }
   copy(text.length);

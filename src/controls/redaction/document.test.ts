@@ -146,6 +146,17 @@ test('a password that one member names is gone from everywhere, whatever it is w
     }
 });
 
+test('text that shows JSON is read behind its escapes too: in lines, behind a sentence, however deep it is nested', () => {
+  const hidden = JSON.stringify({ mail: 'jane@example.org', key: 'AKIAIOSFODNN7EXAMPLE' })
+    .replace('@', '\\u0040')
+    .replace('AKIA', 'AK\\u0049A');
+  for (const text of [`${hidden}\n${hidden}`, `Result: ${hidden}`, `${'['.repeat(300)}${hidden}${']'.repeat(300)}`]) {
+    const left: string = scan({ text }).view.text;
+    assert.doesNotMatch(left, /example\.org|OSFODNN/);
+    if (text.startsWith('[')) assert.match(JSON.stringify(JSON.parse(left)), /"mail":"\[EMAIL:[A-Z2-7]{16}\]"/);
+  }
+});
+
 test('a password is no longer word’s part: what only contains it stays', () => {
   const text = 'unhunter2hunter hunter2hunters londoner';
   for (const password of ['hunter2hunter', 'london'])

@@ -1,5 +1,6 @@
 import type { Span } from '../../core/call.ts';
 import { type LeafKind, LeafWalk } from '../../core/mcp/leaves.ts';
+import { DEFAULT_SCAN_LIMITS } from '../../core/mcp/scanner.ts';
 import { treeOf } from '../../core/mcp/tree.ts';
 import { isBinaryContent } from './binary.ts';
 import { type Depth, detect, detectNumber, featuresOf } from './detect.ts';
@@ -204,9 +205,9 @@ class LeafPlace implements Place {
   }
 }
 
-/** The bytes of a string that is itself a JSON object or array, else null. */
+/** The bytes of a string that is itself a JSON object or array, else null: then it is read as any text. */
 function embeddedJson(text: string): Uint8Array | null {
-  if (!/^\s{0,8}[[{]/.test(text)) return null;
+  if (!/^\s{0,8}[[{]/.test(text) || isDeep(text)) return null;
   try {
     JSON.parse(text);
     return Buffer.from(text);
@@ -214,3 +215,29 @@ function embeddedJson(text: string): Uint8Array | null {
     return null;
   }
 }
+
+/**
+ * Deeper than a message may be. Each finding has a path: whoever nests as deep as he repeats would have us hold the
+ * square of what he sent.
+ */
+function isDeep(json: string): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    if (code === QUOTE) inString = !inString;
+    else if (inString) {
+      if (code === BACKSLASH) at++;
+    } else if (code === OPEN_ARRAY || code === OPEN_OBJECT) {
+      if (++depth > DEFAULT_SCAN_LIMITS.maxDepth) return true;
+    } else if (code === CLOSE_ARRAY || code === CLOSE_OBJECT) depth--;
+  }
+  return false;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;

@@ -72,6 +72,14 @@ test('nor with the square of how often an object names one address, each time in
   linear('1,500 and 6,000 spellings', [1_500, 6_000], objectOf, look);
 });
 
+test('nor with how deep JSON in a text is nested, times how much is found in it', () => {
+  const documentOf = (size: number) => {
+    const found = Array.from({ length: size }, () => '"a@b.co"').join(',');
+    return Buffer.from(JSON.stringify({ text: `${'['.repeat(size)}${found}${']'.repeat(size)}` }));
+  };
+  linear('3,000 and 12,000 levels', [3_000, 12_000], documentOf, (bytes) => scanDocument(bytes, TREATMENT));
+});
+
 test('nor with how many secrets a document names, times the length of its texts', () => {
   const alike = (n: number) => `${'a'.repeat(n % 150)}1${'a'.repeat(40)}${n}`;
   const documentOf = (size: number) =>
