@@ -1,13 +1,10 @@
 import { existsSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { claimedLength, FRAME_MAGIC, readFrame } from '../format/frame.ts';
+import { claimedLength, FRAME_MAGIC, MAX_FRAME_BYTES, readFrame } from '../format/frame.ts';
 import { listSegments, SegmentReader, segmentName } from '../format/segments.ts';
 import { SinkBroken } from './following.ts';
 import { type Block, blocksOfSegment, type FeedPosition, readAt } from './segment-feed.ts';
-
-/** A record is smaller than this; a tail that holds none within it was torn. */
-const TAIL_BYTES = 16 * 1024 * 1024;
 
 /**
  * Where copying goes on in a copy made earlier. Its last segment is compared byte by byte. What an interrupted write
@@ -65,10 +62,11 @@ function headerLength(bytes: Buffer): number {
   return 16 + bytes.readUInt32LE(12);
 }
 
+/** A tail that holds no whole record within the length of the largest was torn. */
 async function cutTornTail(file: FileHandle, at: FeedPosition, copy: string): Promise<void> {
   const { size } = await file.stat();
   if (size === at.offset) return;
-  const tail = await readAt(file, at.offset, Math.min(size - at.offset, TAIL_BYTES));
+  const tail = await readAt(file, at.offset, Math.min(size - at.offset, MAX_FRAME_BYTES));
   for (let found = tail.indexOf(FRAME_MAGIC); found >= 0; found = tail.indexOf(FRAME_MAGIC, found + 1)) {
     if (readFrame(tail, found))
       throw forked(copy, at.segment, `from byte ${at.offset} on it holds records that the log does not`);

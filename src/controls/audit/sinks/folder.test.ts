@@ -22,7 +22,20 @@ import { retireKeys, rotateKeys } from '../../../core/crypto/key-exchange.ts';
 import { memoryRows, openMemoryStore } from '../../../core/store/memory.ts';
 import type { Audit } from '../audit.ts';
 import { type Fixture, fixture, readyCall, runCall } from '../audit-kit.test.ts';
+import { type FrameSource, frameLength, writeFrame } from '../format/frame.ts';
 import { readVerifiers, verifyLog } from '../verifier/verify-log.ts';
+
+/** A whole record of twenty million bytes. */
+function largest(): Buffer {
+  const source: FrameSource = {
+    envelopeLength: 2,
+    partLengths: [20_000_000],
+    writeInto: (to, at) => to.write('{}', at),
+  };
+  const frame = Buffer.alloc(frameLength(source));
+  writeFrame(frame, 0, 10, Buffer.alloc(16), source);
+  return frame;
+}
 
 describe('a copy of the log on another disk', () => {
   let f: Fixture;
@@ -148,21 +161,25 @@ describe('a copy of the log on another disk', () => {
     await assert.doesNotReject(open({ path: `${disk}/elsewhere`, required: false }), 'without the copy nobody knows');
   });
 
-  test('records in the copy that the log does not have close the log, and the copy is not touched', async () => {
-    const first = await open();
-    await calls(first, 5);
-    await first.close();
-    const segment = join(copy, 'node-1/segments/00000001.seg');
-    const bytes = readFileSync(segment);
-    // The last record once more: whole, and not in the log.
-    appendFileSync(segment, bytes.subarray(bytes.lastIndexOf('GWR1')));
-    const forged = readFileSync(segment);
-    const second = await open();
-    await second.checkpoint();
-    for (let i = 0; i < 200 && (await refusal(second)) === null; i++) await sleep(10);
-    assert.equal(await refusal(second), 'audit.unavailable');
-    assert.ok(readFileSync(segment).equals(forged));
-  });
+  for (const [what, more] of [
+    ['records', (last: Buffer) => last],
+    ['a record as large as one may be', largest],
+  ] as const)
+    test(`${what} in the copy that the log does not have close the log, and the copy is not touched`, async () => {
+      const first = await open();
+      await calls(first, 5);
+      await first.close();
+      const segment = join(copy, 'node-1/segments/00000001.seg');
+      const bytes = readFileSync(segment);
+      // The last record once more: whole, and not in the log.
+      appendFileSync(segment, more(bytes.subarray(bytes.lastIndexOf('GWR1'))));
+      const forged = readFileSync(segment);
+      const second = await open();
+      await second.checkpoint();
+      for (let i = 0; i < 200 && (await refusal(second)) === null; i++) await sleep(10);
+      assert.equal(await refusal(second), 'audit.unavailable');
+      assert.ok(readFileSync(segment).equals(forged));
+    });
 
   test('a copy that another key signed closes the log', async () => {
     const first = await open();
