@@ -80,6 +80,12 @@ test('nor with how deep JSON in a text is nested, times how much is found in it'
   linear('3,000 and 12,000 levels', [3_000, 12_000], documentOf, (bytes) => scanDocument(bytes, TREATMENT));
 });
 
+test('nor with how long a member name is, times how much is found below it', () => {
+  const documentOf = (size: number) =>
+    Buffer.from(JSON.stringify({ ['k'.repeat(size * 9)]: Array.from({ length: size }, () => 'a@b.co') }));
+  linear('names of 27k and 108k characters', [3_000, 12_000], documentOf, (bytes) => scanDocument(bytes, TREATMENT));
+});
+
 test('nor with how many secrets a document names, times the length of its texts', () => {
   const alike = (n: number) => `${'a'.repeat(n % 150)}1${'a'.repeat(40)}${n}`;
   const documentOf = (size: number) =>

@@ -29,12 +29,14 @@ export class LeafWalk {
   #serial = 0;
   #expectKey = false;
   #highBytes = false;
-  // One entry per open container: is it an object, its serial, the index in an array, the span of the latest key.
+  // One entry per open container: is it an object, its serial, the index in an array, the span of the latest key and its text.
   readonly #objects: boolean[] = [false];
   readonly #serials: number[] = [0];
   readonly #indexes: number[] = [0];
   readonly #keyStarts: number[] = [0];
   readonly #keyEnds: number[] = [0];
+  /** That key decoded, once it was asked for: a long one may stand over very many leaves. */
+  readonly #keyTexts: (string | null)[] = [null];
 
   constructor(bytes: Uint8Array) {
     this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -106,10 +108,14 @@ export class LeafWalk {
   }
 
   #keyAt(depth: number): string {
+    const known = this.#keyTexts[depth]!;
+    if (known !== null) return known;
     const start = this.#keyStarts[depth]!;
     const end = this.#keyEnds[depth]!;
     const name = this.bytes.toString('utf8', start + 1, end - 1);
-    return name.includes('\\') ? (JSON.parse(`"${name}"`) as string) : name;
+    const text = name.includes('\\') ? (JSON.parse(`"${name}"`) as string) : name;
+    this.#keyTexts[depth] = text;
+    return text;
   }
 
   #takeString(start: number): void {
@@ -138,6 +144,7 @@ export class LeafWalk {
       this.kind = 'key';
       this.#keyStarts[depth] = start;
       this.#keyEnds[depth] = i + 1;
+      this.#keyTexts[depth] = null;
     } else this.kind = 'string';
   }
 
@@ -165,6 +172,7 @@ export class LeafWalk {
     this.#indexes[depth] = 0;
     this.#keyStarts[depth] = -1;
     this.#keyEnds[depth] = -1;
+    this.#keyTexts[depth] = null;
     this.#expectKey = object;
   }
 
