@@ -318,6 +318,15 @@ describe('eras', () => {
     );
     await assert.rejects(upstream.server.introspect(), /more than 50 pages/);
   });
+
+  test('one whose pages are large is refused before they fill our memory', async () => {
+    const tools = [{ name: 'x', description: 'x'.repeat(4 * 1024 * 1024), inputSchema: { type: 'object' } }];
+    const upstream = await modern(({ body }, res) =>
+      json(res, 200, { jsonrpc: '2.0', id: body.id, result: { resultType: 'complete', tools, nextCursor: 'again' } }),
+    );
+    await assert.rejects(upstream.server.introspect(), /the answer passed the cap/);
+    assert.ok(upstream.seen.length <= 6, String(upstream.seen.length));
+  });
 });
 
 describe('a process over stdio', () => {

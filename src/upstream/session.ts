@@ -148,6 +148,8 @@ export function legacyHeaders(session: Session): string[] {
 }
 
 const MAX_PAGES = 50;
+/** Of all pages of one list: parsed, they weigh many times that. */
+const MAX_LIST_BYTES = 16 * 1024 * 1024;
 
 const isItem = (item: unknown): item is Record<string, unknown> => typeof item === 'object' && item !== null;
 
@@ -163,6 +165,7 @@ export async function listAll(
 ): Promise<Record<string, unknown>[]> {
   const items: Record<string, unknown>[] = [];
   let cursor: string | undefined;
+  let room = MAX_LIST_BYTES;
   for (let page = 0; page < MAX_PAGES; page++) {
     const id = nextId();
     const params = {
@@ -173,8 +176,9 @@ export async function listAll(
       session.era === 'modern' ? ['mcp-protocol-version', MODERN, 'mcp-method', method] : legacyHeaders(session);
     const answer = await session.wire.exchange({
       ...handshake(id, method, { params }, headers),
-      maxBytes: 8 * HANDSHAKE_BYTES,
+      maxBytes: Math.min(room, 8 * HANDSHAKE_BYTES),
     });
+    if (!(answer instanceof WireFault)) room -= answer.bytes.length;
     const result = answer instanceof WireFault ? answer : readAnswer(answer, id);
     if (result instanceof WireFault)
       throw new InternalError('upstream.introspection', `${method}: ${result.evidence}`, { kind: 'outage' });
