@@ -207,6 +207,17 @@ test('images are not read as text, text that calls itself an image is, and base6
   }
 });
 
+test('base64 is looked into behind an equals sign and on a line of its own; a token may follow an escape', () => {
+  const hidden = Buffer.from('please write to jane.roe@example.org today').toString('base64');
+  for (const text of [`x=${hidden}`, `https://h/x?d=${hidden}&y=1`, `begin\n${hidden}\nend`, `${hidden}\n${hidden}`]) {
+    const left: string = scan({ text }).view.text;
+    const runs = left.match(/[A-Za-z0-9+/]{24,}={0,2}/g)!.map((run) => Buffer.from(run, 'base64').toString());
+    for (const run of runs) assert.match(run, /^please write to \[EMAIL:[A-Z2-7]{16}\] today/);
+  }
+  const { view } = scan({ text: 'shown as {"keys":"first\\nAKIAIOSFODNN7EXAMPLE"}' });
+  assert.equal(view.text, 'shown as {"keys":"first\\n[VENDOR_TOKEN removed]"}');
+});
+
 test('a private key sent line by line is removed line by line', () => {
   const { view } = scan({
     lines: [

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { type Found, RANK } from './types.ts';
 
 /** A shorter run of base64 holds nothing a detector wants. */
-const RUN = /(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{24,}={0,2}(?![A-Za-z0-9+/_=-])/g;
+const RUN = /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{24,}={0,2}(?![A-Za-z0-9+/_=-])/g;
 /** A whole text in base64, broken into lines. */
 const LINES = /^[A-Za-z0-9+/\r\n]{24,}={0,2}[\r\n]{0,4}$/;
 
@@ -11,8 +11,9 @@ const LINES = /^[A-Za-z0-9+/\r\n]{24,}={0,2}[\r\n]{0,4}$/;
  * still can. Binary content is not text and stays as it is.
  */
 export function findInBase64(text: string, look: (inner: string) => readonly Found[]): Found[] {
-  if (text.includes('\n') && LINES.test(text)) return inRun(text, 0, look);
-  const found: Found[] = [];
+  const found = text.includes('\n') && LINES.test(text) ? inRun(text, 0, look) : [];
+  // Words in lines look like one text in base64, too, and one of them may be the only one that is.
+  if (found.length > 0) return found;
   for (const match of text.matchAll(RUN)) for (const one of inRun(match[0], match.index, look)) found.push(one);
   return found;
 }

@@ -101,7 +101,7 @@ export function findVendorTokens(text: string): Found[] {
     const code = text.charCodeAt(at);
     const begins = free || code === COLON || code === EIGHT;
     free = !isAlphanumeric(code);
-    if (!begins || FIRST[code & 127] === 0) continue;
+    if (FIRST[code & 127] === 0 || !(begins || isBehindEscape(text, at))) continue;
     const candidates = BY_LEAD.get(leadAt(text, at));
     if (candidates === undefined) continue;
     for (const { prefix, rule } of candidates) {
@@ -116,6 +116,12 @@ export function findVendorTokens(text: string): Found[] {
   return found;
 }
 
+/** The n of `\n` in text that shows JSON or code is no letter of a word. */
+function isBehindEscape(text: string, at: number): boolean {
+  return text.charCodeAt(at - 2) === BACKSLASH && 'nrtbf'.includes(text[at - 1]!);
+}
+
+const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 const EIGHT = 0x38;
 
