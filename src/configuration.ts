@@ -80,7 +80,7 @@ const stdioUpstream = z.strictObject({
 });
 const httpUpstream = z
   .strictObject({
-    url: z.url({ protocol: /^https?$/ }).describe('Its MCP endpoint.'),
+    url: z.url({ protocol: /^https?$/, abort: true }).describe('Its MCP endpoint.'),
     ca: z.string().optional().describe('PEM file of the authority that signs its certificate.'),
     authorization: secretReference.optional().describe('Our own credential there, the whole header value.'),
     oauth: oauthSettings.optional().describe('Our own credential there, obtained and renewed by OAuth 2.1.'),
@@ -143,13 +143,19 @@ export interface Configuration {
  * @throws SettingsError with every unknown section and the sentence of each wrong key
  */
 export function readConfiguration(file: string): Configuration {
-  if (!existsSync(file))
-    throw new SettingsError(`${file} does not exist; examples/quickstart/gatewrit.yaml shows the form`);
+  if (!existsSync(file)) throw new SettingsError(`${file} does not exist; gatewrit init writes one`);
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new SettingsError(`${file} cannot be read: ${(cause as Error).message}`, cause);
+  }
   let raw: unknown;
   try {
-    raw = parse(readFileSync(file, 'utf8')) ?? {};
+    raw = parse(text) ?? {};
   } catch (cause) {
-    throw new SettingsError(`${file} is not valid YAML: ${(cause as Error).message.split('\n')[0]}`, cause);
+    const [said = ''] = (cause as Error).message.split('\n');
+    throw new SettingsError(`${file} is not valid YAML: ${said.replace(/:$/, '')}`, cause);
   }
   return configurationOf(raw, dirname(resolve(file)));
 }

@@ -11,13 +11,25 @@ import { SettingsError } from './internal-error.ts';
 export function readSection<S extends z.ZodType>(section: string, schema: S, raw: unknown): z.output<S> {
   const read = schema.safeParse(raw ?? {});
   if (read.success) return read.data;
-  throw new SettingsError(read.error.issues.map((issue) => describeIssue(section, schema, issue)).join('\n'));
+  throw new SettingsError(read.error.issues.map((issue) => describeIssue({ section, schema, raw }, issue)).join('\n'));
 }
 
-function describeIssue(section: string, schema: z.ZodType, issue: z.core.$ZodIssue): string {
-  const place = [section, ...issue.path.map(String)].join('.');
+interface Read {
+  readonly section: string;
+  readonly schema: z.ZodType;
+  readonly raw: unknown;
+}
+
+function describeIssue(read: Read, issue: z.core.$ZodIssue): string {
+  const place = [read.section, ...issue.path.map(String)].join('.');
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    const meant = formMeant(issue.errors);
+    if (meant === null) return `${place}: takes one of ${knownKeys(read, issue.path).join(', ')}`;
+    const inside = meant.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
+    return inside.map((inner) => describeIssue(read, inner)).join('\n');
+  }
   if (issue.code !== 'unrecognized_keys') return `${place}: ${issue.message}`;
-  const known = knownKeys(schema, issue.path);
+  const known = knownKeys(read, issue.path);
   return issue.keys
     .map((key) => {
       const near = nearest(key, known);
@@ -26,16 +38,43 @@ function describeIssue(section: string, schema: z.ZodType, issue: z.core.$ZodIss
     .join('\n');
 }
 
-function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
-  let json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>;
-  for (const step of path) {
-    const properties = json['properties'] as Record<string, Record<string, unknown>> | undefined;
-    const next = properties?.[String(step)] ?? json['additionalProperties'] ?? json['items'];
-    if (typeof next !== 'object' || next === null) return [];
-    json = next as Record<string, unknown>;
-  }
-  return Object.keys((json['properties'] as object | undefined) ?? {});
+/** Of several forms the one that was written, by its keys; null: of none, or of more than one. */
+function formMeant(forms: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] | null {
+  const written = forms.filter((issues) => !issues.some(({ code, path }) => path.length === 0 && FOREIGN.has(code)));
+  return written.length === 1 ? written[0]! : null;
 }
+
+/** Issues of a form as a whole that say: this is another one. */
+const FOREIGN: ReadonlySet<string | undefined> = new Set(['unrecognized_keys', 'invalid_type', 'invalid_value']);
+
+type JsonSchema = Readonly<Record<string, unknown>>;
+
+function knownKeys({ schema, raw }: Read, path: readonly PropertyKey[]): string[] {
+  let value = raw;
+  let forms = formsOf(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), value);
+  for (const step of path) {
+    value = (value as Record<PropertyKey, unknown> | null | undefined)?.[step];
+    forms = forms.flatMap((form) => {
+      const next = propertiesOf(form)[String(step)] ?? form['additionalProperties'] ?? form['items'];
+      return formsOf(next, value);
+    });
+  }
+  return [...new Set(forms.flatMap((form) => Object.keys(propertiesOf(form))))];
+}
+
+/** The forms a value may have; of forms told apart by a word in it (`kind: folder`) the one it names. */
+function formsOf(json: unknown, value: unknown): JsonSchema[] {
+  if (typeof json !== 'object' || json === null) return [];
+  const several = (json as JsonSchema)['anyOf'] ?? (json as JsonSchema)['oneOf'];
+  if (Array.isArray(several)) return several.flatMap((form) => formsOf(form, value));
+  const said = value as Record<string, unknown> | null | undefined;
+  const fits = Object.entries(propertiesOf(json as JsonSchema)).every(
+    ([key, of]) => !('const' in of) || said?.[key] === of['const'],
+  );
+  return fits ? [json as JsonSchema] : [];
+}
+
+const propertiesOf = (form: JsonSchema) => (form['properties'] ?? {}) as Readonly<Record<string, JsonSchema>>;
 
 /** The candidate with the smallest edit distance, when it is at most a third of the word. */
 export function nearest(word: string, candidates: readonly string[]): string | null {

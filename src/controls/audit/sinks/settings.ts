@@ -20,7 +20,7 @@ const deadlineMs = (usual: number) =>
 const LOOPBACK = /^(localhost|127\.[0-9.]+|\[::1\])$/;
 
 /** https, or http to this machine itself. */
-const url = z.url({ protocol: /^https?$/ }).refine((text) => {
+const url = z.url({ protocol: /^https?$/, abort: true }).refine((text) => {
   const { protocol, hostname, username, password } = new URL(text);
   return (protocol === 'https:' || LOOPBACK.test(hostname)) && username === '' && password === '';
 }, 'must be https (http on loopback only), without a user or password in it');

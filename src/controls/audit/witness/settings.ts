@@ -7,7 +7,7 @@ const LOOPBACK = /^(localhost|127\.[0-9.]+|\[::1\])$/;
 const MAX_OTHERS = 14;
 
 const url = z
-  .url({ protocol: /^https?$/ })
+  .url({ protocol: /^https?$/, abort: true })
   .refine((text) => {
     const { protocol, hostname, username, password, search, hash } = new URL(text);
     const isPlain = username === '' && password === '' && search === '' && hash === '';
