@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { SettingsError } from './core/internal-error.ts';
+import { LOG_LEVELS } from './core/log.ts';
 import { nearest, readSection, secretReference } from './core/settings.ts';
 import { oauthSettings } from './upstream/oauth/settings.ts';
 
@@ -112,10 +113,7 @@ const storeSettings = z.strictObject({
     .describe('sqlite: a file under the home. memory: lost at the end, shown as weak.'),
 });
 const telemetrySettings = z.strictObject({
-  level: z
-    .enum(['debug', 'info', 'warn', 'error', 'silent'])
-    .default('info')
-    .describe('Least level written to stderr.'),
+  level: z.enum(LOG_LEVELS).default('info').describe('Least level written to stderr.'),
 });
 
 /** Schemas of the sections no control owns. */

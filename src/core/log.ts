@@ -19,6 +19,9 @@ export const LOG_FIELDS = [
 export type LogField = (typeof LOG_FIELDS)[number];
 export type LogFields = { readonly [F in LogField]?: string | number | boolean | null };
 
+/** From the most to the least that is written. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+
 export interface Log {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;

@@ -10,7 +10,7 @@ import {
 } from '../client-certificate.ts';
 import { type AdminAnswer, askAdmin, refusalText } from './admin-api.ts';
 import { type CardJson, cardText, type SummaryJson, tableText } from './approvals-text.ts';
-import type { Command, Io } from './command.ts';
+import { type Command, type Io, optionTrouble } from './command.ts';
 import { type Ready, readReady } from './ready.ts';
 
 const usage = `usage: gatewrit approvals list            --as PERSON [--home D] [--json]
@@ -108,7 +108,7 @@ function readArguments(argv: string[]): Asked | 'help' | string {
     const { as, reason, home, json } = values;
     return { verb: verb as Verb, id: id ?? '', as, reason, home, json, certificate };
   } catch (cause) {
-    return (cause as Error).message;
+    return optionTrouble(cause) ?? (cause as Error).message;
   }
 }
 

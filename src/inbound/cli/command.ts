@@ -1,3 +1,5 @@
+import { getSystemErrorMessage } from 'node:util';
+
 /** Where a command writes. stdout is the command's own; everything for people goes to stderr. */
 export interface Io {
   stdout(text: string): void;
@@ -14,4 +16,19 @@ export interface Command {
   /** It has acts, each with a `--help` of its own. */
   readonly acts?: true;
   run(argv: string[], io: Io): Promise<number>;
+}
+
+/** What the operating system said of a file that a person named, in a sentence; null: it is another error. */
+export function fileTrouble(error: unknown): string | null {
+  const { errno, syscall, path } = error as NodeJS.ErrnoException;
+  if (!(error instanceof Error) || errno === undefined || syscall === undefined || path === undefined) return null;
+  return `cannot ${syscall} ${path}: ${getSystemErrorMessage(errno)}`;
+}
+
+/** What is wrong with the options of a command line, without Node's advice for programmers; null: it is another error. */
+export function optionTrouble(error: unknown): string | null {
+  if (!(error instanceof TypeError)) return null;
+  if (!(error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS')) return null;
+  const [said = ''] = error.message.split(/\n|\. To specify/);
+  return said.replace(/\.$/, '');
 }

@@ -1,7 +1,7 @@
 import { InternalError, SettingsError } from '../../core/internal-error.ts';
 import { ITSELF } from '../../core/itself.ts';
 import { nearest } from '../../core/settings.ts';
-import type { Command, Io } from './command.ts';
+import { type Command, fileTrouble, type Io, optionTrouble } from './command.ts';
 
 /** Loaded when asked for, so that `gatewrit audit verify` does not pay for a gateway. */
 const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Command> }>> = {
@@ -110,9 +110,15 @@ function explain(error: unknown): number {
     io.stderr(`gatewrit: ${error.message} (${error.code})\n`);
     return 3;
   }
-  if (error instanceof TypeError && (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS')) {
-    io.stderr(`gatewrit: ${error.message}. Add --help to see what it takes.\n`);
+  const wrong = optionTrouble(error);
+  if (wrong !== null) {
+    io.stderr(`gatewrit: ${wrong}. Add --help to see what it takes.\n`);
     return 2;
+  }
+  const trouble = fileTrouble(error);
+  if (trouble !== null) {
+    io.stderr(`gatewrit: ${trouble}\n`);
+    return 3;
   }
   io.stderr(`gatewrit: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return 3;

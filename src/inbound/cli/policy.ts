@@ -21,7 +21,7 @@ import {
 import { InternalError, SettingsError } from '../../core/internal-error.ts';
 import { readSection } from '../../core/settings.ts';
 import { withReader } from './audit/home.ts';
-import type { Command, Io } from './command.ts';
+import { type Command, type Io, optionTrouble } from './command.ts';
 import { cedarOf, type Observed, observed } from './policy-draft.ts';
 
 const usage = `usage: gatewrit policy lint [--home D] [--json]
@@ -88,7 +88,7 @@ export const policyCommand: Command = {
     try {
       given = parse(argv);
     } catch (error) {
-      return wrongUse(io, (error as Error).message);
+      return wrongUse(io, optionTrouble(error) ?? (error as Error).message);
     }
     const [verb, ...rest] = given.positionals;
     if (given.values.help) {

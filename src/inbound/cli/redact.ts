@@ -9,7 +9,7 @@ import {
   type LabelledText,
   redactionSettings,
 } from '../../controls/redaction/index.ts';
-import type { Command, Io } from './command.ts';
+import { type Command, fileTrouble, type Io } from './command.ts';
 
 const usage = `usage: gatewrit redact FILE|- [--json] [--show]
        gatewrit redact eval FILE [--json]
@@ -54,7 +54,7 @@ export const redactCommand: Command = {
       return 0;
     }
     const [first, second, ...more] = positionals;
-    const measuring = first === 'eval' && second !== undefined;
+    const measuring = first === 'eval';
     const file = measuring ? second : first;
     if (file === undefined || more.length > 0 || (!measuring && second !== undefined)) {
       io.stderr(usage);
@@ -69,8 +69,8 @@ export const redactCommand: Command = {
 async function read(file: string, io: Io): Promise<string | null> {
   try {
     return file === '-' ? await readAll(process.stdin) : readFileSync(file, 'utf8');
-  } catch {
-    io.stderr(`gatewrit redact: ${file} cannot be read\n`);
+  } catch (error) {
+    io.stderr(`gatewrit redact: ${fileTrouble(error) ?? `${file} cannot be read: ${(error as Error).message}`}\n`);
     return null;
   }
 }

@@ -226,7 +226,14 @@ async function talk(review: Review, ask: Ask | null, io: Io): Promise<string | n
 export function personAtTerminal(): { ask: Ask | null; close(): void } {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return { ask: null, close() {} };
   const lines = createInterface({ input: process.stdin, output: process.stderr });
-  // The end of the input is a no: nothing is signed that nobody accepted.
-  const ended = new Promise<string>((resolve) => lines.once('close', () => resolve('no')));
-  return { ask: (question) => Promise.race([lines.question(question), ended]), close: () => lines.close() };
+  // The end of the input is a no: nothing is signed that nobody accepted. It may come while the server is being asked.
+  let isOver = false;
+  const ended = new Promise<string>((resolve) =>
+    lines.once('close', () => {
+      isOver = true;
+      resolve('no');
+    }),
+  );
+  const ask: Ask = (question) => (isOver ? ended : Promise.race([lines.question(question), ended]));
+  return { ask, close: () => lines.close() };
 }

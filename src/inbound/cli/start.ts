@@ -8,7 +8,7 @@ import { readCatalogue, readPolicyFolder, writeDefaultPolicy } from '../../contr
 import { signBundled } from '../../controls/registry/index.ts';
 import { closeInReverse, type End } from '../../core/closing.ts';
 import { InternalError, SettingsError } from '../../core/internal-error.ts';
-import { openLog } from '../../core/log.ts';
+import { LOG_LEVELS, openLog } from '../../core/log.ts';
 import { type Gatewrit, openGatewrit } from '../../gatewrit.ts';
 import { openFronts } from '../fronts.ts';
 import { type KeptPort, keepPort } from '../http/listener.ts';
@@ -48,9 +48,14 @@ export const startCommand: Command = {
         log: { type: 'string' },
       },
     });
+    const { log } = values;
+    if (log !== undefined && !(LOG_LEVELS as readonly string[]).includes(log)) {
+      io.stderr(`gatewrit start: --log is one of ${LOG_LEVELS.join(', ')}. Add --help to see what it takes.\n`);
+      return 2;
+    }
     const home = resolve(values.home);
     const file = values.config ?? (existsSync('gatewrit.yaml') ? 'gatewrit.yaml' : quickstart());
-    const stopped = await start({ file, home, log: values.log, json: values.json, io });
+    const stopped = await start({ file, home, log, json: values.json, io });
     return stopped;
   },
 };

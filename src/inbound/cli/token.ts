@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { DEVELOPMENT_PEOPLE, mintDevelopmentToken } from '../../controls/authentication/index.ts';
 import { InternalError } from '../../core/internal-error.ts';
 import { nearest } from '../../core/settings.ts';
-import type { Command, Io } from './command.ts';
+import { type Command, type Io, optionTrouble } from './command.ts';
 import { readReady } from './ready.ts';
 
 const usage = `usage: gatewrit token --sub S --scope "S …" [--ttl 5m] [--client C] [--groups G] [--audience URL] [--home D] [--json]
@@ -42,7 +42,7 @@ export const tokenCommand: Command = {
     try {
       values = readOptions(argv);
     } catch (error) {
-      return wrongUse(io, (error as Error).message);
+      return wrongUse(io, optionTrouble(error) ?? (error as Error).message);
     }
     if (values.help) {
       io.stdout(usage);

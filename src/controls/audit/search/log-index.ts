@@ -344,6 +344,9 @@ function namesCode({ meta }: OpenRecord, code: string): boolean {
 }
 
 /** Why nothing can be searched here. */
-export function noLog(home: string): InternalError {
-  return new InternalError('audit.unreadable', `there is no log below ${join(home, 'audit')}`, { kind: 'outage' });
+export function noLog(home: string, replica: string | undefined): InternalError {
+  const whose = replica === undefined ? '' : ` of a replica "${replica}"`;
+  return new InternalError('audit.unreadable', `there is no log${whose} below ${join(home, 'audit')}`, {
+    kind: 'outage',
+  });
 }

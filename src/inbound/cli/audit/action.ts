@@ -1,15 +1,15 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { VerifierError } from '../../../controls/audit/index.ts';
 import { InternalError } from '../../../core/internal-error.ts';
-import type { Io } from '../command.ts';
+import { type Io, optionTrouble } from '../command.ts';
 
 /** One act of `gatewrit audit`. */
 export interface Action<O extends ParseArgsConfig['options'] = ParseArgsConfig['options']> {
   readonly usage: string;
   /** Besides `--json` and `--help`, which every act takes. */
   readonly options: O;
-  /** Resolves with the exit code; null: the positionals are not those of the usage. */
-  run(given: Given, io: Io): Promise<number | null> | number | null;
+  /** Resolves with the exit code, or with a sentence that says what is wrong with the command line. */
+  run(given: Given, io: Io): Promise<number | string> | number | string;
 }
 
 export interface Given {
@@ -18,8 +18,12 @@ export interface Given {
   readonly json: boolean;
 }
 
-/** Reads the arguments of an act, prints its usage when they are wrong, and says in a sentence what could not be done. */
+/** Reads the arguments of an act, and says in a sentence what is wrong with them, or what could not be done. */
 export async function runAction(name: string, action: Action, argv: string[], io: Io): Promise<number> {
+  const wrongUse = (why: string) => {
+    io.stderr(`gatewrit audit ${name}: ${why}. Run: gatewrit audit ${name} --help\n`);
+    return 2;
+  };
   let parsed: ReturnType<typeof parseArgs>;
   try {
     parsed = parseArgs({
@@ -28,8 +32,7 @@ export async function runAction(name: string, action: Action, argv: string[], io
       options: { ...action.options, json: { type: 'boolean' }, help: { type: 'boolean' } },
     });
   } catch (error) {
-    io.stderr(`gatewrit audit ${name}: ${(error as Error).message}\n`);
-    return 2;
+    return wrongUse(optionTrouble(error) ?? (error as Error).message);
   }
   const values = parsed.values as Given['values'];
   if (values['help']) {
@@ -38,15 +41,19 @@ export async function runAction(name: string, action: Action, argv: string[], io
   }
   try {
     const code = await action.run({ values, positionals: parsed.positionals, json: values['json'] === true }, io);
-    if (code !== null) return code;
+    return typeof code === 'string' ? wrongUse(code) : code;
   } catch (error) {
     const isSaid = error instanceof VerifierError || (error instanceof InternalError && error.kind !== 'bug');
     if (!isSaid) throw error;
     io.stderr(`gatewrit audit ${name}: ${error.message}\n`);
     return 3;
   }
-  io.stderr(action.usage);
-  return 2;
+}
+
+/** A sentence when there is a word too much on the command line. */
+export function surplus(given: Given, wanted = 0): string | null {
+  const word = given.positionals[wanted];
+  return word === undefined ? null : `"${word}" is one word too many`;
 }
 
 /** An option that takes a text, as it was given. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { auditSettings, keptKek, openAudit, readVerifiers } from '../../../controls/audit/index.ts';
 import { InternalError } from '../../../core/internal-error.ts';
 import { principalKey } from '../../../core/principal-key.ts';
-import { openSecret } from '../../../core/settings.ts';
+import { openSecret, secretReference } from '../../../core/settings.ts';
 import { openSqliteStore } from '../../../core/store/sqlite.ts';
 import {
   CERTIFICATE_USAGE,
@@ -15,7 +15,7 @@ import { askAdmin, refusalText } from '../admin-api.ts';
 import type { Io } from '../command.ts';
 import { type Ready, readReady } from '../ready.ts';
 import { signIn } from '../sign-in.ts';
-import { type Action, type Given, textOf } from './action.ts';
+import { type Action, type Given, surplus, textOf } from './action.ts';
 import { visible } from './record-text.ts';
 
 export const eraseAction: Action = {
@@ -61,16 +61,14 @@ example
     const subject = textOf(given, 'subject');
     const dryRun = given.values['dry-run'] === true;
     const basis = textOf(given, 'basis') ?? (dryRun ? 'dry run' : undefined);
-    if (given.positionals.length > 0 || !subject || !basis) return null;
+    if (!subject || !basis) return `${subject ? '--basis' : '--subject'} is missing`;
+    const tooMany = surplus(given);
+    if (tooMany !== null) return tooMany;
     const home = textOf(given, 'home') ?? '.gatewrit';
     const running = runningGateway(home);
     const asked = whomOf(subject, running?.issuer ?? '');
-    if (!asked) {
-      io.stderr(
-        'gatewrit audit erase: --subject takes the issuer and the subject, "https://login.example.com alice"; the subject alone is enough beside a running development gateway\n',
-      );
-      return 2;
-    }
+    if (!asked)
+      return '--subject takes the issuer and the subject, "https://login.example.com alice"; the subject alone is enough beside a running development gateway';
     const wanted: Wanted = { ...asked, basis, dryRun, home };
     return running ? throughGateway(wanted, running, given, io) : inPlace(wanted, given, io);
   },
@@ -109,19 +107,15 @@ function runningGateway(home: string): Ready | null {
   }
 }
 
-async function throughGateway(wanted: Wanted, ready: Ready, given: Given, io: Io): Promise<number | null> {
+async function throughGateway(wanted: Wanted, ready: Ready, given: Given, io: Io): Promise<number | string> {
   const [person, reference] = [textOf(given, 'as'), textOf(given, 'token')];
-  if (textOf(given, 'tenant') !== undefined || (person === undefined) === (reference === undefined)) {
-    io.stderr(
-      'gatewrit audit erase: a gateway runs with this home: say who you are with --as or --token, and leave out --tenant: it erases in yours\n',
-    );
-    return 2;
-  }
+  if (textOf(given, 'tenant') !== undefined || (person === undefined) === (reference === undefined))
+    return 'a gateway runs with this home: say who you are with --as or --token, and leave out --tenant: it erases in yours';
+  // Checked here: what openSecret says of a file names its path, and that would be the token.
+  if (reference !== undefined && !secretReference.safeParse(reference).success)
+    return '--token takes env:NAME or file:PATH, never the token itself';
   const files = certificateFiles(given.values, process.env);
-  if (typeof files === 'string') {
-    io.stderr(`gatewrit audit erase: ${files}\n`);
-    return 2;
-  }
+  if (typeof files === 'string') return files;
   const certificate = readClientCertificate(files, { utc: Date.now() });
   const { issuer, subject, basis, dryRun, home } = wanted;
   const token =

@@ -22,7 +22,7 @@ import {
 import { InternalError } from '../../../core/internal-error.ts';
 import { ITSELF } from '../../../core/itself.ts';
 import type { Io } from '../command.ts';
-import { type Action, type Given, textOf } from './action.ts';
+import { type Action, type Given, surplus, textOf } from './action.ts';
 import { withReader } from './home.ts';
 import { progressLine } from './progress.ts';
 import { timeFrom } from './times.ts';
@@ -63,11 +63,7 @@ example
   } as Action['options'],
   run(given, io) {
     const plan = planOf(given, Date.now());
-    if (typeof plan === 'string') {
-      io.stderr(`gatewrit audit export: ${plan}\n`);
-      return 2;
-    }
-    return given.positionals.length > 0 ? null : exportLog(plan, given, io);
+    return typeof plan === 'string' ? plan : (surplus(given) ?? exportLog(plan, given, io));
   },
 };
 
@@ -95,16 +91,13 @@ function planOf(given: Given, now: number): Plan | string {
   return { format, from: from === undefined ? null : Number(from), ...times };
 }
 
-async function exportLog(plan: Plan, given: Given, io: Io): Promise<number> {
+async function exportLog(plan: Plan, given: Given, io: Io): Promise<number | string> {
   const home = textOf(given, 'home') ?? '.gatewrit';
   const wanted = textOf(given, 'replica');
   return withReader(home, async (reader) => {
     const replicas = reader.replicas().filter((replica) => wanted === undefined || replica === wanted);
-    if (replicas.length === 0) throw noLog(home);
-    if (plan.from !== null && replicas.length > 1) {
-      io.stderr(`gatewrit audit export: --from needs --replica: ${replicas.join(', ')}\n`);
-      return 2;
-    }
+    if (replicas.length === 0) throw noLog(home, wanted);
+    if (plan.from !== null && replicas.length > 1) return `--from needs --replica: ${replicas.join(', ')}`;
     const cursor = Cursor.open(textOf(given, 'cursor'), reader.deployment);
     const out = openOutput(textOf(given, 'out'), io);
     const line = progressLine('exporting');

@@ -1,5 +1,5 @@
 import type { Io } from '../command.ts';
-import { type Action, type Given, textOf } from './action.ts';
+import { type Action, type Given, surplus, textOf } from './action.ts';
 import { withReader } from './home.ts';
 import { inShort, wholeRecord } from './record-text.ts';
 
@@ -21,8 +21,8 @@ example
   options: { home: { type: 'string' }, limit: { type: 'string', default: '20' } },
   run(given, io) {
     const limit = textOf(given, 'limit') ?? '';
-    if (given.positionals.length > 0 || !/^[1-9][0-9]{0,5}$/.test(limit)) return null;
-    return list(Number(limit), given, io);
+    if (!/^[1-9][0-9]{0,5}$/.test(limit)) return '--limit takes a number up to 999999';
+    return surplus(given) ?? list(Number(limit), given, io);
   },
 };
 
@@ -30,5 +30,6 @@ async function list(limit: number, given: Given, io: Io): Promise<number> {
   const records = await withReader(textOf(given, 'home') ?? '.gatewrit', (reader) => reader.last(limit));
   for (const record of records)
     io.stdout(given.json ? `${JSON.stringify(wholeRecord(record))}\n` : `${inShort(record)}\n`);
+  if (records.length === 0) io.stderr('gatewrit audit list: the log holds no record yet\n');
   return records.length === 0 ? 1 : 0;
 }

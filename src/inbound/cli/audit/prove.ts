@@ -16,7 +16,7 @@ import {
 } from '../../../controls/audit/index.ts';
 import { InternalError } from '../../../core/internal-error.ts';
 import type { Io } from '../command.ts';
-import { type Action, type Given, textOf } from './action.ts';
+import { type Action, type Given, surplus, textOf } from './action.ts';
 import { inAnswerWords, readAnswerFile } from './answer-words.ts';
 import { withReader } from './home.ts';
 import { inShort } from './record-text.ts';
@@ -49,11 +49,12 @@ example
   },
   run(given, io) {
     const disclose = textOf(given, 'disclose') ?? 'nothing';
-    const [what, ...more] = given.positionals;
+    const [what] = given.positionals;
     const saved = textOf(given, 'reply');
-    if (more.length > 0 || !Object.hasOwn(DISCLOSURES, disclose) || (what === undefined && saved === undefined))
-      return null;
-    return prove(what, disclose as Disclosure, saved, given, io);
+    if (!Object.hasOwn(DISCLOSURES, disclose)) return '--disclose is one of meta, payload, all';
+    if (what === undefined && saved === undefined)
+      return 'name a record, a call or a receipt, or an answer with --reply';
+    return surplus(given, 1) ?? prove(what, disclose as Disclosure, saved, given, io);
   },
 };
 

@@ -4,7 +4,7 @@ import { auditSettings, keptKek, openAudit, readVerifiers } from '../../../contr
 import { InternalError } from '../../../core/internal-error.ts';
 import { openSqliteStore } from '../../../core/store/sqlite.ts';
 import type { Io } from '../command.ts';
-import { type Action, type Given, textOf } from './action.ts';
+import { type Action, type Given, surplus, textOf } from './action.ts';
 
 export const retireAction: Action = {
   usage: `usage: gatewrit audit retire --replica R --reason TEXT [--home D] [--json]
@@ -28,8 +28,8 @@ example
   run(given, io) {
     const replica = textOf(given, 'replica');
     const reason = textOf(given, 'reason');
-    if (given.positionals.length > 0 || !replica || !reason) return null;
-    return retire(textOf(given, 'home') ?? '.gatewrit', replica, reason, given, io);
+    if (!replica || !reason) return `${replica ? '--reason' : '--replica'} is missing`;
+    return surplus(given) ?? retire(textOf(given, 'home') ?? '.gatewrit', replica, reason, given, io);
   },
 };
 

@@ -11,7 +11,7 @@ import {
   type SearchQuery,
 } from '../../../controls/audit/index.ts';
 import type { Io } from '../command.ts';
-import { type Action, type Given, textOf } from './action.ts';
+import { type Action, type Given, surplus, textOf } from './action.ts';
 import { withReader } from './home.ts';
 import { progressLine } from './progress.ts';
 import { inShort, visible } from './record-text.ts';
@@ -62,11 +62,7 @@ example
   } as Action['options'],
   run(given, io) {
     const query = queryOf(given, Date.now());
-    if (typeof query === 'string') {
-      io.stderr(`gatewrit audit search: ${query}\n`);
-      return 2;
-    }
-    return given.positionals.length > 0 ? null : search(query, given, io);
+    return typeof query === 'string' ? query : (surplus(given) ?? search(query, given, io));
   },
 };
 
@@ -144,7 +140,7 @@ export async function withIndexes(
 ): Promise<void> {
   const wanted = textOf(given, 'replica');
   const replicas = reader.replicas().filter((replica) => wanted === undefined || replica === wanted);
-  if (replicas.length === 0) throw noLog(home);
+  if (replicas.length === 0) throw noLog(home, wanted);
   for (const replica of replicas) {
     const line = progressLine('indexing');
     const rebuild = given.values['rebuild'] === true;

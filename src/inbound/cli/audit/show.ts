@@ -1,6 +1,6 @@
 import type { LogReader, OpenRecord } from '../../../controls/audit/index.ts';
 import type { Io } from '../command.ts';
-import { type Action, type Given, textOf } from './action.ts';
+import { type Action, type Given, surplus, textOf } from './action.ts';
 import { withReader } from './home.ts';
 import { inFull, wholeRecord } from './record-text.ts';
 import { withIndexes } from './search.ts';
@@ -23,8 +23,8 @@ example
 `,
   options: { home: { type: 'string' }, replica: { type: 'string' } },
   run(given, io) {
-    const [what, ...more] = given.positionals;
-    return what === undefined || more.length > 0 ? null : show(what, given, io);
+    const [what] = given.positionals;
+    return what === undefined ? 'name a record or a call' : (surplus(given, 1) ?? show(what, given, io));
   },
 };
 

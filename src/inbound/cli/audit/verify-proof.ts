@@ -14,7 +14,7 @@ import {
   WITNESS_KEYS_FILE,
 } from '../../../controls/audit/index.ts';
 import type { Io } from '../command.ts';
-import { type Action, type Given, textOf } from './action.ts';
+import { type Action, type Given, surplus, textOf } from './action.ts';
 import { inAnswerWords, readAnswerFile, readBounded } from './answer-words.ts';
 import { visible } from './record-text.ts';
 
@@ -43,8 +43,10 @@ example
     reply: { type: 'string' },
   },
   run(given, io) {
-    const [file, ...more] = given.positionals;
-    return file === undefined || more.length > 0 ? null : verifyFile(file, given, io);
+    const [file] = given.positionals;
+    return file === undefined
+      ? 'name the file that holds the proof'
+      : (surplus(given, 1) ?? verifyFile(file, given, io));
   },
 };
 

@@ -13,7 +13,7 @@ import {
   WITNESS_KEYS_FILE,
 } from '../../../controls/audit/index.ts';
 import type { Io } from '../command.ts';
-import { type Action, type Given, textOf } from './action.ts';
+import { type Action, type Given, surplus, textOf } from './action.ts';
 
 export const verifyAction: Action = {
   usage: `usage: gatewrit audit verify [FOLDER|URL] [options]
@@ -55,8 +55,10 @@ example
     region: { type: 'string' },
   },
   run(given, io) {
-    const wrong = given.positionals.length > 1 || !/^[1-9][0-9]{0,2}$/.test(textOf(given, 'quorum') ?? '1');
-    return wrong ? null : verify(given.positionals[0], given, io);
+    const wrong = surplus(given, 1);
+    if (wrong !== null) return wrong;
+    const isNumber = /^[1-9][0-9]{0,2}$/.test(textOf(given, 'quorum') ?? '1');
+    return isNumber ? verify(given.positionals[0], given, io) : '--quorum is a number, such as --quorum 2';
   },
 };
 

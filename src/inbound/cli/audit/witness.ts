@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { newWitnessKey, openWitness, parseWitnessedLog } from '../../../controls/audit/index.ts';
 import { InternalError } from '../../../core/internal-error.ts';
 import type { Io } from '../command.ts';
-import { type Action, type Given, textOf } from './action.ts';
+import { type Action, type Given, surplus, textOf } from './action.ts';
 
 export const witnessAction: Action = {
   usage: `usage: gatewrit audit witness --init --name NAME --key FILE
@@ -44,22 +44,24 @@ example
     'tls-key': { type: 'string' },
   },
   run(given, io) {
-    if (given.positionals.length > 0 || !textOf(given, 'key')) return null;
+    if (!textOf(given, 'key')) return '--key is missing';
+    const tooMany = surplus(given);
+    if (tooMany !== null) return tooMany;
     return given.values['init'] === true ? init(given, io) : serve(given, io);
   },
 };
 
-function init(given: Given, io: Io): number | null {
+function init(given: Given, io: Io): number | string {
   const name = textOf(given, 'name');
   const path = resolve(textOf(given, 'key')!);
-  if (!name) return null;
+  if (!name) return '--name is missing';
   if (existsSync(path)) throw cannot(`${path} is there already, and a key is never replaced by accident`);
   const line = newWitnessKey(name, path);
   io.stdout(given.json ? `${JSON.stringify({ key: path, line })}\n` : `${line}\n`);
   return 0;
 }
 
-async function serve(given: Given, io: Io): Promise<number | null> {
+async function serve(given: Given, io: Io): Promise<number | string> {
   const address = /^(?:\[([0-9a-f:]+)\]|([^:\s]+)):([0-9]{1,5})$/.exec(textOf(given, 'listen') ?? '');
   const state = textOf(given, 'state');
   const maxOrigins = Number(textOf(given, 'max-origins') ?? 10_000);
@@ -67,8 +69,12 @@ async function serve(given: Given, io: Io): Promise<number | null> {
   const logs = (Array.isArray(named) ? named : []).map((text) => parseWitnessedLog(text.trim()));
   const cert = textOf(given, 'tls-cert');
   const key = textOf(given, 'tls-key');
-  if (!address || !state || logs.length === 0 || logs.some((log) => log === null)) return null;
-  if (!Number.isSafeInteger(maxOrigins) || maxOrigins < 1 || (cert === undefined) !== (key === undefined)) return null;
+  if (!address) return '--listen takes HOST:PORT';
+  if (!state) return '--state is missing';
+  if (logs.length === 0 || logs.some((log) => log === null))
+    return '--log takes a line of keys/audit.pub, with :ORIGIN behind it or not';
+  if (!Number.isSafeInteger(maxOrigins) || maxOrigins < 1) return '--max-origins takes a number';
+  if ((cert === undefined) !== (key === undefined)) return '--tls-cert and --tls-key belong together';
   const witness = await openWitness({
     keyText: readText(textOf(given, 'key')!),
     logs: logs.filter((log) => log !== null),
