@@ -54,7 +54,7 @@ export function endpointsOf(configuration: Configuration): ReadonlyMap<string, s
  * A value of a server's environment: as it stands, or what a reference names. `env:NAME?` is left out where NAME is not
  * set; every other reference that names nothing stops the start.
  */
-function referenced(value: string, home: string): string | null {
+export function referenced(value: string, home: string): string | null {
   if (value.startsWith('home:')) return join(home, value.slice('home:'.length));
   const optional = /^env:([A-Za-z_][A-Za-z0-9_]*)\?$/.exec(value);
   if (optional) return process.env[optional[1]!] ?? null;

@@ -203,6 +203,23 @@ test('the weak sample: every relaxed setting is named, each with its remedy, and
   assert.equal(out.includes('changeme'), false, 'a secret is never shown');
 });
 
+test('check says of a variable of a server that names nothing what start says of it', async () => {
+  const file = join(folder, 'variable.yaml');
+  const env =
+    '{ A: "env:GATEWRIT_TEST_UNSET", B: "env:GATEWRIT_TEST_UNSET?", C: "file:/none/c", D: plain, E: "home:e" }';
+  writeFileSync(
+    file,
+    `authentication: { development: true }\nupstreams: { crm: { stdio: { command: node, env: ${env} } } }\n`,
+  );
+  const { report } = await checked('--config', file, '--home', join(folder, 'empty'));
+  assert.equal(report.starts, false);
+  const stopping = pointsOf(report).filter(({ stops }) => stops);
+  assert.deepEqual(
+    stopping.map(({ what }) => what.split(';')[0]),
+    ['upstreams.crm: env:GATEWRIT_TEST_UNSET is not set', 'upstreams.crm: /none/c cannot be read'],
+  );
+});
+
 /** Does something to the production home, looks, and undoes it. */
 async function inHome(change: () => void | Promise<void>, undo: () => void | Promise<void>): Promise<Report> {
   await change();

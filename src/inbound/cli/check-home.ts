@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Configuration } from '../../configuration.ts';
+import { referenced } from '../../configured-servers.ts';
 import { checkListeners, isLoopback } from '../../controls/authentication/index.ts';
 import { Engine, inspect, type Rule, readPolicyFolder } from '../../controls/authorization/index.ts';
 import { loadManifests } from '../../controls/registry/index.ts';
@@ -189,9 +190,14 @@ function clientPoints({ home, sections: { transport } }: HomeOptions): WeakPoint
   return fault === null ? [] : [stops('transport', fault, remedy)];
 }
 
-function upstreamPoints({ configuration: { upstreams } }: HomeOptions): WeakPoint[] {
+function upstreamPoints({ home, configuration: { upstreams } }: HomeOptions): WeakPoint[] {
   return Object.entries(upstreams).flatMap(([name, upstream]) => {
-    if (!('http' in upstream)) return [];
+    if ('stdio' in upstream)
+      return Object.entries(upstream.stdio.env).flatMap(([variable, value]) => {
+        const fault = faultOf(() => referenced(value, home));
+        const remedy = `put it there, or take ${variable} out of its env; env:NAME? is left out where NAME is not set`;
+        return fault === null ? [] : [stops('upstreams', `upstreams.${name}: ${fault}`, remedy)];
+      });
     const { authorization, oauth } = upstream.http;
     return [authorization, oauth?.clientSecret, oauth?.identityProvider?.clientSecret].flatMap((reference) => {
       const fault = reference === undefined ? null : faultOf(() => credentialIn(reference));
