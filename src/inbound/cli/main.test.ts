@@ -62,6 +62,8 @@ test('a command line that is wrong is said in one line, without advice for progr
     [/Unknown option '--hom'\. /, 'audit', 'list', '--hom', 'x'],
     [/'--ttl' argument is ambiguous\. /, 'token', '--sub', 'a', '--ttl', '-5m'],
     [/--log is one of debug, info, warn, error, silent/, 'start', '--log', 'loud'],
+    [/--url takes the https URL of a gateway/, 'stdio', '--url', 'gateway.example.com'],
+    [/--url takes the https URL of a gateway/, 'stdio', '--url', 'http://gateway.example.com/mcp'],
     [/--limit takes a number/, 'audit', 'list', '--limit', 'all'],
     [/"7" is one word too many/, 'audit', 'search', '7'],
     [/--disclose is one of/, 'audit', 'prove', '1', '--disclose', 'some'],

@@ -55,7 +55,11 @@ export const stdioCommand: Command = {
     const certificate = readClientCertificate(files, { utc: Date.now() });
     const onDiagnostic = (line: string) => io.stderr(`gatewrit: ${line}\n`);
     const shared = { certificate, input: process.stdin, output: process.stdout, onDiagnostic };
-    if (values.url) {
+    if (values.url !== undefined) {
+      if (URL.parse(values.url)?.protocol !== 'https:') {
+        io.stderr('gatewrit stdio: --url takes the https URL of a gateway. Add --help to see what it takes.\n');
+        return 2;
+      }
       const ca = values.ca ? readFileSync(values.ca, 'utf8') : undefined;
       const tokens = await authorizationCodeTokens({
         resource: values.url,

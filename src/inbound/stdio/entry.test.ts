@@ -260,3 +260,29 @@ test('a modern client has no session: its cancellation drops the connection, and
     ],
   );
 });
+
+test('why the gateway cannot be reached is said, also where fetch hides it', async () => {
+  const saidOf = async (code: string, message: string) => {
+    const cause = Object.assign(new Error(message), { code });
+    const [input, output] = [new PassThrough(), new PassThrough()];
+    const diagnostics: string[] = [];
+    const done = runStdioEntry({
+      url: 'https://gateway.test/mcp',
+      tokens: { token: () => Promise.reject(new TypeError('fetch failed', { cause })) },
+      input,
+      output,
+      onDiagnostic: (line) => diagnostics.push(line),
+    });
+    input.end('{"jsonrpc":"2.0","id":1,"method":"tools/list"}\n');
+    await done;
+    return { log: diagnostics.join('\n'), answer: String(output.read()) };
+  };
+  const gone = await saidOf('ENOTFOUND', 'getaddrinfo ENOTFOUND gateway.test');
+  assert.equal(
+    gone.log,
+    'the gateway at https://gateway.test/mcp cannot be reached: getaddrinfo ENOTFOUND gateway.test',
+  );
+  const strange = await saidOf('SELF_SIGNED_CERT_IN_CHAIN', 'self-signed certificate in certificate chain');
+  assert.match(strange.log, /not trusted here \(self-signed .*\); name its authority with --ca FILE$/);
+  assert.match(strange.answer, /--ca FILE/, 'the client is told too: many hide what goes to stderr');
+});

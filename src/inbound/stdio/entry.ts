@@ -46,8 +46,8 @@ export async function runStdioEntry(options: EntryOptions): Promise<void> {
         await Promise.all([session.begun(), before?.end()]);
       } else await (session ?? modern).exchange(line, message);
     } catch (cause) {
-      const demand = certificateDemand(cause, options.certificate !== undefined);
-      onDiagnostic(`the gateway at ${url} cannot be reached: ${demand ?? (cause as Error).message}`);
+      const demand = certificateDemand(cause, options.certificate !== undefined) ?? distrust(cause);
+      onDiagnostic(`the gateway at ${url} cannot be reached: ${demand ?? innermost(cause).message}`);
       if (message['id'] === undefined || message['method'] === undefined) return;
       const text = demand ? `The gateway cannot be reached: ${demand}.` : UNREACHED;
       link.fail(message['id'], { code: -32603, message: text });
@@ -66,6 +66,21 @@ export async function runStdioEntry(options: EntryOptions): Promise<void> {
   await Promise.all(running);
   await (session as LegacySession | null)?.end();
   await link.close();
+}
+
+/** fetch wraps what happened to the connection and says "fetch failed" of it. */
+function innermost(cause: unknown): NodeJS.ErrnoException {
+  let at = cause as Error;
+  for (let depth = 0; at.cause instanceof Error && depth < 5; depth++) at = at.cause;
+  return at;
+}
+
+/** What to do about a certificate of an authority this machine does not know, or null. */
+function distrust(cause: unknown): string | null {
+  const { code = '', message } = innermost(cause);
+  if (!/^(SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_(GET_ISSUER_CERT|VERIFY_LEAF))/.test(code))
+    return null;
+  return `its certificate is not trusted here (${message}); name its authority with --ca FILE`;
 }
 
 /** Requests of a client without a session: each stands for itself and repeats its facts in headers. */
