@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import test from 'node:test';
 import { banner, stdioEntry } from './banner.ts';
@@ -13,7 +14,7 @@ const READY: Ready = {
   ca: '/home/ada/.gatewrit/keys/ca.pem',
   pid: 1,
   resources: [],
-  scopes: [],
+  scopes: ['gatewrit:approvals:read', 'jira:write', 'jira:read'],
 };
 const home = join(process.cwd(), '.gatewrit');
 
@@ -40,4 +41,18 @@ test('another home stands in the commands it proposes', () => {
 test('beside a production issuer nothing about development is said', () => {
   const text = banner({ ...READY, issuer: '', ca: '' }, { home, withheld: [] });
   assert.doesNotMatch(text, /development|token --sub|EXTRA_CA|browser/);
+});
+
+test('the commands it proposes run where it was started, for what this gateway has', () => {
+  assert.match(banner(READY, { home, withheld: [] }), /npm run --silent gatewrit -- token .* --scope "jira:read"$/m);
+  const before = process.cwd();
+  process.chdir(tmpdir());
+  try {
+    const text = banner({ ...READY, scopes: ['gatewrit:approvals:read', 'crm:write'] }, { home, withheld: [] });
+    const bootstrap = /node (\S+bootstrap\.mjs) gatewrit token .* --scope "crm:write" --home /.exec(text)?.[1];
+    assert.ok(bootstrap && existsSync(bootstrap), 'npm has no scripts of ours here');
+    assert.doesNotMatch(text, /npm run/);
+  } finally {
+    process.chdir(before);
+  }
 });

@@ -1,10 +1,11 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Ready } from './ready.ts';
 
 /** In a checkout people have npm scripts, installed they have the command itself. */
 const CHECKOUT = import.meta.url.endsWith('.ts');
-const BIN = fileURLToPath(new URL('../../../bin/gatewrit.mjs', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const BIN = join(ROOT, 'bin', 'gatewrit.mjs');
 
 interface Withheld {
   readonly server: string;
@@ -16,8 +17,17 @@ interface Withheld {
 export function banner(ready: Ready, of: { home: string; withheld: readonly Withheld[] }): string {
   const parts = [places(ready), clientThatStartsPrograms(of.home), clientThatTakesAUrl(ready, of.home)];
   if (of.withheld.length > 0) parts.push(withheldUntilReviewed(of.withheld));
-  parts.push(`${CHECKOUT ? 'Next, in another terminal: npm run tour\n' : ''}Stop with Ctrl-C.`);
+  parts.push(`${inCheckout() ? 'Next, in another terminal: npm run tour\n' : ''}Stop with Ctrl-C.`);
   return `\n${parts.join('\n\n')}\n\n`;
+}
+
+/** npm finds its scripts from the folder of the checkout alone. */
+const inCheckout = () => CHECKOUT && process.cwd() === resolve(ROOT);
+
+/** How the command is called from this folder. */
+function ourselves(): string {
+  if (inCheckout()) return 'npm run --silent gatewrit --';
+  return CHECKOUT ? `node ${inShell(join(ROOT, 'bootstrap.mjs'))} gatewrit` : 'gatewrit';
 }
 
 function places({ mcp, admin, issuer }: Ready): string {
@@ -50,8 +60,7 @@ function clientThatStartsPrograms(home: string): string {
 }`;
 }
 
-function clientThatTakesAUrl({ mcp, ca, issuer }: Ready, home: string): string {
-  const own = CHECKOUT ? 'npm run --silent gatewrit --' : 'gatewrit';
+function clientThatTakesAUrl({ mcp, ca, issuer, scopes }: Ready, home: string): string {
   const at = home === join(process.cwd(), '.gatewrit') ? '' : ` --home ${inShell(home)}`;
   const trust = ca
     ? `
@@ -59,7 +68,7 @@ function clientThatTakesAUrl({ mcp, ca, issuer }: Ready, home: string): string {
     : '';
   const token = issuer
     ? `
-  token  ${own} token --sub alice --scope "jira:read"${at}`
+  token  ${ourselves()} token --sub alice --scope "${harmless(scopes)}"${at}`
     : '';
   const why = ca
     ? `
@@ -69,6 +78,12 @@ A browser warns at the console: this gateway made its certificate itself.`
 
   URL    ${mcp}${token}${trust}
 ${why}`.trimEnd();
+}
+
+/** A scope of this gateway's own catalogue that only reads; '' when no server is behind it yet. */
+function harmless(scopes: readonly string[]): string {
+  const ofTools = scopes.filter((scope) => !scope.startsWith('gatewrit:'));
+  return ofTools.find((scope) => scope.endsWith(':read')) ?? ofTools[0] ?? '';
 }
 
 const inShell = (path: string) => (/^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
