@@ -9,5 +9,17 @@ setFlagsFromString('--no-allocation-site-pretenuring');
 
 const source = new URL('../src/inbound/cli/main.ts', import.meta.url);
 const compiled = new URL('../dist/inbound/cli/main.js', import.meta.url);
-const { main } = await import(existsSync(fileURLToPath(source)) ? source.href : compiled.href);
+const inCheckout = existsSync(fileURLToPath(source));
+// An older Node stops at the first `.ts` file, or later at something it does not have, with a stack and no word of itself.
+const OLDEST = 24;
+if (Number(process.versions.node.split('.')[0]) < OLDEST) {
+  const instead = fileURLToPath(new URL('../bootstrap.mjs', import.meta.url));
+  process.stderr.write(
+    `gatewrit: this is Node ${process.versions.node}; Node ${OLDEST} or newer is needed. ${
+      inCheckout ? `The pinned one runs it: node ${instead} gatewrit` : 'See https://nodejs.org'
+    }\n`,
+  );
+  process.exit(3);
+}
+const { main } = await import(inCheckout ? source.href : compiled.href);
 process.exitCode = await main(process.argv.slice(2));
