@@ -220,6 +220,14 @@ test('check says of a variable of a server that names nothing what start says of
   );
 });
 
+test('check says of an authority that is not there that its server is never reached', async () => {
+  const file = join(folder, 'authority.yaml');
+  writeFileSync(file, 'upstreams: { crm: { http: { url: "https://crm.example.com/mcp", ca: trust/none.pem } } }\n');
+  const { report } = await checked('--config', file, '--home', join(folder, 'empty'));
+  const said = `upstreams.crm: ${join(folder, 'trust/none.pem')} does not exist: the server is never reached`;
+  assert.ok(namesOf(report).includes(said), namesOf(report).join('\n'));
+});
+
 /** Does something to the production home, looks, and undoes it. */
 async function inHome(change: () => void | Promise<void>, undo: () => void | Promise<void>): Promise<Report> {
   await change();

@@ -190,21 +190,34 @@ function clientPoints({ home, sections: { transport } }: HomeOptions): WeakPoint
   return fault === null ? [] : [stops('transport', fault, remedy)];
 }
 
-function upstreamPoints({ home, configuration: { upstreams } }: HomeOptions): WeakPoint[] {
-  return Object.entries(upstreams).flatMap(([name, upstream]) => {
+function upstreamPoints({ home, configuration }: HomeOptions): WeakPoint[] {
+  return Object.entries(configuration.upstreams).flatMap(([name, upstream]) => {
     if ('stdio' in upstream)
       return Object.entries(upstream.stdio.env).flatMap(([variable, value]) => {
         const fault = faultOf(() => referenced(value, home));
         const remedy = `put it there, or take ${variable} out of its env; env:NAME? is left out where NAME is not set`;
         return fault === null ? [] : [stops('upstreams', `upstreams.${name}: ${fault}`, remedy)];
       });
-    const { authorization, oauth } = upstream.http;
-    return [authorization, oauth?.clientSecret, oauth?.identityProvider?.clientSecret].flatMap((reference) => {
-      const fault = reference === undefined ? null : faultOf(() => credentialIn(reference));
-      return fault === null
-        ? []
-        : [stops('upstreams', `upstreams.${name}: ${fault}`, 'put the credential of this gateway there')];
-    });
+    const { ca, authorization, oauth } = upstream.http;
+    const unread = ca !== undefined && !existsSync(configuration.path(ca));
+    const authority = unread
+      ? [
+          weak(
+            'upstreams',
+            `upstreams.${name}: ${configuration.path(ca)} does not exist: the server is never reached`,
+            'put the certificate of its authority there, in PEM',
+          ),
+        ]
+      : [];
+    const credentials = [authorization, oauth?.clientSecret, oauth?.identityProvider?.clientSecret].flatMap(
+      (reference) => {
+        const fault = reference === undefined ? null : faultOf(() => credentialIn(reference));
+        return fault === null
+          ? []
+          : [stops('upstreams', `upstreams.${name}: ${fault}`, 'put the credential of this gateway there')];
+      },
+    );
+    return [...authority, ...credentials];
   });
 }
 
