@@ -166,7 +166,24 @@ test('wrong use answers 2, what cannot run 3, and help has an example', async ()
 test('a home without keys is wrong settings, said in a sentence', async () => {
   const home = newHome();
   mkdirSync(join(home, 'registry'));
-  await assert.rejects(run(registryCommand, 'list', '--home', home), { code: 'settings.invalid' });
+  await assert.rejects(run(registryCommand, 'list', '--home', home), {
+    code: 'settings.invalid',
+    message: /--key FILE/,
+  });
+});
+
+test('a home whose manifests are signed elsewhere is listed by the public key', async () => {
+  const [home, reviewer] = [newHome(), newHome()];
+  const key = join(home, 'operators.jwks');
+  writeFileSync(key, (await run(manifestCommand, 'keygen', '--home', reviewer)).out);
+  mkdirSync(join(home, 'registry'));
+  const reviewed = join(root, 'examples/production/manifests/tickets.json');
+  const out = join(home, 'registry', 'tickets.jws');
+  assert.equal((await run(manifestCommand, 'sign', reviewed, '--home', reviewer, '--out', out)).code, 0);
+  const listed = await run(registryCommand, 'list', '--home', home, '--key', key);
+  assert.equal(listed.code, 0, listed.out);
+  assert.match(listed.out, /^tickets /);
+  assert.equal((await run(registryCommand, 'show', 'tickets', '--home', home, '--key', key)).code, 0);
 });
 
 test('a command line is split at blanks, quotes join, and nothing is expanded', () => {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
@@ -11,6 +12,7 @@ import {
   type ServerPins,
   writeWhole,
 } from '../../controls/registry/index.ts';
+import { SettingsError } from '../../core/internal-error.ts';
 import { silentLog } from '../../core/log.ts';
 import type { ServerSettings } from '../../upstream/servers.ts';
 import type { Command, Io } from './command.ts';
@@ -19,8 +21,8 @@ import { splitCommand } from './registry-command-line.ts';
 const usage = `usage: gatewrit registry add NAME --command "CMD ARGS" [--env NAME=env:NAME …] [--accept] [--set C …] [--json]
        gatewrit registry add URL [--server NAME] [--authorization file:PATH] [--accept] [--set C …] [--json]
        gatewrit registry add NAME
-       gatewrit registry list [--home D] [--json]
-       gatewrit registry show SERVER [--home D] [--json]
+       gatewrit registry list [--home D] [--key JWKS] [--json]
+       gatewrit registry show SERVER [--home D] [--key JWKS] [--json]
        gatewrit registry draft --server NAME (--command "CMD ARGS" | --url U) [--prefix P] [--out FILE] [--json]
 
 add    asks a server once what it offers, shows it with what to look at, and signs, pins and enables what you accept;
@@ -44,6 +46,7 @@ options
   --owner WHO    add: who answers for it, and reviewed it (default: you)
   --config F     add: settings to write (default gatewrit.yaml); what is there stays, comments included
   --replace      add: take the place of another upstream of this name
+  --key FILE     list, show: JWK Set of the public keys to trust instead of the operator key under the home
   --out FILE     write the draft there instead of to stdout
   --json         machine-readable answer
 
@@ -71,6 +74,7 @@ export const registryCommand: Command = {
         prefix: { type: 'string' },
         command: { type: 'string' },
         url: { type: 'string' },
+        key: { type: 'string' },
         out: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -97,19 +101,25 @@ interface Options {
   readonly prefix?: string | undefined;
   readonly command?: string | undefined;
   readonly url?: string | undefined;
+  readonly key?: string | undefined;
   readonly out?: string | undefined;
   readonly json: boolean;
 }
 
 /** Signatures, names and texts are judged as at the start; schemas and scopes need the whole gateway: `gatewrit check`. */
-async function read(home: string): Promise<{ servers: readonly ServerPins[]; problems: readonly Problem[] }> {
+async function read({ home, key }: Options): Promise<{ servers: readonly ServerPins[]; problems: readonly Problem[] }> {
   const keys = { folder: join(home, 'keys'), generate: false };
   const ports = { schemas: { accept: () => null }, scopes: { accepts: () => null } };
-  return await loadManifests({ ...ports, settings: { trust: [] }, home, keys }, Date.now());
+  if (key === undefined && !existsSync(join(keys.folder, 'operator.jwks')))
+    throw new SettingsError(
+      `there is no operator key in ${keys.folder}; is that the home? Where manifests are signed elsewhere, name a file of registry.trust: --key FILE`,
+    );
+  return await loadManifests({ ...ports, settings: { trust: key === undefined ? [] : [key] }, home, keys }, Date.now());
 }
 
-async function list({ home, json }: Options, io: Io): Promise<number> {
-  const { servers, problems } = await read(home);
+async function list(options: Options, io: Io): Promise<number> {
+  const { servers, problems } = await read(options);
+  const { json } = options;
   if (json) {
     const rows = servers.map(({ server, manifest, digest, kid, pins }) => ({
       ...{ server, prefix: manifest.prefix, version: manifest.version, owner: manifest.owner, digest, kid },
@@ -127,8 +137,9 @@ async function list({ home, json }: Options, io: Io): Promise<number> {
   return problems.length > 0 ? 1 : 0;
 }
 
-async function show(server: string, { home, json }: Options, io: Io): Promise<number> {
-  const { servers, problems } = await read(home);
+async function show(server: string, options: Options, io: Io): Promise<number> {
+  const { servers, problems } = await read(options);
+  const { home, json } = options;
   const found = servers.find((entry) => entry.server === server);
   const mine = problems.filter((problem) => problem.server === server);
   if (!found) {
