@@ -18,11 +18,12 @@ export interface Command {
   run(argv: string[], io: Io): Promise<number>;
 }
 
-/** What the operating system said of a file that a person named, in a sentence; null: it is another error. */
-export function fileTrouble(error: unknown): string | null {
-  const { errno, syscall, path } = error as NodeJS.ErrnoException;
-  if (!(error instanceof Error) || errno === undefined || syscall === undefined || path === undefined) return null;
-  return `cannot ${syscall} ${path}: ${getSystemErrorMessage(errno)}`;
+/** What the operating system said of a file or port that a person named, in a sentence; null: it is another error. */
+export function systemTrouble(error: unknown): string | null {
+  const { errno, syscall, path, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  if (!(error instanceof Error) || errno === undefined || syscall === undefined) return null;
+  const what = path ?? (address === undefined ? undefined : `on ${address}:${port}`);
+  return what === undefined ? null : `cannot ${syscall} ${what}: ${getSystemErrorMessage(errno)}`;
 }
 
 /** What is wrong with the options of a command line, without Node's advice for programmers; null: it is another error. */

@@ -1,7 +1,7 @@
 import { InternalError, SettingsError } from '../../core/internal-error.ts';
 import { ITSELF } from '../../core/itself.ts';
 import { nearest } from '../../core/settings.ts';
-import { type Command, fileTrouble, type Io, optionTrouble } from './command.ts';
+import { type Command, type Io, optionTrouble, systemTrouble } from './command.ts';
 
 /** Loaded when asked for, so that `gatewrit audit verify` does not pay for a gateway. */
 const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Command> }>> = {
@@ -115,7 +115,7 @@ function explain(error: unknown): number {
     io.stderr(`gatewrit: ${wrong}. Add --help to see what it takes.\n`);
     return 2;
   }
-  const trouble = fileTrouble(error);
+  const trouble = systemTrouble(error);
   if (trouble !== null) {
     io.stderr(`gatewrit: ${trouble}\n`);
     return 3;

@@ -9,7 +9,7 @@ import {
   type LabelledText,
   redactionSettings,
 } from '../../controls/redaction/index.ts';
-import { type Command, fileTrouble, type Io } from './command.ts';
+import { type Command, type Io, systemTrouble } from './command.ts';
 
 const usage = `usage: gatewrit redact FILE|- [--json] [--show]
        gatewrit redact eval FILE [--json]
@@ -70,7 +70,7 @@ async function read(file: string, io: Io): Promise<string | null> {
   try {
     return file === '-' ? await readAll(process.stdin) : readFileSync(file, 'utf8');
   } catch (error) {
-    io.stderr(`gatewrit redact: ${fileTrouble(error) ?? `${file} cannot be read: ${(error as Error).message}`}\n`);
+    io.stderr(`gatewrit redact: ${systemTrouble(error) ?? `${file} cannot be read: ${(error as Error).message}`}\n`);
     return null;
   }
 }

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { auditSettings, openAudit } from '../../../controls/audit/index.ts';
 import { openSqliteStore } from '../../../core/store/sqlite.ts';
+import { systemTrouble } from '../command.ts';
+import { keysCommand } from '../keys.ts';
 import { auditCommand } from './main.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'gatewrit-cli-witness-'));
@@ -86,6 +90,23 @@ test('wrong use of witness is said, and nothing is begun', async () => {
     assert.notEqual((await run('witness', ...argv)).code, 0, argv.join(' '));
   assert.ok(!existsSync(join(folder, 'none')));
   assert.ok(!existsSync(join(folder, 'other.key')));
+});
+
+test('both lines of audit.pub are taken as they stand while the key is exchanged; a port that is taken is said', async (t) => {
+  const io = { stdout() {}, stderr: assert.fail };
+  assert.equal(await keysCommand.run(['rotate', 'checkpoint', '--home', home], io), 0);
+  await write();
+  const lines = readFileSync(join(home, 'keys/audit.pub'), 'utf8');
+  assert.equal(lines.trim().split('\n').length, 2);
+  const taken = createServer().listen(0, '127.0.0.1');
+  t.after(() => taken.close());
+  await once(taken, 'listening');
+  const place = `127.0.0.1:${(taken.address() as AddressInfo).port}`;
+  const state = join(folder, 'exchanged');
+  await assert.rejects(
+    run('witness', '--listen', place, '--state', state, '--key', keyFile, '--log', lines),
+    (error) => systemTrouble(error) === `cannot listen on ${place}: address already in use`,
+  );
 });
 
 test('a replica is retired once and for all, and its log still verifies', async () => {

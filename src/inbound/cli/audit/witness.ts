@@ -20,7 +20,8 @@ options
   --listen HOST:PORT  where it answers, e.g. 127.0.0.1:7380; port 0: any
   --state FOLDER      what it has seen; without it it would cosign everything anew, so keep it
   --log VKEY[:ORIGIN] a line of a gateway's keys/audit.pub and which origins it may sign for; an ORIGIN that ends with /
-                      means all that begin with it (default: NAME OF THE KEY/). Repeatable: logs, and keys of one log
+                      means all that begin with it (default: NAME OF THE KEY/). Repeatable, or several lines in one: logs, and
+                      keys of one log
   --max-origins N     origins remembered at most (default 10000)
   --tls-cert FILE     certificate chain and key, PEM; without them plain HTTP, for loopback or behind a proxy
   --tls-key FILE
@@ -66,13 +67,13 @@ async function serve(given: Given, io: Io): Promise<number | string> {
   const state = textOf(given, 'state');
   const maxOrigins = Number(textOf(given, 'max-origins') ?? 10_000);
   const named = given.values['log'];
-  const logs = (Array.isArray(named) ? named : []).map((text) => parseWitnessedLog(text.trim()));
+  const logs = (Array.isArray(named) ? named : []).flatMap((text) => text.trim().split('\n').map(parseWitnessedLog));
   const cert = textOf(given, 'tls-cert');
   const key = textOf(given, 'tls-key');
   if (!address) return '--listen takes HOST:PORT';
   if (!state) return '--state is missing';
   if (logs.length === 0 || logs.some((log) => log === null))
-    return '--log takes a line of keys/audit.pub, with :ORIGIN behind it or not';
+    return '--log takes lines of keys/audit.pub, with :ORIGIN behind them or not';
   if (!Number.isSafeInteger(maxOrigins) || maxOrigins < 1) return '--max-origins takes a number';
   if ((cert === undefined) !== (key === undefined)) return '--tls-cert and --tls-key belong together';
   const witness = await openWitness({
