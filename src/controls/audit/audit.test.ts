@@ -79,6 +79,17 @@ test('however much a call brings or its server says of a failure, the log opens 
   assert.ok(kept.length > 1024 * 1024 && kept.equals(diagnostics.subarray(0, kept.length)));
 });
 
+test('an event that no record can hold is refused, and the log opens again', async () => {
+  const audit = await log.open();
+  const payload = Buffer.alloc(64 * 1024 * 1024);
+  await assert.rejects(
+    audit.record({ kind: 'approval', tenant: 't', subject: 's', meta: {}, payload }),
+    /no record holds/,
+  );
+  await audit.close();
+  await (await log.open()).close();
+});
+
 test('the envelope is RFC 8785 as it stands, and says nothing but kind, time, digests and places', async () => {
   const audit = await log.open();
   await runCall(audit, readyCall(log.clock), log.clock);

@@ -1,6 +1,5 @@
 import type { Call, CallWith, Intent, Now, Principal, Receipt } from '../../core/call.ts';
 import { type FinalStage, Refusal, type Stage } from '../../core/stage.ts';
-import { MAX_FRAME_BYTES } from './format/frame.ts';
 import type { Intake } from './intake.ts';
 import type { Keyring, SubjectKey } from './keys/keyring.ts';
 import type { Receipts } from './proof/receipts.ts';
@@ -40,16 +39,13 @@ type Needs = 'principal' | 'message' | 'target' | 'arguments' | 'decision' | 'fi
 export function intentStage(parts: StageParts): Stage<Needs, 'intent'> {
   const { ledger, keyring, forms, weak, intake, leafOfApproval } = parts;
   const write = (call: CallWith<Needs>, now: Now, log: TenantLog, key: SubjectKey) => {
-    const bytes = new PayloadBytes(intentPayload(call));
-    if (bytes.length > MOST_PAYLOAD_BYTES)
-      return Promise.resolve(new Refusal('audit.unavailable', { evidence: `no record holds ${bytes.length} bytes` }));
     const decided = call.approval.id === null ? undefined : leafOfApproval(log, call.approval.id);
     const entry: Entry = {
       kind: 'intent',
       time: now.utc,
       refs: decided === undefined ? [] : [decided],
       meta: forms.intent(call, key, weak()),
-      payload: { key, bytes },
+      payload: { key, bytes: new PayloadBytes(intentPayload(call)) },
     };
     return durable(ledger, log, entry, 'audit.unavailable', null) as Promise<PlacedIntent | Refusal>;
   };
@@ -71,7 +67,7 @@ export function outcomeStage(parts: StageParts): FinalStage<'receipt'> {
   const { settings, ledger, keyring, forms, receipts, weak, intake } = parts;
   const write = (call: Call, now: Now, log: TenantLog, key: SubjectKey, code: AuditCode) => {
     const intent = call.intent as PlacedIntent | undefined;
-    const payload = bounded(outcomePayload(call, settings.replyBytes));
+    const payload: Payload = outcomePayload(call, settings.replyBytes);
     const entry: Entry = {
       kind: 'outcome',
       time: now.utc,
@@ -98,18 +94,6 @@ export function outcomeStage(parts: StageParts): FinalStage<'receipt'> {
       return withKeys(ledger, keyring, principal, now, code, (log, key) => write(call, now, log, key, code));
     },
   };
-}
-
-/** A record that no reader takes would make a damaged log of the whole: one that was written so never opens again. */
-const MOST_PAYLOAD_BYTES = MAX_FRAME_BYTES - 1024 * 1024;
-/** As much as of a reply at most: what a server says of a failure may be as large as any answer, and begins with why. */
-const MOST_DIAGNOSTICS_BYTES = 8 * 1024 * 1024;
-
-function bounded(payload: Payload): Payload {
-  return payload.map(([name, bytes]) => [
-    name,
-    name === 'diagnostics' ? bytes.subarray(0, MOST_DIAGNOSTICS_BYTES) : bytes,
-  ]);
 }
 
 type AuditCode = 'audit.unavailable' | 'audit.outcome_unknown';

@@ -117,11 +117,14 @@ function wouldRefuse({ arguments: args, decision, findings }: Call): string | un
   return codes.join(' ');
 }
 
+/** What a server says of a failure may be as large as any answer, begins with why, and has to fit into a record. */
+const MOST_DIAGNOSTICS_BYTES = 8 * 1024 * 1024;
+
 export function outcomePayload(call: Call, replyBytes: number): Payload {
   const items: [Payload[number][0], Uint8Array][] = [];
   if (call.reply && call.reply.bytes.length <= replyBytes) items.push(['reply', call.reply.bytes]);
   const diagnostics = diagnosticsOf(call);
-  if (diagnostics) items.push(['diagnostics', diagnostics]);
+  if (diagnostics) items.push(['diagnostics', diagnostics.subarray(0, MOST_DIAGNOSTICS_BYTES)]);
   return items;
 }
 

@@ -12,7 +12,7 @@ import {
   type RecordKind,
   SCHEMA_VERSION,
 } from '../format/envelope.ts';
-import { type FrameSource, MAX_ENVELOPE_BYTES } from '../format/frame.ts';
+import { type FrameSource, frameLength, MAX_ENVELOPE_BYTES, MAX_FRAME_BYTES } from '../format/frame.ts';
 import type { Plaintext } from './plaintext.ts';
 
 /** Free bytes before a plaintext that is to be sealed. */
@@ -94,7 +94,7 @@ export class Draft implements FrameSource {
   readonly #time: string;
   readonly #parts: readonly PartPlan[];
 
-  /** @throws InternalError `audit.envelope` when it would be too large */
+  /** @throws InternalError `audit.envelope` or `audit.record_too_large` when it would be too large */
   constructor(places: PartPlaces, id: string, heading: Heading, parts: readonly PartPlan[]) {
     const { kind, time, refs } = heading;
     this.#places = places;
@@ -114,6 +114,13 @@ export class Draft implements FrameSource {
       throw new InternalError('audit.envelope', `an envelope of ${length} bytes is too large`);
     this.envelopeLength = length;
     this.partLengths = lengths;
+    // No reader takes such a record, nor anything behind it: written once, the log would never open again.
+    const whole = frameLength(this);
+    if (whole > MAX_FRAME_BYTES)
+      throw new InternalError(
+        'audit.record_too_large',
+        `no record holds ${whole} bytes; the limit is ${MAX_FRAME_BYTES}`,
+      );
   }
 
   writeInto(into: Buffer, at: number): void {
