@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { after, describe, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { silentLog } from '../core/log.ts';
 import { scanMessage } from '../core/mcp/scanner.ts';
 import { InputRequired } from '../core/questions.ts';
@@ -43,6 +45,15 @@ function connect(url: string, more: { onChanged?: () => void; onEnded?: () => vo
 const calls = (seen: readonly Seen[]) => seen.filter(({ body }) => body.method === 'tools/call');
 const text = (value: unknown) =>
   value instanceof Refusal ? `${value.code} ${value.facts.evidence}` : JSON.stringify(value);
+
+/** Bytes in buffers that somebody still needs. The second time waits until what the first one found is taken away. */
+function held(): number {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  collect();
+  collect();
+  return process.memoryUsage().arrayBuffers;
+}
 
 describe('what goes out', () => {
   test('the client’s bytes with id, name and _meta replaced: numbers, escapes and blanks are untouched', async () => {
@@ -476,14 +487,14 @@ describe('a process over stdio', () => {
   });
 
   test('a server that asks without reading our answers is answered until 1 MiB waits, then no more', async () => {
-    const before = process.memoryUsage().arrayBuffers;
+    const before = held();
     const server = open(
       `${LOOP}if(m.method==="server/discover")return say({id:m.id,result:${JSON.stringify(DISCOVERED)}});process.stdin.pause();const ping='{"jsonrpc":"2.0","method":"ping","id":"'+"x".repeat(1000)+'"}\\n';process.stdout.write(ping.repeat(20000),()=>say({id:m.id,result:{resultType:"complete",content:[]}}))})`,
     );
     const answer = await server.call(requestFor({ target: patient }));
     assert.ok(!(answer instanceof Refusal || answer instanceof InputRequired), text(answer));
-    const grown = process.memoryUsage().arrayBuffers - before;
-    assert.ok(grown < 12 * 1024 * 1024, `${grown} bytes more`);
+    const grown = held() - before;
+    assert.ok(grown < 6 * 1024 * 1024, `${grown} bytes more`);
   });
 
   test('log lines reach the only call that runs, if it asked for them, and none when two run', async () => {

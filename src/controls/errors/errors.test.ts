@@ -264,6 +264,10 @@ test('shapes nobody agreed on end as the generic sentence; a long message is cut
   }
   const long = outside(run(resultOf('error', { code: 1, message: 'order not found '.repeat(500) }))).content[0].text;
   assert.ok(long.length < 2_100 && long.includes('…'));
+  // Between words, since half of an address or a token would not be known for one; and never within a character.
+  const cut = (message: string) => outside(run(resultOf('error', { code: 1, message }))).content[0].text as string;
+  assert.ok(!cut(`${'order '.repeat(332)}carol@example.com is not known`).includes('carol'));
+  assert.ok(cut(`a${'😀'.repeat(2_000)}`).isWellFormed());
   assert.equal(outside(run(resultOf('result', { isError: true, content: 'C:\\Windows\\x' }))).content.length, 1);
 });
 

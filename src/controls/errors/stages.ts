@@ -125,7 +125,11 @@ function toldError(error: Readonly<Record<string, unknown>>, mode: ErrorMode, ca
 function toldMessage(message: unknown, mode: ErrorMode, longest: number): string | null {
   if (mode === 'generic' || typeof message !== 'string' || message.trim() === '') return null;
   if (mode === 'scrub' && diagnosticsIn(message) !== null) return null;
-  return message.length <= longest ? message : `${message.slice(0, longest)}…`;
+  if (message.length <= longest) return message;
+  // Between two words where there is a blank: half of a secret is not known for one.
+  const head = message.slice(0, longest);
+  const blank = head.search(/\s\S*$/);
+  return `${(blank > 0 ? head.slice(0, blank) : head).toWellFormed()}…`;
 }
 
 function asRecord(value: unknown): Readonly<Record<string, unknown>> {

@@ -10,7 +10,7 @@ import {
 } from '../client-certificate.ts';
 import { type AdminAnswer, askAdmin, refusalText } from './admin-api.ts';
 import { type CardJson, cardText, type SummaryJson, tableText } from './approvals-text.ts';
-import { type Command, type Io, optionTrouble } from './command.ts';
+import { type Command, type Io, optionTrouble, wrongUse } from './command.ts';
 import { type Ready, readReady } from './ready.ts';
 
 const usage = `usage: gatewrit approvals list            --as PERSON [--home D] [--json]
@@ -59,8 +59,7 @@ export function approvalsCommand(signIn: SignIn): Command {
         return 0;
       }
       if (typeof asked === 'string') {
-        io.stderr(`gatewrit approvals: ${asked}. Run: gatewrit approvals --help\n`);
-        return 2;
+        return wrongUse(io, 'approvals', asked);
       }
       try {
         const ready = readReady(asked.home);

@@ -26,6 +26,12 @@ export function systemTrouble(error: unknown): string | null {
   return what === undefined ? null : `cannot ${syscall} ${what}: ${getSystemErrorMessage(errno)}`;
 }
 
+/** Says what is wrong with a command line and where to look; the exit code of wrong use. */
+export function wrongUse(io: Io, command: string, why: string): number {
+  io.stderr(`gatewrit ${command}: ${why}. Run: gatewrit ${command} --help\n`);
+  return 2;
+}
+
 /** What is wrong with the options of a command line, without Node's advice for programmers; null: it is another error. */
 export function optionTrouble(error: unknown): string | null {
   if (!(error instanceof TypeError)) return null;

@@ -40,7 +40,9 @@ export function readClientFile(text: string, secretPath: (file: string) => strin
   try {
     root = JSON.parse(withoutComments(text));
   } catch (cause) {
-    throw new SettingsError(`it is not JSON: ${(cause as Error).message}`, cause);
+    // What the engine says of it quotes the file, which holds secrets: only where is told.
+    const where = /\(line \d+ column \d+\)/.exec((cause as Error).message);
+    throw new SettingsError(`it is not JSON${where ? ` ${where[0]}` : ''}`, cause);
   }
   const of = (root ?? {}) as Record<string, unknown>;
   const inner = (of['mcp'] ?? {}) as Record<string, unknown>;

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { writeDefaultPolicy } from '../../controls/authorization/index.ts';
 import { inert } from '../../controls/registry/index.ts';
 import { SettingsError } from '../../core/internal-error.ts';
-import type { Command, Io } from './command.ts';
+import { type Command, type Io, wrongUse } from './command.ts';
 import { type ClientFile, type ClientServer, readClientFile } from './init-clients.ts';
 import { type Added, addServer, personAtTerminal } from './registry-add.ts';
 import { ADD_OPTIONS, report } from './registry-add-command.ts';
@@ -48,12 +48,9 @@ export const initCommand: Command = {
       io.stdout(usage);
       return 0;
     }
-    if (positionals.length > 0) {
-      io.stderr(usage);
-      return 2;
-    }
+    if (positionals.length > 0) return wrongUse(io, 'init', `"${inert(positionals[0]!)}" is one word too many`);
     const home = resolve(values.home);
-    if (values.from === undefined) return await begin({ ...values, home }, io);
+    if (values.from === undefined) return await begin({ ...values, home, at: values.home }, io);
     const taken = takenOver(values.from, home, values.only);
     for (const { was, why } of taken.refused) io.stderr(`${inert(was)} is not taken over: ${inert(why, 300)}\n`);
     if (taken.servers.length === 0) throw new SettingsError(`${values.from} has no server that can be taken over`);
@@ -77,7 +74,10 @@ export const initCommand: Command = {
 };
 
 /** Settings and policy alone, for servers to come. */
-async function begin({ config, home, json }: { config: string; home: string; json: boolean }, io: Io): Promise<number> {
+async function begin(
+  { config, home, at, json }: { config: string; home: string; at: string; json: boolean },
+  io: Io,
+): Promise<number> {
   const configuration = openConfiguration(config);
   const written = (await writeDefaultPolicy(join(home, 'policy'), { quickstart: false })).map((file) =>
     join(home, 'policy', file),
@@ -93,19 +93,35 @@ async function begin({ config, home, json }: { config: string; home: string; jso
         ? 'Everything is there already.\n'
         : `Written:\n${written.map((file) => `  ${file}`).join('\n')}\n`,
     );
-    io.stdout('\nNext: gatewrit registry add NAME --command "…", or gatewrit init --from YOUR-CLIENTS-FILE\n');
+    const where = [
+      ...(config === 'gatewrit.yaml' ? [] : ['--config', config]),
+      ...(at === '.gatewrit' ? [] : ['--home', at]),
+    ];
+    const more = where.map((word) => ` ${word}`).join('');
+    io.stdout(
+      `\nNext: gatewrit registry add NAME --command "…"${more}, or gatewrit init --from YOUR-CLIENTS-FILE${more}\n`,
+    );
   }
   return 0;
 }
 
 function takenOver(from: string, home: string, only: readonly string[]): ClientFile {
   if (!existsSync(from)) throw new SettingsError(`${from} does not exist`);
-  const read = readClientFile(readFileSync(from, 'utf8'), (file) => join(home, 'secrets', file));
+  const read = readNamed(from, home);
   if (only.length === 0) return read;
   const wanted = (one: { was: string }) => only.includes(one.was);
   const strange = only.find((name) => ![...read.servers, ...read.refused].some(({ was }) => was === name));
   if (strange !== undefined) throw new SettingsError(`${from} has no server "${inert(strange)}"`);
   return { servers: read.servers.filter(wanted), refused: read.refused.filter(wanted) };
+}
+
+function readNamed(from: string, home: string): ClientFile {
+  const text = readFileSync(from, 'utf8');
+  try {
+    return readClientFile(text, (file) => join(home, 'secrets', file));
+  } catch (cause) {
+    throw cause instanceof SettingsError ? new SettingsError(`${from}: ${cause.message}`, cause) : cause;
+  }
 }
 
 /** What stood in clear in a client's file, readable by nobody else. */

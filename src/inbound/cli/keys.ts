@@ -16,7 +16,7 @@ import { nearest } from '../../core/settings.ts';
 import { openMemoryStore } from '../../core/store/memory.ts';
 import { openSqliteStore } from '../../core/store/sqlite.ts';
 import type { Store } from '../../core/store/store.ts';
-import type { Command, Io } from './command.ts';
+import { type Command, type Io, wrongUse } from './command.ts';
 
 const usage = `usage: gatewrit keys init [--home D] [--except CLASS] … [--json]
        gatewrit keys list [--home D] [--json]
@@ -111,8 +111,7 @@ export const keysCommand: Command = {
     if (isExchange(verb)) {
       const [name, ...rest] = more;
       if (name === undefined || rest.length > 0 || !(KEY_CLASSES as readonly string[]).includes(name)) {
-        io.stderr(name === undefined || rest.length > 0 ? usage : noKey(name));
-        return 2;
+        return wrongUse(io, 'keys', name === undefined || rest.length > 0 ? `say ${verb} CLASS` : noKey(name));
       }
       try {
         return await exchange(verb, name as KeyClass, values.home, values.json, io);
@@ -124,8 +123,11 @@ export const keysCommand: Command = {
     }
     const strange = values.except.filter((name) => !(KEY_CLASSES as readonly string[]).includes(name));
     if ((verb !== 'init' && verb !== 'list') || more.length > 0 || strange.length > 0) {
-      io.stderr(strange[0] === undefined ? usage : noKey(strange[0]));
-      return 2;
+      return wrongUse(
+        io,
+        'keys',
+        strange[0] === undefined ? `say init, list or ${EXCHANGES.join('|')} CLASS` : noKey(strange[0]),
+      );
     }
     const folder = join(values.home, 'keys');
     const wanted = KEY_CLASSES.filter((name) => !values.except.includes(name));
@@ -137,7 +139,7 @@ export const keysCommand: Command = {
 
 function noKey(name: string): string {
   const near = nearest(name, KEY_CLASSES);
-  return `gatewrit keys: there is no key "${name}"${near ? `; did you mean "${near}"?` : `; keys are ${KEY_CLASSES.join(', ')}`}\n`;
+  return `there is no key "${name}"; ${near ? `did you mean "${near}"?` : `keys are ${KEY_CLASSES.join(', ')}`}`;
 }
 
 function isExchange(verb: string | undefined): verb is Exchange {

@@ -69,6 +69,17 @@ test('a command line that is wrong is said in one line, without advice for progr
     [/--disclose is one of/, 'audit', 'prove', '1', '--disclose', 'some'],
     [/--reason is missing/, 'audit', 'retire', '--replica', 'node-1'],
     [/--listen takes HOST:PORT/, 'audit', 'witness', '--key', 'k'],
+    [/there is no act "verfy"; did you mean "verify"\?/, 'audit', 'verfy'],
+    [/say add, list, show SERVER or draft/, 'registry', 'lst'],
+    [/a server has either a URL or a --command/, 'registry', 'add', 'https://a.example/mcp', '--command', 'node x'],
+    [/"http:..\[x" is no URL/, 'registry', 'add', 'http://[x'],
+    [/say keygen, sign FILE or verify FILE/, 'manifest', 'sign'],
+    [/say sign-in NAME/, 'upstream'],
+    [/--port takes a number/, 'upstream', 'sign-in', 'crm', '--port', '70000'],
+    [/say init, list or prepare\|rotate\|retire CLASS/, 'keys', 'make'],
+    [/there is no key "chekpoint"; did you mean "checkpoint"\?/, 'keys', 'rotate', 'chekpoint'],
+    [/say one FILE/, 'redact'],
+    [/"mcp.json" is one word too many/, 'init', 'mcp.json'],
   ];
   for (const [said, ...argv] of cases) {
     const { status, stdout, stderr } = gatewrit(...argv);

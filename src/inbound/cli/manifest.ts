@@ -14,7 +14,7 @@ import {
   writeWhole,
 } from '../../controls/registry/index.ts';
 import { openSigningKeys } from '../../core/crypto/keys.ts';
-import type { Command, Io } from './command.ts';
+import { type Command, type Io, wrongUse } from './command.ts';
 
 const usage = `usage: gatewrit manifest keygen [--home D] [--json]
        gatewrit manifest sign FILE [--home D] [--install | --out FILE]
@@ -67,8 +67,7 @@ export const manifestCommand: Command = {
       }
       return await (verb === 'sign' ? sign(file, values, io) : verify(file, values, io));
     }
-    io.stderr(usage);
-    return 2;
+    return wrongUse(io, 'manifest', 'say keygen, sign FILE or verify FILE');
   },
 };
 

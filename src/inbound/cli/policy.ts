@@ -21,7 +21,7 @@ import {
 import { InternalError, SettingsError } from '../../core/internal-error.ts';
 import { readSection } from '../../core/settings.ts';
 import { withReader } from './audit/home.ts';
-import { type Command, type Io, optionTrouble } from './command.ts';
+import { type Command, type Io, optionTrouble, wrongUse } from './command.ts';
 import { cedarOf, type Observed, observed } from './policy-draft.ts';
 
 const usage = `usage: gatewrit policy lint [--home D] [--json]
@@ -88,7 +88,7 @@ export const policyCommand: Command = {
     try {
       given = parse(argv);
     } catch (error) {
-      return wrongUse(io, optionTrouble(error) ?? (error as Error).message);
+      return wrongUse(io, 'policy', optionTrouble(error) ?? (error as Error).message);
     }
     const [verb, ...rest] = given.positionals;
     if (given.values.help) {
@@ -101,21 +101,16 @@ export const policyCommand: Command = {
       if (verb === 'draft' && rest.length === 0) return await draft(given.values, io);
       if (verb === 'explain' && rest.length === 1) return await explain(rest[0]!, given.values, io);
     } catch (error) {
-      if (error instanceof WrongUse) return wrongUse(io, error.message);
+      if (error instanceof WrongUse) return wrongUse(io, 'policy', error.message);
       if (!(error instanceof InternalError) || error.kind === 'bug') throw error;
       io.stderr(`gatewrit policy: ${error.message}\n`);
       return 3;
     }
-    return wrongUse(io, 'say lint, test, draft or explain SERVER/NAME');
+    return wrongUse(io, 'policy', 'say lint, test, draft or explain SERVER/NAME');
   },
 };
 
 class WrongUse extends Error {}
-
-function wrongUse(io: Io, reason: string): number {
-  io.stderr(`gatewrit policy: ${reason}. Add --help to see what it takes.\n`);
-  return 2;
-}
 
 async function lint({ home, json }: Values, io: Io): Promise<number> {
   const folder = join(home, 'policy');

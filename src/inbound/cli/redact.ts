@@ -9,7 +9,7 @@ import {
   type LabelledText,
   redactionSettings,
 } from '../../controls/redaction/index.ts';
-import { type Command, type Io, systemTrouble } from './command.ts';
+import { type Command, type Io, systemTrouble, wrongUse } from './command.ts';
 
 const usage = `usage: gatewrit redact FILE|- [--json] [--show]
        gatewrit redact eval FILE [--json]
@@ -56,10 +56,8 @@ export const redactCommand: Command = {
     const [first, second, ...more] = positionals;
     const measuring = first === 'eval';
     const file = measuring ? second : first;
-    if (file === undefined || more.length > 0 || (!measuring && second !== undefined)) {
-      io.stderr(usage);
-      return 2;
-    }
+    if (file === undefined || more.length > 0 || (!measuring && second !== undefined))
+      return wrongUse(io, 'redact', 'say one FILE, or - for stdin');
     const content = await read(file, io);
     if (content === null) return 3;
     return measuring ? measure(content, values, io) : show(content, values, io);

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { SERVER_NAME } from '../../controls/registry/index.ts';
+import { inert, SERVER_NAME } from '../../controls/registry/index.ts';
 import { SettingsError } from '../../core/internal-error.ts';
 import { secretReference } from '../../core/settings.ts';
-import type { Io } from './command.ts';
+import { type Io, wrongUse } from './command.ts';
 import { serverNameOf } from './init-clients.ts';
 import { type Added, addServer, personAtTerminal } from './registry-add.ts';
 import { splitCommand } from './registry-command-line.ts';
@@ -24,7 +24,7 @@ export const ADD_OPTIONS = {
 } as const;
 
 /** `gatewrit registry add`: the rest of its command line, without the verb. */
-export async function runAdd(argv: string[], usage: string, io: Io): Promise<number> {
+export async function runAdd(argv: string[], io: Io): Promise<number> {
   const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,
@@ -42,11 +42,12 @@ export async function runAdd(argv: string[], usage: string, io: Io): Promise<num
   });
   const [named, ...more] = positionals;
   const url = named !== undefined && /^https?:\/\//.test(named) ? named : values.url;
+  if (url !== undefined && !URL.canParse(url)) return wrongUse(io, 'registry', `"${inert(url)}" is no URL`);
   const server = values.server ?? (url !== undefined && url === named ? serverNameOf(new URL(url).hostname) : named);
-  if (server === undefined || more.length > 0 || (url !== undefined && values.command !== undefined)) {
-    io.stderr(usage);
-    return 2;
-  }
+  if (server === undefined) return wrongUse(io, 'registry', 'add what? Say NAME --command "…", or the URL of a server');
+  if (more.length > 0) return wrongUse(io, 'registry', `"${inert(more[0]!)}" is one word too many`);
+  if (url !== undefined && values.command !== undefined)
+    return wrongUse(io, 'registry', 'a server has either a URL or a --command');
   if (!SERVER_NAME.test(server)) throw new SettingsError(`a server's name is [a-z0-9-], at most 32 characters`);
   const upstream = url === undefined ? stdioUpstream(values) : httpUpstream(url, values.authorization);
   const person = values.accept ? { ask: null, close() {} } : personAtTerminal();

@@ -15,7 +15,7 @@ import {
 import { SettingsError } from '../../core/internal-error.ts';
 import { silentLog } from '../../core/log.ts';
 import type { ServerSettings } from '../../upstream/servers.ts';
-import type { Command, Io } from './command.ts';
+import { type Command, type Io, wrongUse } from './command.ts';
 import { splitCommand } from './registry-command-line.ts';
 
 const usage = `usage: gatewrit registry add NAME --command "CMD ARGS" [--env NAME=env:NAME …] [--accept] [--set C …] [--json]
@@ -63,7 +63,7 @@ export const registryCommand: Command = {
   async run(argv: string[], io: Io): Promise<number> {
     if (argv[0] === 'add' && !argv.includes('--help')) {
       const { runAdd } = await import('./registry-add-command.ts');
-      return await runAdd(argv.slice(1), usage, io);
+      return await runAdd(argv.slice(1), io);
     }
     const { values, positionals } = parseArgs({
       args: argv,
@@ -90,8 +90,7 @@ export const registryCommand: Command = {
       if (verb === 'show' && server !== undefined) return await show(server, values, io);
       if (verb === 'draft' && server === undefined) return await draft(values, io);
     }
-    io.stderr(usage);
-    return 2;
+    return wrongUse(io, 'registry', 'say add, list, show SERVER or draft');
   },
 };
 

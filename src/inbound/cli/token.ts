@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { DEVELOPMENT_PEOPLE, mintDevelopmentToken } from '../../controls/authentication/index.ts';
 import { InternalError } from '../../core/internal-error.ts';
 import { nearest } from '../../core/settings.ts';
-import { type Command, type Io, optionTrouble } from './command.ts';
+import { type Command, optionTrouble, wrongUse } from './command.ts';
 import { readReady } from './ready.ts';
 
 const usage = `usage: gatewrit token --sub S --scope "S …" [--ttl 5m] [--client C] [--groups G] [--audience URL] [--home D] [--json]
@@ -42,16 +42,16 @@ export const tokenCommand: Command = {
     try {
       values = readOptions(argv);
     } catch (error) {
-      return wrongUse(io, optionTrouble(error) ?? (error as Error).message);
+      return wrongUse(io, 'token', optionTrouble(error) ?? (error as Error).message);
     }
     if (values.help) {
       io.stdout(usage);
       return 0;
     }
-    if (!values.sub) return wrongUse(io, '--sub is missing');
-    if (values.scope === undefined) return wrongUse(io, '--scope is missing; "" asks for none');
+    if (!values.sub) return wrongUse(io, 'token', '--sub is missing');
+    if (values.scope === undefined) return wrongUse(io, 'token', '--scope is missing; "" asks for none');
     const ttlSeconds = readDuration(values.ttl);
-    if (ttlSeconds === null) return wrongUse(io, '--ttl takes 90s, 5m or 1h, at most 24h');
+    if (ttlSeconds === null) return wrongUse(io, 'token', '--ttl takes 90s, 5m or 1h, at most 24h');
     try {
       const where = namesOf(values);
       const groups = values.groups?.split(',').filter(Boolean) ?? groupsOf(values.sub);
@@ -125,9 +125,4 @@ function noteOf(scope: string, asked: readonly string[]): string {
 
 function groupsOf(subject: string): readonly string[] {
   return DEVELOPMENT_PEOPLE.find((person) => person.subject === subject)?.groups ?? [];
-}
-
-function wrongUse(io: Io, why: string): number {
-  io.stderr(`gatewrit token: ${why}. Add --help to see what it takes.\n`);
-  return 2;
 }

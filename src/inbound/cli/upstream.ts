@@ -11,7 +11,7 @@ import { openSqliteStore } from '../../core/store/sqlite.ts';
 import { clientMetadata } from '../../upstream/oauth/index.ts';
 import { openServer } from '../../upstream/servers.ts';
 import { WireFault } from '../../upstream/wire.ts';
-import type { Command, Io } from './command.ts';
+import { type Command, type Io, wrongUse } from './command.ts';
 import { LoopbackRedirect } from './loopback-redirect.ts';
 
 const usage = `usage: gatewrit upstream sign-in NAME [--config FILE] [--home D] [--port P] [--json]
@@ -58,12 +58,11 @@ export const upstreamCommand: Command = {
       return 0;
     }
     const port = /^\d{1,5}$/.test(values.port) && Number(values.port) <= 65_535 ? Number(values.port) : null;
+    if (port === null) return wrongUse(io, 'upstream', '--port takes a number up to 65535');
     const metadata = verb === 'client-metadata' && name === undefined && values.url !== undefined;
     const signing = (verb === 'sign-in' || verb === 'sign-out') && name !== undefined;
-    if (port === null || more.length > 0 || !(metadata || signing)) {
-      io.stderr(usage);
-      return 2;
-    }
+    if (more.length > 0 || !(metadata || signing))
+      return wrongUse(io, 'upstream', 'say sign-in NAME, sign-out NAME or client-metadata --url U');
     if (metadata) return printMetadata(values.url!, port, io);
     const configuration = readConfiguration(values.config);
     const options = { configuration, home: resolve(values.home), name: name!, json: values.json, io };

@@ -1,7 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { VerifierError } from '../../../controls/audit/index.ts';
 import { InternalError } from '../../../core/internal-error.ts';
-import { type Io, optionTrouble } from '../command.ts';
+import { type Io, optionTrouble, wrongUse } from '../command.ts';
 
 /** One act of `gatewrit audit`. */
 export interface Action<O extends ParseArgsConfig['options'] = ParseArgsConfig['options']> {
@@ -20,10 +20,7 @@ export interface Given {
 
 /** Reads the arguments of an act, and says in a sentence what is wrong with them, or what could not be done. */
 export async function runAction(name: string, action: Action, argv: string[], io: Io): Promise<number> {
-  const wrongUse = (why: string) => {
-    io.stderr(`gatewrit audit ${name}: ${why}. Run: gatewrit audit ${name} --help\n`);
-    return 2;
-  };
+  const command = `audit ${name}`;
   let parsed: ReturnType<typeof parseArgs>;
   try {
     parsed = parseArgs({
@@ -32,7 +29,7 @@ export async function runAction(name: string, action: Action, argv: string[], io
       options: { ...action.options, json: { type: 'boolean' }, help: { type: 'boolean' } },
     });
   } catch (error) {
-    return wrongUse(optionTrouble(error) ?? (error as Error).message);
+    return wrongUse(io, command, optionTrouble(error) ?? (error as Error).message);
   }
   const values = parsed.values as Given['values'];
   if (values['help']) {
@@ -41,11 +38,11 @@ export async function runAction(name: string, action: Action, argv: string[], io
   }
   try {
     const code = await action.run({ values, positionals: parsed.positionals, json: values['json'] === true }, io);
-    return typeof code === 'string' ? wrongUse(code) : code;
+    return typeof code === 'string' ? wrongUse(io, command, code) : code;
   } catch (error) {
     const isSaid = error instanceof VerifierError || (error instanceof InternalError && error.kind !== 'bug');
     if (!isSaid) throw error;
-    io.stderr(`gatewrit audit ${name}: ${error.message}\n`);
+    io.stderr(`gatewrit ${command}: ${error.message}\n`);
     return 3;
   }
 }

@@ -1,5 +1,5 @@
 import { nearest } from '../../../core/settings.ts';
-import type { Command, Io } from '../command.ts';
+import { type Command, type Io, wrongUse } from '../command.ts';
 import { type Action, runAction } from './action.ts';
 
 /** Loaded when asked for: `verify` needs nothing of what `search` or `export` bring. */
@@ -71,8 +71,7 @@ export const auditCommand: Command = {
     }
     if (Object.hasOwn(ACTIONS, name)) return runAction(name, await ACTIONS[name]!.load(), rest, io);
     const near = nearest(name, Object.keys(ACTIONS));
-    if (name !== '') io.stderr(`gatewrit audit: there is no act "${name}"${near ? `; did you mean "${near}"?` : ''}\n`);
-    io.stderr(usage);
-    return 2;
+    if (name === '') return wrongUse(io, 'audit', `say ${Object.keys(ACTIONS).join(', ')}`);
+    return wrongUse(io, 'audit', `there is no act "${name}"${near ? `; did you mean "${near}"?` : ''}`);
   },
 };
