@@ -55,6 +55,8 @@ export interface Round {
 
 /** The request head, before any body byte was read. */
 export interface Head {
+  /** HTTP version, as sent: `1.1`. */
+  readonly version: string;
   /** HTTP method, as sent. */
   readonly method: string;
   /** Path of the request target, undecoded, without the query. */

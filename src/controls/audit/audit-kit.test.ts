@@ -136,6 +136,7 @@ export function bareCall(now: Now): Call {
     cancel: () => undefined,
     arrived: now,
     head: {
+      version: '1.1',
       method: 'POST',
       path: '/mcp',
       query: '',

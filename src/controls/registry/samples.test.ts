@@ -138,6 +138,7 @@ export function callOf(
       events: null,
     },
     head: {
+      version: '1.1',
       method: 'POST',
       path: '/mcp',
       query: '',

@@ -39,12 +39,20 @@ interface Sent {
   method?: string;
   path?: string;
   way?: WayIn;
+  version?: string;
   set?: Record<string, string | null>;
   add?: readonly Line[];
 }
 
 /** Headers as Node's parser hands them over: names in lower case, the first of a repeated one. */
-function callOf({ method = 'POST', path = '/mcp', way = 'http', set = {}, add = [] }: Sent): CallWith<never> {
+function callOf({
+  method = 'POST',
+  path = '/mcp',
+  way = 'http',
+  version = '1.1',
+  set = {},
+  add = [],
+}: Sent): CallWith<never> {
   const changed = new Map(Object.entries(set).map(([name, value]) => [name.toLowerCase(), value]));
   const kept = GOOD.filter(([name]) => !changed.has(name.toLowerCase()));
   const lines = [
@@ -54,7 +62,16 @@ function callOf({ method = 'POST', path = '/mcp', way = 'http', set = {}, add = 
   ];
   const headers: Record<string, string> = {};
   for (const [name, value] of lines) headers[name.toLowerCase()] ??= value;
-  const head = { method, path, query: '', headers, rawHeaders: lines.flat(), address: '127.0.0.1', certificate: null };
+  const head = {
+    version,
+    method,
+    path,
+    query: '',
+    headers,
+    rawHeaders: lines.flat(),
+    address: '127.0.0.1',
+    certificate: null,
+  };
   return { way, head } as unknown as Call;
 }
 
@@ -291,6 +308,18 @@ test('one framing, a sane length, no Expect; a declared length above the bound i
     assert.equal(judge({ set: { 'content-length': null, 'transfer-encoding': coding } }), 'transport.framing', coding);
   }
   assert.equal(judge({ set: { expect: '100-continue' } }), 'transport.framing');
+});
+
+test('HTTP/1.1 is spoken, and 1.0 without chunks, which it does not know', () => {
+  const chunks = { 'content-length': null, 'transfer-encoding': 'chunked' };
+  const admin = { way: 'admin', path: '/admin/v1/approvals/list', set: { host: 'localhost:8444', ...chunks } } as const;
+  assert.equal(judge({ version: '1.0' }), 'passed');
+  assert.equal(judge({ version: '1.0', set: chunks }), 'transport.framing');
+  assert.deepEqual([judge(admin), judge({ ...admin, version: '1.0' })], ['passed', 'transport.framing']);
+  for (const version of ['2.0', '0.9', '3.0', '1.2', ''])
+    assert.equal(judge({ version }), 'transport.framing', version);
+  const modern = { 'content-length': null, 'content-type': null, 'mcp-protocol-version': null };
+  assert.equal(judge({ method: 'GET', version: '2.0', set: modern }), 'transport.framing');
 });
 
 test('a header that somebody decides by may not stand twice, in whatever case', () => {

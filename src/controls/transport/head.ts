@@ -75,6 +75,15 @@ function startsWithMcp(name: string): boolean {
   );
 }
 
+/**
+ * HTTP/1.1; or 1.0, as some proxies speak it. That knows no chunks (RFC 9112 6.1): who is before us may see another end of
+ * the body. Node's parser takes a line with any other version, and one with none.
+ */
+export function spoken({ version, headers }: Pick<Head, 'version' | 'headers'>): Fault {
+  if (version === '1.1') return null;
+  return version === '1.0' && headers['transfer-encoding'] === undefined ? null : 'transport.framing';
+}
+
 /** A request target in absolute form names a host of its own, which must be the one of the Host header. */
 export function splitTarget(path: string): { readonly host: string | null; readonly path: string } {
   if (path.charCodeAt(0) === 0x2f) return { host: null, path };

@@ -7,7 +7,7 @@ export const TRANSPORT_REFUSALS = [
   'transport.origin',
   'transport.method',
   'transport.path',
-  /** A repeated header that somebody decides by, both framings at once, Expect. */
+  /** A repeated header that somebody decides by, both framings at once, Expect; another HTTP version, or chunks in 1.0. */
   'transport.framing',
   'transport.media_type',
   'transport.not_acceptable',

@@ -63,7 +63,14 @@ async function selfSigned() {
 
 async function listen(): Promise<Server> {
   const made = createServer(transport.serverOptions(pair), (req, res) => {
-    const head = { method: req.method, path: req.url, query: '', headers: req.headers, rawHeaders: req.rawHeaders };
+    const head = {
+      version: req.httpVersion,
+      method: req.method,
+      path: req.url,
+      query: '',
+      headers: req.headers,
+      rawHeaders: req.rawHeaders,
+    };
     const call = { way: 'http', head, source: nodeBody(req) } as unknown as CallWith<'endpoint' | 'principal'>;
     const answer = (status: number, body: Buffer | string) => {
       if (res.destroyed) return;

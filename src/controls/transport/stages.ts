@@ -1,6 +1,6 @@
 import type { BodyFault, Endpoint, Head, WayIn } from '../../core/call.ts';
 import { Refusal, type Stage } from '../../core/stage.ts';
-import { acceptable, bodiless, type Fault, framing, headerLines, mediaType, splitTarget } from './head.ts';
+import { acceptable, bodiless, type Fault, framing, headerLines, mediaType, splitTarget, spoken } from './head.ts';
 import type { Endpoints, Names } from './places.ts';
 import type { TransportSettings } from './settings.ts';
 
@@ -16,14 +16,14 @@ export function headStage(
       if (refused !== null) return refused;
       const endpoint = endpoints.mcp(path);
       if (endpoint === null) return new Refusal('transport.path');
-      const fault = head.method === 'POST' ? posted(head, settings.maxBodyBytes) : bodiless(head);
+      const fault = spoken(head) ?? (head.method === 'POST' ? posted(head, settings.maxBodyBytes) : bodiless(head));
       return fault === null ? endpoint : new Refusal(fault);
     },
     // Paths and methods of the admin API are a closed table of their own (inbound/admin); who may be spoken to is not.
     admin(head) {
       const refused = place(head, splitTarget(head.path).host, names.admin, settings.maxHeaders);
       if (refused !== null) return refused;
-      const fault = sentJson(head, settings.maxBodyBytes);
+      const fault = spoken(head) ?? sentJson(head, settings.maxBodyBytes);
       if (fault !== null) return new Refusal(fault);
       return endpoints.admin() ?? new Refusal('transport.path');
     },

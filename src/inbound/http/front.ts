@@ -153,6 +153,7 @@ function headOf(req: IncomingMessage, utc: number): Head {
     query: mark === -1 ? '' : url.slice(mark + 1),
     headers: req.headers,
     rawHeaders: req.rawHeaders,
+    version: req.httpVersion,
     address: req.socket.remoteAddress ?? '',
     certificate: certificateOf(req.socket as TLSSocket, utc),
   };
