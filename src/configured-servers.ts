@@ -1,7 +1,10 @@
+import { X509Certificate } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Configuration, UpstreamSettings } from './configuration.ts';
 import { endpointOf } from './controls/registry/index.ts';
 import { credentialIn } from './core/crypto/sample-secrets.ts';
+import { SettingsError } from './core/internal-error.ts';
 import { openSecret } from './core/settings.ts';
 import type { Credential } from './upstream/credential.ts';
 import type { ServerSettings } from './upstream/servers.ts';
@@ -32,12 +35,26 @@ export function serverSettings(
     http: {
       transport,
       url,
-      ca: ca ? configuration.path(ca) : undefined,
+      ca: ca === undefined ? undefined : authorityAt(configuration.path(ca)),
       authorization: authorization ? credentialIn(authorization) : undefined,
       maxConnections,
       ...(credential ? { credential } : {}),
     },
   };
+}
+
+/**
+ * The file of the authority a server's certificate is held to. It is read again at each connection; here it must be one.
+ * @throws SettingsError
+ */
+export function authorityAt(file: string): string {
+  if (!existsSync(file)) throw new SettingsError(`http.ca: ${file} does not exist`);
+  try {
+    new X509Certificate(readFileSync(file));
+  } catch (cause) {
+    throw new SettingsError(`http.ca: ${file} is no certificate in PEM`, cause);
+  }
+  return file;
 }
 
 /** Where each server is reached, in the form a manifest may bind itself to. */

@@ -5,6 +5,7 @@ import type { ChangingList, Registry } from './controls/registry/index.ts';
 import type { Now } from './core/call.ts';
 import type { End } from './core/closing.ts';
 import type { KeyFolder } from './core/crypto/keys.ts';
+import { SettingsError } from './core/internal-error.ts';
 import type { Log } from './core/log.ts';
 import type { Store } from './core/store/store.ts';
 import type { UpstreamServer } from './upstream/server.ts';
@@ -51,8 +52,17 @@ export function openServers(parts: ServersParts, closing: End[]): RunningServers
       changes.noticed(name, list);
       onEnded();
     };
-    const settings = serverSettings(upstream, configuration, home, signIn?.credential);
+    const settings = settingsOf(name, () => serverSettings(upstream, configuration, home, signIn?.credential));
     servers.set(name, openServer(name, settings, { clock, log, onChanged, onEnded, store }));
   }
   return { servers, watch };
+}
+
+/** What a section refers to may be missing; whoever reads of it must know which section that is. */
+function settingsOf<T>(name: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw cause instanceof SettingsError ? new SettingsError(`upstreams.${name}: ${cause.message}`, cause) : cause;
+  }
 }

@@ -86,7 +86,7 @@ before(async () => {
   );
   mkdirSync(join(folder, 'gatewrit'));
   await writePair('mcp.example.com');
-  writeFileSync(join(etc, 'trust/internal-ca.pem'), '');
+  cpSync(join(etc, 'tls/chain.pem'), join(etc, 'trust/internal-ca.pem'));
   writeFileSync(join(etc, 'secrets/tickets'), 'Bearer 5Jx0QmT2vN8rKcW1yZ4b\n', { mode: 0o600 });
   const reviewer = join(folder, 'reviewer');
   const { out } = await gatewrit(['manifest', 'keygen', '--home', reviewer]);
@@ -220,12 +220,16 @@ test('check says of a variable of a server that names nothing what start says of
   );
 });
 
-test('check says of an authority that is not there that its server is never reached', async () => {
+test('check says of the authority of a server that is none what start says of it', async () => {
   const file = join(folder, 'authority.yaml');
   writeFileSync(file, 'upstreams: { crm: { http: { url: "https://crm.example.com/mcp", ca: trust/none.pem } } }\n');
   const { report } = await checked('--config', file, '--home', join(folder, 'empty'));
-  const said = `upstreams.crm: ${join(folder, 'trust/none.pem')} does not exist: the server is never reached`;
+  const said = `upstreams.crm: http.ca: ${join(folder, 'trust/none.pem')} does not exist`;
   assert.ok(namesOf(report).includes(said), namesOf(report).join('\n'));
+  mkdirSync(join(folder, 'trust'), { recursive: true });
+  writeFileSync(join(folder, 'trust/none.pem'), '');
+  const { report: empty } = await checked('--config', file, '--home', join(folder, 'empty'));
+  assert.ok(namesOf(empty).some((name) => name.endsWith('none.pem is no certificate in PEM')));
 });
 
 /** Does something to the production home, looks, and undoes it. */

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Configuration } from '../../configuration.ts';
-import { referenced } from '../../configured-servers.ts';
+import { authorityAt, referenced } from '../../configured-servers.ts';
 import { checkListeners, isLoopback } from '../../controls/authentication/index.ts';
 import { Engine, inspect, type Rule, readPolicyFolder } from '../../controls/authorization/index.ts';
 import { loadManifests } from '../../controls/registry/index.ts';
@@ -199,16 +199,11 @@ function upstreamPoints({ home, configuration }: HomeOptions): WeakPoint[] {
         return fault === null ? [] : [stops('upstreams', `upstreams.${name}: ${fault}`, remedy)];
       });
     const { ca, authorization, oauth } = upstream.http;
-    const unread = ca !== undefined && !existsSync(configuration.path(ca));
-    const authority = unread
-      ? [
-          weak(
-            'upstreams',
-            `upstreams.${name}: ${configuration.path(ca)} does not exist: the server is never reached`,
-            'put the certificate of its authority there, in PEM',
-          ),
-        ]
-      : [];
+    const unread = ca === undefined ? null : faultOf(() => authorityAt(configuration.path(ca)));
+    const authority =
+      unread === null
+        ? []
+        : [stops('upstreams', `upstreams.${name}: ${unread}`, 'put the certificate of its authority there, in PEM')];
     const credentials = [authorization, oauth?.clientSecret, oauth?.identityProvider?.clientSecret].flatMap(
       (reference) => {
         const fault = reference === undefined ? null : faultOf(() => credentialIn(reference));
