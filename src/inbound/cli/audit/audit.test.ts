@@ -131,6 +131,9 @@ test('wrong use is 2; no log, no key, or a key from inside the log is 3', async 
   cpSync(join(home, 'keys/audit.pub'), join(home, 'copied/inside/keys/audit.pub'), { recursive: true });
   assert.equal((await run('verify', join(home, 'copied/inside'), '--home', join(home, 'copied/inside'))).code, 3);
   assert.equal((await run('show', '0', '--home', join(home, 'nothing'))).code, 3);
+  const home3 = await run('verify', home);
+  assert.equal(home3.code, 3);
+  assert.match(home3.err, /is a home, and its log one folder further: --home /);
 });
 
 test('show opens a record by index or by call, and list the last ones; control characters stay visible', async () => {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import {
   openS3Log,
@@ -118,6 +118,8 @@ function placeOf(where: string | undefined, given: Given) {
     return { place: where, keyFile: resolve(key ?? join(home ?? '.gatewrit', 'keys', 'audit.pub')), open };
   }
   const place = resolve(where ?? join(home ?? '.gatewrit', 'audit'));
+  if (existsSync(join(place, 'audit')) && existsSync(join(place, 'keys')))
+    throw new VerifierError('unreadable', `${place} is a home, and its log one folder further: --home ${where}`);
   const around = basename(place) === 'audit' ? dirname(place) : '.gatewrit';
   const keyFile = resolve(key ?? join(home ?? around, 'keys', 'audit.pub'));
   if (keyFile.startsWith(`${place}/`))

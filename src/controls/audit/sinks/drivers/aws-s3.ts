@@ -176,8 +176,13 @@ function statusOf(error: unknown): number | undefined {
   return (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
 }
 
+/** Where the SDK looks first. */
+const NO_CREDENTIALS =
+  '; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role this machine may take';
+
 /** Name and status only: what a server says besides may hold anything. */
 function told(error: unknown, what: string): Error {
   const { name } = error as Error;
-  return new Error(`${what}: ${name} ${statusOf(error) ?? ''}`.trim(), { cause: error });
+  const advice = name === 'CredentialsProviderError' ? NO_CREDENTIALS : '';
+  return new Error(`${what}: ${name} ${statusOf(error) ?? ''}`.trim() + advice, { cause: error });
 }
