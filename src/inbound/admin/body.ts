@@ -1,5 +1,6 @@
 import type { BodySource } from '../../core/call.ts';
 import { scanDocument } from '../../core/mcp/scanner.ts';
+import { treeOf } from '../../core/mcp/tree.ts';
 
 /**
  * A REST request as the message the pipeline reads: one `admin/call` of our own making, around what the client sent. A
@@ -16,7 +17,7 @@ export function adminBody(source: BodySource, operation: string, fixed: Readonly
         const document = scanDocument(bytes);
         if (typeof document === 'string' || document.root !== 'object') return bytes;
       }
-      const sent = bytes.length > 0 ? (JSON.parse(Buffer.from(bytes).toString('utf8')) as object) : {};
+      const sent = bytes.length > 0 ? (treeOf(Buffer.from(bytes).toString('utf8')) as object) : {};
       const message = {
         jsonrpc: '2.0',
         id: 1,
