@@ -1,6 +1,7 @@
 import { digestOf } from './definition-digest.ts';
 import { type ItemKind, KIND_OF, LISTS, type ListName, nameOf } from './manifest.ts';
 import type { ServerPins } from './pins.ts';
+import { inert } from './scan.ts';
 
 /** What a live server says it offers (attacker-controlled); null for a list it does not support. */
 export type LiveDefinitions = { readonly [L in ListName]?: readonly unknown[] | null } & {
@@ -107,4 +108,23 @@ function digestOrNull(value: unknown): string | null {
     // A live definition without canonical form (a lone surrogate) equals no pin.
     return null;
   }
+}
+
+/** Differences of one look, and members of one definition, that are told one by one. */
+export const MAX_TOLD = 20;
+
+/** Members that differ, in inert characters; the names of new ones are the server's own. */
+export function fieldsOf({ fields }: Drift): string {
+  const named = fields.slice(0, MAX_TOLD).map((field) => inert(field, 60));
+  const more = fields.length - named.length;
+  return [...named, ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
+}
+
+/** Two looks that find the same tell the same. */
+export function driftId(drift: Drift): string {
+  return `${drift.change} ${drift.kind} ${drift.name} ${drift.live}`;
+}
+
+export function sameDrifts(a: readonly Drift[], b: readonly Drift[]): boolean {
+  return a.length === b.length && a.every((drift, i) => driftId(drift) === driftId(b[i]!));
 }

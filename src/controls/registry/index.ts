@@ -4,6 +4,7 @@ export { type Draft, type DraftSource, draftManifest } from './draft.ts';
 export { type Proposal, propose, scopeOf } from './draft-proposal.ts';
 export type { Change, Drift, LiveDefinitions } from './drift.ts';
 export { endpointOf } from './endpoint.ts';
+export type { Records, RegistryEvent } from './events.ts';
 export { CHANGING_LISTS, type ChangingList, type ListMethod, type ListRequest, type Visible } from './lists.ts';
 export { type LoadOptions, loadManifests } from './load.ts';
 export {
@@ -28,15 +29,9 @@ export {
   type ServerPins,
   scanManifest,
 } from './pins.ts';
+export type { Quarantined } from './quarantine.ts';
 export { REGISTRY_REFUSALS } from './refusals.ts';
-export {
-  openRegistry,
-  type Quarantined,
-  type Records,
-  type Registry,
-  type RegistryEvent,
-  type RegistryOptions,
-} from './registry.ts';
+export { openRegistry, type Registry, type RegistryOptions } from './registry.ts';
 export { inert, type ScanFinding } from './scan.ts';
 export { type RegistrySettings, registrySettings, weakRegistry } from './settings.ts';
 export { MANIFEST_TYPE, signManifest, type TrustStore, verifyManifest } from './signature.ts';

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { Target } from '../../core/call.ts';
 import { Refusal } from '../../core/stage.ts';
 import { endpointOf } from './endpoint.ts';
-import type { RegistryEvent } from './registry.ts';
+import type { RegistryEvent } from './events.ts';
 import {
   ADMIN,
   ALL,

@@ -4,7 +4,8 @@ import { declaresTasks } from '../../core/mcp/tasks.ts';
 import type { Refusal, Stage } from '../../core/stage.ts';
 import { type AdminOperation, type AdminPin, pinAdmin } from './admin.ts';
 import { Cursors } from './cursor.ts';
-import { type Change, compareLive, type Drift, type LiveDefinitions } from './drift.ts';
+import { compareLive, type Drift, type LiveDefinitions, sameDrifts } from './drift.ts';
+import { driftEvents, problemEvents, type Records, type RegistryEvent } from './events.ts';
 import {
   type ChangingList,
   discovery,
@@ -17,27 +18,12 @@ import {
   outline,
 } from './lists.ts';
 import { type Loaded, type LoadOptions, loadManifests, pinId } from './load.ts';
-import type { ItemKind } from './manifest.ts';
-import type { Problem, ProblemCode, ServerPins } from './pins.ts';
-import { inert } from './scan.ts';
+import type { Problem, ServerPins } from './pins.ts';
+import { drifted, type Quarantined, refused, unobserved } from './quarantine.ts';
 import type { RegistrySettings } from './settings.ts';
 import { buildSnapshot, type Snapshot } from './snapshot.ts';
 import { type FoundTask, listStage, resolveStage, resourceAt, taskAt, type VisibleTo, viewAt } from './stages.ts';
 import { type BeganTask, TaskIds } from './task-ids.ts';
-
-/** What the operator's log learns. `record` MUST NOT throw; the registry does not wait for it. */
-export interface Records {
-  record(event: RegistryEvent): void;
-}
-
-export interface RegistryEvent {
-  readonly event: 'refused' | 'drift' | 'recovered' | 'observed' | 'forgotten';
-  readonly server: string;
-  /** `server/name` in inert characters; null when the server as a whole is meant. */
-  readonly target: string | null;
-  readonly code: Change | ProblemCode | null;
-  readonly text: string;
-}
 
 export interface RegistryOptions extends LoadOptions {
   readonly settings: RegistrySettings;
@@ -52,14 +38,6 @@ export interface RegistryOptions extends LoadOptions {
   readonly onChange?: (server: string) => void;
   /** ms UTC; manifests that have expired by then are refused. */
   readonly now: number;
-}
-
-export interface Quarantined {
-  readonly server: string;
-  readonly kind: ItemKind | null;
-  readonly name: string | null;
-  readonly reason: Change | ProblemCode | 'unobserved';
-  readonly text: string;
 }
 
 export interface Registry {
@@ -148,7 +126,7 @@ class PinnedRegistry implements Registry {
     this.#loaded = loaded;
     this.#snapshot = this.#build();
     this.resolve = resolveStage(() => this.#snapshot, this.#tasks);
-    this.#recordProblems(loaded.problems);
+    this.#tell(problemEvents(loaded.problems));
   }
 
   get version(): string {
@@ -210,7 +188,7 @@ class PinnedRegistry implements Registry {
     // Most looks find nothing new; the snapshot is made anew only when what is served may differ.
     const changed = before === undefined || !sameDrifts(before, drifts);
     if (changed) this.#snapshot = this.#build();
-    this.#recordDrift(server, before, drifts);
+    this.#tell(driftEvents(server, before, drifts));
     if (changed) this.#options.onChange?.(server);
     return drifts;
   }
@@ -222,7 +200,7 @@ class PinnedRegistry implements Registry {
   forget(server: string): void {
     if (!this.#observed.delete(server)) return;
     this.#snapshot = this.#build();
-    this.#record({ event: 'forgotten', server, target: null, code: null, text: 'withheld until it is observed again' });
+    this.#tell([{ event: 'forgotten', server, target: null, code: null, text: 'withheld until it is observed again' }]);
     this.#options.onChange?.(server);
   }
 
@@ -243,29 +221,12 @@ class PinnedRegistry implements Registry {
 
   quarantined(): Quarantined[] {
     const { servers, problems } = this.#loaded;
-    const faulty = problems.map(
-      ({ server, kind, name, code, text }): Quarantined => ({ server, kind, name, reason: code, text }),
-    );
-    const drifted = [...this.#observed.values()]
-      .flatMap((look) => look.drifts)
-      .map(
-        (drift): Quarantined => ({
-          ...{ server: drift.server, kind: drift.kind, name: inert(drift.name), reason: drift.change },
-          text: drift.fields.length > 0 ? `${drift.change}: ${fieldsOf(drift)}` : drift.change,
-        }),
-      );
-    const unseen = servers
-      .filter((entry) => !this.#mayServe(entry.server))
-      .map(
-        ({ server }): Quarantined => ({
-          server,
-          kind: null,
-          name: null,
-          reason: 'unobserved',
-          text: this.#seen.has(server) ? 'not seen live since it changed' : 'not seen live since the start',
-        }),
-      );
-    return [...faulty, ...drifted, ...unseen];
+    const unseen = servers.map(({ server }) => server).filter((server) => !this.#mayServe(server));
+    return [
+      ...problems.map(refused),
+      ...this.#drifts().map(drifted),
+      ...unseen.map((one) => unobserved(one, this.#seen.has(one))),
+    ];
   }
 
   problems(): readonly Problem[] {
@@ -278,7 +239,7 @@ class PinnedRegistry implements Registry {
 
   async reload(now: number): Promise<readonly Problem[]> {
     const loaded = await loadManifests(this.#options, now, this.#loaded);
-    this.#recordProblems(loaded.problems);
+    this.#tell(problemEvents(loaded.problems));
     const before = new Map(this.#loaded.servers.map((entry) => [entry.server, entry.digest]));
     this.#loaded = loaded;
     // What was compared with another manifest says nothing about this one.
@@ -294,19 +255,19 @@ class PinnedRegistry implements Registry {
 
   #build(): Snapshot {
     const { settings } = this.#options;
-    const drifted = new Set(
-      [...this.#observed.values()]
-        .flatMap((look) => look.drifts)
-        .map(({ kind, server, name }) => `${kind} ${server}/${name}`),
-    );
+    const differ = new Set(this.#drifts().map(({ kind, server, name }) => `${kind} ${server}/${name}`));
     return buildSnapshot({
       servers: this.#loaded.servers,
       admin: this.#admin,
       tenants: ['default', ...Object.values(settings.tenants).flat()],
       tenantsOf: (server) => (Object.hasOwn(settings.tenants, server) ? settings.tenants[server]! : ['default']),
       isShared: (pin) => this.#loaded.shared.has(pinId(pin)),
-      serves: (pin) => !this.#loaded.blocked.has(pinId(pin)) && !drifted.has(pinId(pin)) && this.#mayServe(pin.server),
+      serves: (pin) => !this.#loaded.blocked.has(pinId(pin)) && !differ.has(pinId(pin)) && this.#mayServe(pin.server),
     });
+  }
+
+  #drifts(): Drift[] {
+    return [...this.#observed.values()].flatMap((look) => look.drifts);
   }
 
   /** Compared with its pins; or never yet, where settings serve what was not. */
@@ -322,59 +283,9 @@ class PinnedRegistry implements Registry {
     return this.#loaded.servers.find((entry) => entry.server === endpoint.server)?.manifest.instructions;
   }
 
-  #recordProblems(problems: readonly Problem[]): void {
-    for (const { server, name, code, text } of problems) {
-      this.#record({ event: 'refused', server, target: name === null ? null : inert(`${server}/${name}`), code, text });
-    }
+  #tell(events: readonly RegistryEvent[]): void {
+    for (const event of events) this.#options.records?.record(event);
   }
-
-  /** Only what changed since the last look, so that a drifting server cannot fill the log. */
-  #recordDrift(server: string, before: readonly Drift[] | undefined, now: readonly Drift[]): void {
-    if (before === undefined)
-      this.#record({
-        event: 'observed',
-        server,
-        target: null,
-        code: null,
-        text: `${now.length} differences from its pins`,
-      });
-    const was = new Set((before ?? []).map(driftId));
-    const is = new Set(now.map(driftId));
-    const began = now.filter((one) => !was.has(driftId(one)));
-    const ended = (before ?? []).filter((one) => !is.has(driftId(one)));
-    this.#recordSome('drift', server, began, (drift) => fieldsOf(drift) || drift.change);
-    this.#recordSome('recovered', server, ended, () => 'no longer so');
-  }
-
-  /** What is pinned first; of the rest a server can make up as much as it likes, each time anew. */
-  #recordSome(
-    event: 'drift' | 'recovered',
-    server: string,
-    drifts: readonly Drift[],
-    textOf: (drift: Drift) => string,
-  ): void {
-    const sorted = [...drifts].sort((a, b) => Number(a.pinned === null) - Number(b.pinned === null));
-    for (const drift of sorted.slice(0, MAX_TOLD)) {
-      const target = inert(`${server}/${drift.name}`);
-      this.#record({ event, server, target, code: drift.change, text: textOf(drift) });
-    }
-    const more = sorted.length - MAX_TOLD;
-    if (more > 0) this.#record({ event, server, target: null, code: null, text: `and ${more} more` });
-  }
-
-  #record(event: RegistryEvent): void {
-    this.#options.records?.record(event);
-  }
-}
-
-/** Differences of one look, and members of one definition, that are told one by one. */
-const MAX_TOLD = 20;
-
-/** Members that differ, in inert characters; the names of new ones are the server's own. */
-function fieldsOf({ fields }: Drift): string {
-  const named = fields.slice(0, MAX_TOLD).map((field) => inert(field, 60));
-  const more = fields.length - named.length;
-  return [...named, ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
 }
 
 /** Only whether it offers them: how a capability is spelled in detail steers nobody. */
@@ -386,12 +297,4 @@ function offersOf({ capabilities = {} }: LiveDefinitions): Offers {
     logging: capabilities['logging'] !== undefined,
     tasks: declaresTasks(capabilities),
   };
-}
-
-function driftId(drift: Drift): string {
-  return `${drift.change} ${drift.kind} ${drift.name} ${drift.live}`;
-}
-
-function sameDrifts(a: readonly Drift[], b: readonly Drift[]): boolean {
-  return a.length === b.length && a.every((drift, i) => driftId(drift) === driftId(b[i]!));
 }
