@@ -52,6 +52,9 @@ export async function fuzzFront({ seed, ms }: { seed: number; ms: number }): Pro
   }
 }
 
+/** Longer than any run. */
+const TTL_SECONDS = 3_600;
+
 interface Fuzzer {
   readonly dice: Dice;
   readonly place: Place;
@@ -67,7 +70,12 @@ async function makeFuzzer(target: AttackTarget, seed: number, i: number): Promis
   const subject = `fuzzer${i}`;
   const audience = isAdmin ? `${admin}/api` : mcp;
   const token = (scopes: readonly string[], more: { audience?: string; ttlSeconds?: number } = {}) =>
-    quickstart.token(subject, scopes, { audience, groups: isAdmin ? ['approvers'] : [], ...more });
+    quickstart.token(subject, scopes, {
+      audience,
+      groups: isAdmin ? ['approvers'] : [],
+      ttlSeconds: TTL_SECONDS,
+      ...more,
+    });
   const approve = ['gatewrit:approvals:read', 'gatewrit:approvals:decide'];
   return {
     dice: new Dice(seed + i * 7_919),
@@ -152,7 +160,7 @@ async function stayHealthy({ quickstart }: AttackTarget, deadline: number): Prom
   const account = accountOf('healthy');
   const ms: number[] = [];
   const failures: string[] = [];
-  const token = await quickstart.token('healthy', SCOPES);
+  const token = await quickstart.token('healthy', SCOPES, { ttlSeconds: TTL_SECONDS });
   while (Date.now() < deadline) {
     const started = performance.now();
     const answer = await quickstart.gateway.call('witness__write_note', { title: 'still here' }, token);
