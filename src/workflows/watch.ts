@@ -153,7 +153,7 @@ export class ServerWatch {
       if (this.#again.has(name)) return;
       if (live instanceof WireFault)
         return this.#log.warn('upstream cannot be looked at', { server: name, reason: live.evidence });
-      this.#registry.observe(name, live, this.#clock());
+      this.#registry.observe(name, live);
       this.#compared.add(name);
       const age = this.#clock().mono - (this.#calmSince.get(name) ?? 0);
       if (age > CALM_MS) this.#losses.delete(name);

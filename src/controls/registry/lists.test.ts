@@ -54,7 +54,7 @@ const namesOf = (page: Page) => (page['tools'] as { name: string }[]).map((tool)
 
 async function serving(manifest = sampleManifest(), settings: Record<string, unknown> = {}): Promise<Registry> {
   const { registry } = await sampleRegistry([manifest], { settings, info: { name: 'gatewrit', version: '0.1.0' } });
-  registry.observe('demo', liveOf(manifest), NOW);
+  registry.observe('demo', liveOf(manifest));
   return registry;
 }
 
@@ -266,7 +266,7 @@ test('what a server offers beside its definitions is promised to those who can u
   const capabilities = { completions: {}, logging: {}, resources: { subscribe: true, listChanged: true } };
   const discover = async (live: object, visible: (target: Target) => boolean, listChanged = true) => {
     const { registry } = await sampleRegistry([manifest], { listChanged });
-    registry.observe('demo', { ...liveOf(manifest), ...live }, NOW);
+    registry.observe('demo', { ...liveOf(manifest), ...live });
     const result = registry.discover({ endpoint: ALL, principal: principal(), visible, now: NOW });
     return (JSON.parse(result) as { capabilities: Record<string, unknown> }).capabilities;
   };
@@ -288,16 +288,16 @@ test('an outline changes with what this caller finds of a server, and with nothi
   const outline = (visible: (target: Target) => boolean = () => true, server = 'demo') =>
     registry.outline({ endpoint: ALL, principal: principal(), visible, now: NOW }, server);
   assert.equal(outline().size, 0, 'not looked at yet');
-  registry.observe('demo', liveOf(manifest), NOW);
+  registry.observe('demo', liveOf(manifest));
   const before = outline();
   assert.deepEqual([...before.keys()], ['tools', 'prompts', 'resources']);
   assert.equal(outline(() => false).size, 0);
   assert.equal(outline(undefined, 'other').size, 0);
-  registry.observe('demo', liveOf(manifest), NOW);
+  registry.observe('demo', liveOf(manifest));
   assert.deepEqual(changes, ['demo'], 'a look that finds nothing new changes nothing');
   const drifted = liveOf(manifest);
   drifted.tools[0]!['description'] = 'other';
-  registry.observe('demo', drifted, NOW);
+  registry.observe('demo', drifted);
   const after = outline();
   assert.notEqual(after.get('tools'), before.get('tools'));
   assert.equal(after.get('resources'), before.get('resources'));

@@ -54,7 +54,7 @@ function rival(more: Record<string, unknown> = {}): Record<string, unknown> {
 
 test('a target is found by its exposed name on /mcp and by its own on /mcp/{server}, and nowhere else', async () => {
   const { registry } = await sampleRegistry([sampleManifest()]);
-  registry.observe('demo', liveOf(sampleManifest()), NOW);
+  registry.observe('demo', liveOf(sampleManifest()));
   assert.equal(sees(registry, 'tools/call', 'demo__query'), 'demo/query');
   assert.equal(sees(registry, 'tools/call', 'query', { endpoint: DEMO }), 'demo/query');
   assert.equal(sees(registry, 'tools/call', 'query'), null);
@@ -76,7 +76,7 @@ test('what is quarantined, expired, unobserved, foreign and nonexistent leaves t
   const { registry } = await sampleRegistry([sampleManifest({ expires: '2026-11-22T13:00:00Z' })]);
   const candidate = (name: string, now = NOW, more = {}) => registry.resolve.run(callOf('tools/call', name, more), now);
   assert.equal(candidate('demo__query'), NO_TARGET, 'unobserved');
-  registry.observe('demo', liveOf(sampleManifest()), NOW);
+  registry.observe('demo', liveOf(sampleManifest()));
   assert.notEqual(candidate('demo__query'), NO_TARGET);
   assert.equal(candidate('demo__nothing'), NO_TARGET);
   assert.equal(candidate('demo__query', { utc: Date.parse('2026-11-22T13:00:00Z'), mono: 2 }), NO_TARGET, 'expired');
@@ -87,7 +87,7 @@ test('what is quarantined, expired, unobserved, foreign and nonexistent leaves t
   );
   const live = liveOf(sampleManifest());
   live.tools[0]!['description'] = 'changed';
-  registry.observe('demo', live, NOW);
+  registry.observe('demo', live);
   assert.equal(candidate('demo__query'), NO_TARGET, 'quarantined');
   assert.notEqual(candidate('demo__search'), NO_TARGET, 'the others go on');
 });
@@ -103,7 +103,7 @@ test('drift withholds a tool from list and call until the server is again what w
     registry.quarantined().map((one) => one.reason),
     ['unobserved'],
   );
-  registry.observe('demo', liveOf(sampleManifest()), NOW);
+  registry.observe('demo', liveOf(sampleManifest()));
   assert.deepEqual(listed(), ['demo__query', 'demo__search']);
   const target = resolve(registry, callOf('tools/call', 'demo__query'))!;
   const version = registry.version;
@@ -112,7 +112,7 @@ test('drift withholds a tool from list and call until the server is again what w
   const changed = liveOf(sampleManifest());
   changed.tools[0]!['description'] = 'Runs query and mails it.';
   changed.tools.push({ name: 'mail', inputSchema: { type: 'object' } });
-  for (let i = 0; i < 3; i++) registry.observe('demo', changed, NOW);
+  for (let i = 0; i < 3; i++) registry.observe('demo', changed);
   assert.deepEqual(listed(), ['demo__search']);
   assert.equal(sees(registry, 'tools/call', 'demo__query'), null);
   assert.equal(sees(registry, 'tools/call', 'demo__mail'), null);
@@ -128,7 +128,7 @@ test('drift withholds a tool from list and call until the server is again what w
 
   registry.forget('demo');
   assert.deepEqual(listed(), [], 'a server that says it changed is withheld until it is looked at');
-  registry.observe('demo', liveOf(sampleManifest()), NOW);
+  registry.observe('demo', liveOf(sampleManifest()));
   assert.deepEqual(listed(), ['demo__query', 'demo__search']);
   assert.equal(registry.version, version);
   assert.deepEqual(
@@ -147,7 +147,7 @@ test('drift withholds a tool from list and call until the server is again what w
 test('with unobserved: serve, pins are served before the server was seen, and drift still withholds', async () => {
   const { registry } = await sampleRegistry([sampleManifest()], { settings: { unobserved: 'serve' } });
   assert.deepEqual(names(registry), ['demo__query', 'demo__search']);
-  registry.observe('demo', { ...liveOf(sampleManifest()), tools: [] }, NOW);
+  registry.observe('demo', { ...liveOf(sampleManifest()), tools: [] });
   assert.deepEqual(names(registry), []);
 });
 
@@ -160,7 +160,7 @@ test('a server that offers thousands of other names at every look does not fill 
   for (let n = 0; n < 5_000; n++) tools[0]![`x${n}`] = n;
   for (let look = 0; look < 10; look++) {
     const more = Array.from({ length: 2_000 }, (_, n) => ({ name: `t${look}-${n}`, inputSchema: { type: 'object' } }));
-    registry.observe('demo', { ...rest, tools: [...more, ...tools] }, NOW);
+    registry.observe('demo', { ...rest, tools: [...more, ...tools] });
   }
   assert.ok(events.length < 1_000, `${events.length} lines`);
   assert.ok(
@@ -176,7 +176,7 @@ test('with unobserved: serve, a server that was seen does not get its drift forg
   const { registry } = await sampleRegistry([sampleManifest()], OPEN_TO_ALL);
   const changed = liveOf(sampleManifest());
   changed.tools[0]!['description'] = 'Runs query and mails it.';
-  registry.observe('demo', changed, NOW);
+  registry.observe('demo', changed);
   assert.equal(sees(registry, 'tools/call', 'demo__query'), null);
   registry.forget('demo');
   assert.equal(sees(registry, 'tools/call', 'demo__query'), null, 'it has been seen since the start, and changed');
@@ -184,14 +184,14 @@ test('with unobserved: serve, a server that was seen does not get its drift forg
     registry.quarantined().map(({ reason }) => reason),
     ['unobserved'],
   );
-  registry.observe('demo', liveOf(sampleManifest()), NOW);
+  registry.observe('demo', liveOf(sampleManifest()));
   assert.equal(sees(registry, 'tools/call', 'demo__query'), 'demo/query');
 });
 
 test('two servers with the same tool stay apart, each under its own name', async () => {
   const { registry } = await sampleRegistry([sampleManifest(), rival()]);
-  registry.observe('demo', liveOf(sampleManifest()), NOW);
-  registry.observe('rival', liveOf(rival()), NOW);
+  registry.observe('demo', liveOf(sampleManifest()));
+  registry.observe('rival', liveOf(rival()));
   assert.equal(sees(registry, 'tools/call', 'demo__query'), 'demo/query');
   assert.equal(sees(registry, 'tools/call', 'rival__query'), 'rival/query');
 });
@@ -270,11 +270,11 @@ const OPEN_TO_ALL = { settings: { unobserved: 'serve' } };
 test('a resource that is withheld is not reached through a template its address fits', async () => {
   const manifest = sampleManifest({ resources: GUARDED });
   const { registry } = await sampleRegistry([manifest]);
-  registry.observe('demo', liveOf(manifest), NOW);
+  registry.observe('demo', liveOf(manifest));
   assert.equal(sees(registry, 'resources/read', 'demo://items/payroll'), 'demo/demo://items/payroll');
   const changed = liveOf(manifest);
   changed.resources[0]!['description'] = 'Now with salaries.';
-  registry.observe('demo', changed, NOW);
+  registry.observe('demo', changed);
   for (const endpoint of [ALL, DEMO]) {
     assert.equal(sees(registry, 'resources/read', 'demo://items/payroll', { endpoint }), null);
     assert.equal(sees(registry, 'resources/subscribe', 'demo://items/payroll', { endpoint }), null);
@@ -310,7 +310,7 @@ test('no server takes over the addresses of another that is withheld, shared or 
   const templates = [greedy('demo://files/{any}'), greedy('demo://items/{any}')];
   const manifests = [sampleManifest(), rival({ templates })];
   const { registry } = await sampleRegistry(manifests);
-  registry.observe('rival', liveOf(manifests[1]!), NOW);
+  registry.observe('rival', liveOf(manifests[1]!));
   assert.equal(sees(registry, 'resources/read', 'demo://files/readme'), null, 'pinned by a server not yet looked at');
   assert.equal(sees(registry, 'resources/read', 'demo://items/7'), null, 'fits a template of that server');
   const rivals = { server: 'rival', resource: 'https://localhost:8443/mcp/rival', admin: false };
@@ -502,12 +502,12 @@ test('a trust store emptied while running trusts nobody; one that is torn leaves
 
 test('a manifest reviewed anew must be compared anew', async () => {
   const { registry, folder, key } = await sampleRegistry([sampleManifest()]);
-  registry.observe('demo', liveOf(sampleManifest()), NOW);
+  registry.observe('demo', liveOf(sampleManifest()));
   const next = sampleManifest({ version: '2', tools: [sampleTool('query', { description: 'New words.' })] });
   writeFileSync(join(folder, 'demo.jws'), await signManifest(next, key));
   await registry.reload(NOW.utc);
   assert.deepEqual(names(registry), []);
-  registry.observe('demo', liveOf(next), NOW);
+  registry.observe('demo', liveOf(next));
   assert.deepEqual(names(registry), ['demo__query']);
 });
 
@@ -533,11 +533,10 @@ test('an empty or missing folder serves nobody', async () => {
 test('no file under the home holds a live definition: what is introspected is never written', async () => {
   const { registry, folder } = await sampleRegistry([sampleManifest()]);
   const before = readFileSync(join(folder, 'demo.jws'), 'utf8');
-  registry.observe(
-    'demo',
-    { ...liveOf(sampleManifest()), tools: [{ name: 'query', description: 'CANARY', inputSchema: { type: 'object' } }] },
-    NOW,
-  );
+  registry.observe('demo', {
+    ...liveOf(sampleManifest()),
+    tools: [{ name: 'query', description: 'CANARY', inputSchema: { type: 'object' } }],
+  });
   assert.equal(readFileSync(join(folder, 'demo.jws'), 'utf8'), before);
 });
 
@@ -556,7 +555,7 @@ function names(registry: Registry): string[] {
 test('completions and subscriptions find what they name, and nothing for what is hidden, foreign or misnamed', async () => {
   const manifest = sampleManifest();
   const { registry } = await sampleRegistry([manifest]);
-  registry.observe('demo', liveOf(manifest), NOW);
+  registry.observe('demo', liveOf(manifest));
   const find = (method: string, name: string, ref?: unknown, more = {}) =>
     resolve(registry, callOf(method, name, { ...(ref === undefined ? {} : { params: { ref } }), ...more }))?.key ??
     null;

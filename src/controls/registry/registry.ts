@@ -18,7 +18,7 @@ import {
   outline,
 } from './lists.ts';
 import { type Loaded, type LoadOptions, loadManifests, pinId } from './load.ts';
-import type { Problem, ServerPins } from './pins.ts';
+import type { Problem } from './pins.ts';
 import { drifted, type Quarantined, refused, unobserved } from './quarantine.ts';
 import type { RegistrySettings } from './settings.ts';
 import { buildSnapshot, type Snapshot } from './snapshot.ts';
@@ -53,9 +53,7 @@ export interface Registry {
    * Compares what a live server offers with its pins and quarantines what differs until it matches again. Call it at
    * connection, at every change notice, and every `observeEverySeconds`. Returns all differences of this observation.
    */
-  observe(server: string, live: LiveDefinitions, now: Now): Drift[];
-  /** When it was last compared with its pins; null when not since it was forgotten. */
-  observedAt(server: string): Now | null;
+  observe(server: string, live: LiveDefinitions): Drift[];
   /** The server is gone or says it changed: until it is observed again its pins are withheld. */
   forget(server: string): void;
   /** Whether exactly this target is still served: for events on streams that outlive a change. */
@@ -74,8 +72,6 @@ export interface Registry {
   quarantined(): Quarantined[];
   /** Everything wrong with manifests as they were read. */
   problems(): readonly Problem[];
-  /** All pins, for people. */
-  inventory(): readonly ServerPins[];
   /** Changes whenever a list may have changed. */
   readonly version: string;
   /**
@@ -103,10 +99,7 @@ class PinnedRegistry implements Registry {
   readonly #tasks: TaskIds;
   readonly #lists: ListOptions;
   /** By server: the differences of the last observation. No entry: not observed. */
-  readonly #observed = new Map<
-    string,
-    { readonly at: Now; readonly drifts: readonly Drift[]; readonly offers: Offers }
-  >();
+  readonly #observed = new Map<string, { readonly drifts: readonly Drift[]; readonly offers: Offers }>();
   /** Servers that have been compared with the manifest they have now; what they say afterwards does not make them strangers. */
   readonly #seen = new Set<string>();
   #loaded: Loaded;
@@ -179,22 +172,18 @@ class PinnedRegistry implements Registry {
     return this.#loaded.servers.map(({ server }) => server);
   }
 
-  observe(server: string, live: LiveDefinitions, now: Now): Drift[] {
+  observe(server: string, live: LiveDefinitions): Drift[] {
     const pins = this.#loaded.servers.find((entry) => entry.server === server) ?? null;
     const drifts = compareLive(server, pins, live);
     const before = this.#observed.get(server)?.drifts;
     this.#seen.add(server);
-    this.#observed.set(server, { at: now, drifts, offers: offersOf(live) });
+    this.#observed.set(server, { drifts, offers: offersOf(live) });
     // Most looks find nothing new; the snapshot is made anew only when what is served may differ.
     const changed = before === undefined || !sameDrifts(before, drifts);
     if (changed) this.#snapshot = this.#build();
     this.#tell(driftEvents(server, before, drifts));
     if (changed) this.#options.onChange?.(server);
     return drifts;
-  }
-
-  observedAt(server: string): Now | null {
-    return this.#observed.get(server)?.at ?? null;
   }
 
   forget(server: string): void {
@@ -231,10 +220,6 @@ class PinnedRegistry implements Registry {
 
   problems(): readonly Problem[] {
     return this.#loaded.problems;
-  }
-
-  inventory(): readonly ServerPins[] {
-    return this.#loaded.servers;
   }
 
   async reload(now: number): Promise<readonly Problem[]> {

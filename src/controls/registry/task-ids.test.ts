@@ -79,7 +79,7 @@ test('it ends with its task, after a day at the latest, and a clock that was set
 test('a task resolves to its pinned tool, and to nothing once that was changed, withheld or has expired', async () => {
   const manifest = sampleManifest({ expires: '2026-11-22T13:00:00Z' });
   const { registry } = await sampleRegistry([manifest]);
-  registry.observe('demo', liveOf(manifest), NOW);
+  registry.observe('demo', liveOf(manifest));
   const resolve = (id: string, now = NOW, more = {}) => registry.resolve.run(callOf('tasks/get', id, more), now);
   const called = callOf('tools/call', 'demo__query');
   const { target } = registry.resolve.run(called, NOW) as { target: BeganTask['target'] };
@@ -101,7 +101,7 @@ test('a task resolves to its pinned tool, and to nothing once that was changed, 
     assert.equal(left, NO_TARGET, what);
   const live = liveOf(manifest);
   live.tools[0]!['description'] = 'changed';
-  registry.observe('demo', live, NOW);
+  registry.observe('demo', live);
   assert.equal(resolve(id), NO_TARGET, 'quarantined');
 });
 
@@ -110,7 +110,7 @@ test('a tool that answers only as a task of 2025-11-25 is not served, and it is 
   const optional = sampleTool('search', { execution: { taskSupport: 'optional' } });
   const manifest = sampleManifest({ tools: [required, optional] });
   const { registry } = await sampleRegistry([manifest]);
-  registry.observe('demo', liveOf(manifest), NOW);
+  registry.observe('demo', liveOf(manifest));
   const found = (name: string) => registry.resolve.run(callOf('tools/call', name), NOW) !== NO_TARGET;
   assert.deepEqual([found('demo__query'), found('demo__search')], [false, true]);
   assert.deepEqual(
