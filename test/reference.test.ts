@@ -34,3 +34,25 @@ test('every link between our documents leads somewhere', () => {
   );
   assert.deepEqual(broken, []);
 });
+
+test('docs/decisions/dependencies.md names every package, and none that is gone', () => {
+  const root = join(import.meta.dirname, '..');
+  const declared = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, object>;
+  const packages = ['dependencies', 'devDependencies', 'optionalDependencies', 'peerDependencies'].flatMap((kind) =>
+    Object.keys(declared[kind] ?? {}),
+  );
+  const page = readFileSync(join(root, 'docs/decisions/dependencies.md'), 'utf8');
+  const named = new Set([...page.matchAll(/`([@a-z][\w@./-]*)`/g)].map(([, name]) => name!));
+  const whole = (name: string) => (name.startsWith('@modelcontextprotocol/') ? name.split('/')[1]! : name);
+  assert.deepEqual(
+    packages.map(whole).filter((name) => !named.has(name)),
+    [],
+  );
+  const known = new Set([...packages.map(whole), '@modelcontextprotocol', 'package.json', 'pattern', 'postgres_query']);
+  assert.deepEqual(
+    [...named].filter((name) => !known.has(name)),
+    [],
+  );
+  const rows = [...page.matchAll(/^\| `([^`]+)` \|/gm)].map(([, name]) => name!);
+  assert.deepEqual(rows.toSorted(), Object.keys(declared['dependencies']!).toSorted());
+});
