@@ -3,7 +3,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InternalError } from '../../../core/internal-error.ts';
-import { childEnvironment, childScript } from './child-script.ts';
+import { childEnvironment, childScript, requireDevelopmentPackages } from './child-script.ts';
 
 /** A leaf with less left than this is renewed at the next start. */
 const RENEW_MS = 30 * 86_400_000;
@@ -18,9 +18,11 @@ export interface DevelopmentCertificates {
 /**
  * Makes the development CA and a leaf for localhost, 127.0.0.1 and ::1 under `<home>/keys` where they are missing,
  * broken or close to their end; a good CA is kept, so that people trust it once.
+ * @throws SettingsError when the packages for it are not installed
  * @throws InternalError `authentication.development_ca` when the process that makes them fails
  */
 export async function ensureDevelopmentCertificates(home: string): Promise<DevelopmentCertificates> {
+  requireDevelopmentPackages();
   const folder = join(home, 'keys');
   const paths = { ca: join(folder, 'ca.pem'), cert: join(folder, 'tls.pem'), key: join(folder, 'tls.key') };
   if (stillGood(paths, Date.now())) return paths;
