@@ -7,7 +7,6 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { splitCommand } from '../../src/inbound/cli/registry-command-line.ts';
 
 const root = join(import.meta.dirname, '../..');
-const bin = join(root, 'bin/gatewrit.mjs');
 
 /** Commands of the guide under one heading, in order, as words. */
 export function guided(heading: string): string[][] {
@@ -20,8 +19,14 @@ export function guided(heading: string): string[][] {
 /** A newcomer's empty folder, and what is typed there. */
 export class Newcomer {
   readonly folder = mkdtempSync(join(tmpdir(), 'gatewrit-own-'));
+  readonly #bin: string;
   #gateway: ChildProcess | null = null;
   #said = '';
+
+  /** @param installed the package is in the newcomer's own folder; else it is this checkout */
+  constructor({ installed } = { installed: false }) {
+    this.#bin = join(installed ? join(this.folder, 'node_modules/gatewrit') : root, 'bin/gatewrit.mjs');
+  }
 
   /** Runs a command to its end; what it printed. Rejects when it fails. */
   async types([program, ...args]: readonly string[]): Promise<string> {
@@ -30,7 +35,7 @@ export class Newcomer {
       const command = gatewrit ? process.execPath : program!;
       const child = execFile(
         command,
-        gatewrit ? [bin, ...args] : args,
+        gatewrit ? [this.#bin, ...args] : args,
         { cwd: this.folder, timeout: 240_000, maxBuffer: 16 * 1024 * 1024 },
         (error, stdout, stderr) =>
           error ? reject(new Error(`${stderr}${stdout}`, { cause: error })) : resolve(stdout),
@@ -43,7 +48,10 @@ export class Newcomer {
   async starts(): Promise<void> {
     const file = join(this.folder, 'gatewrit.yaml');
     writeFileSync(file, readFileSync(file, 'utf8').replace(/port: 844\d/g, 'port: 0'));
-    const child = spawn(process.execPath, [bin, 'start'], { cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [this.#bin, 'start'], {
+      cwd: this.folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.#gateway = child;
     await new Promise<void>((resolve, reject) => {
       const keep = (chunk: Buffer) => {

@@ -1,5 +1,6 @@
 export { type Authentication, openAuthentication } from './authentication.ts';
 export { type DevelopmentCertificates, ensureDevelopmentCertificates } from './development/certificates.ts';
+export { requireDevelopmentPackages } from './development/child-script.ts';
 export { type DevelopmentIssuer, startDevelopmentIssuer } from './development/issuer.ts';
 export { ensureIssuerKeys, issuerKeyPaths } from './development/issuer-keys.ts';
 export { type DevelopmentToken, developmentIssuerSettings, mintDevelopmentToken } from './development/mint.ts';

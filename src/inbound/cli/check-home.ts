@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Configuration } from '../../configuration.ts';
 import { authorityAt, referenced } from '../../configured-servers.ts';
-import { checkListeners, isLoopback } from '../../controls/authentication/index.ts';
+import { checkListeners, isLoopback, requireDevelopmentPackages } from '../../controls/authentication/index.ts';
 import { Engine, inspect, type Rule, readPolicyFolder } from '../../controls/authorization/index.ts';
 import { loadManifests } from '../../controls/registry/index.ts';
 import { judgeLeaf, readAuthorities, readKeyPair } from '../../controls/transport/index.ts';
@@ -53,6 +53,7 @@ export async function inspectHome(options: HomeOptions): Promise<HomeFacts> {
   const points = [
     ...listenerPoints(options),
     ...platformPoints(),
+    ...developmentPoints(options),
     ...upstreamPoints(options),
     ...clientPoints(options),
     ...auditPoints(home, sections),
@@ -150,6 +151,12 @@ function keyPoints({ home, sections, configuration, now }: HomeOptions): WeakPoi
 function daysOf(file: string, now: { readonly utc: number }): number | null {
   const there = statSync(file, { throwIfNoEntry: false });
   return there ? Math.max(0, Math.floor((now.utc - there.mtimeMs) / DAY)) : null;
+}
+
+/** Development itself is said to be weak elsewhere; here is whether it can start. */
+function developmentPoints({ sections }: HomeOptions): WeakPoint[] {
+  const fault = sections.authentication.development ? faultOf(requireDevelopmentPackages) : null;
+  return fault === null ? [] : [stops('authentication', fault, 'install them, or name your issuer')];
 }
 
 function issuerPoints({ sections: { authentication } }: HomeOptions): WeakPoint[] {
