@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { Newcomer } from '../e2e/own-server.ts';
@@ -57,7 +57,10 @@ describe('the package, as npm installs it in an empty folder', () => {
   test('development mode without its packages names them, to start and to check', async () => {
     await newcomer.types(['gatewrit', 'init']);
     const wanted = /npm install --save-dev @peculiar\/x509 oidc-provider reflect-metadata\. Without them set /;
-    assert.match(await failing('start'), wanted);
+    const said = await failing('start');
+    assert.match(said, wanted);
+    const [, guide] = /\((docs\/[^)]+)\)/.exec(said)!;
+    assert.ok(existsSync(join(newcomer.folder, 'node_modules/gatewrit', guide!)), `${guide} is in the package`);
     assert.match(await failing('check'), wanted);
   });
 
