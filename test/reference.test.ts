@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import test from 'node:test';
+import { promisify } from 'node:util';
 import { refusalsPage } from '../docs/reference/refusals.ts';
 import { settingsPage } from '../docs/reference/settings.ts';
 
@@ -55,4 +57,39 @@ test('docs/decisions/dependencies.md names every package, and none that is gone'
   );
   const rows = [...page.matchAll(/^\| `([^`]+)` \|/gm)].map(([, name]) => name!);
   assert.deepEqual(rows.toSorted(), Object.keys(declared['dependencies']!).toSorted());
+});
+
+test('every command that a document shows is there, and knows the options it is shown with', async () => {
+  const root = join(import.meta.dirname, '..');
+  const run = promisify(execFile);
+  const helpOf = async (words: readonly string[]) => {
+    const { stdout } = await run(process.execPath, [join(root, 'bin/gatewrit.mjs'), ...words, '--help']).catch(() => ({
+      stdout: '',
+    }));
+    return stdout;
+  };
+  const commands = [...(await helpOf([])).matchAll(/^ {2}([a-z]+) {2,}/gm)].map(([, name]) => name!);
+  const pages = globSync(['*.md', 'docs/**/*.md', 'src/**/*.md', 'examples/**/*.md'], { cwd: root });
+  const shown = pages.flatMap((page) =>
+    [...readFileSync(join(root, page), 'utf8').matchAll(/\bgatewrit ([a-z]+(?: [^\n`"']*)?)/g)].map(([, line]) => ({
+      page,
+      line: line!,
+    })),
+  );
+  const helps = new Map<string, Promise<string>>();
+  const wrong = await Promise.all(
+    shown.map(async ({ page, line }) => {
+      const [command = '', act = ''] = line.split(/\s+/);
+      if (!commands.includes(command)) return [];
+      const words = command === 'audit' && /^[a-z-]+$/.test(act) ? [command, act] : [command];
+      const help = await helps.getOrInsertComputed(words.join(' '), () => helpOf(words));
+      if (help === '') return [`${page}: gatewrit ${words.join(' ')}`];
+      const options = [...line.matchAll(/(?<=\s)--[a-z][a-z-]+/g)].map(([option]) => option);
+      return options
+        .filter((option) => !help.includes(option) && option !== '--help')
+        .map((option) => `${page}: gatewrit ${line}: ${option}`);
+    }),
+  );
+  assert.ok(shown.length > 50, `${shown.length} commands`);
+  assert.deepEqual(wrong.flat(), []);
 });
