@@ -2,7 +2,7 @@ import type { Machine } from './machine.ts';
 import { type Cell, labelOf, type Shape } from './measure.ts';
 import type { HeapSampled, Profiled, StagesMeasured } from './parts.ts';
 import { spreadOf } from './statistics.ts';
-import { DIRECT, GATEWAY, GATEWAY_OTHER, GATEWAY_TLS, RELAY, RELAY_TLS, relayOf } from './systems.ts';
+import { DIRECT, GATEWAY, GATEWAY_OTHER, GATEWAY_TLS, RELAY, RELAY_RECORDS, RELAY_TLS, relayOf } from './systems.ts';
 import { percent, spreadText, table } from './table.ts';
 
 /** Everything one run found; kept as JSON. */
@@ -225,7 +225,7 @@ function each(
   row: (these: readonly Cell[], system: string, shape: Shape) => string[],
 ): string[][] {
   const shapes = [...new Map(cells.map((cell) => [labelOf(cell.shape), cell.shape])).values()];
-  const order = [DIRECT, RELAY, GATEWAY_OTHER, GATEWAY, RELAY_TLS, GATEWAY_TLS];
+  const order = [DIRECT, RELAY, RELAY_RECORDS, GATEWAY_OTHER, GATEWAY, RELAY_TLS, GATEWAY_TLS];
   const systems = [...new Set(cells.map((cell) => cell.system))];
   systems.sort((a, b) => ((order.indexOf(a) + 9) % 10) - ((order.indexOf(b) + 9) % 10));
   return shapes.flatMap((shape) =>

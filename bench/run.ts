@@ -61,7 +61,7 @@ async function measure(bench: Bench, name: string): Promise<Found> {
   let closed: Cell[] = [];
   let open: Cell[] = [];
   if (parts.has('closed') || parts.has('open')) {
-    const compared: System[] = [await systems.direct()];
+    const compared: System[] = [await systems.direct(), await systems.recordingRelay()];
     for (const secure of [false, true]) compared.push(await systems.relay(secure), await systems.gateway({ secure }));
     await warmUp(bench, compared);
     if (parts.has('closed')) closed = await closedLoops(bench, compared);

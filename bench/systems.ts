@@ -10,6 +10,7 @@ import type { GatewayStart } from './systems/gateway.ts';
 export const DIRECT = 'upstream, direct';
 export const RELAY = 'relay';
 export const RELAY_TLS = 'relay, TLS 1.3';
+export const RELAY_RECORDS = 'relay, records';
 export const GATEWAY = 'gatewrit';
 export const GATEWAY_TLS = 'gatewrit, TLS 1.3';
 export const GATEWAY_OTHER = 'gatewrit, the other';
@@ -67,6 +68,13 @@ export class Systems {
     const args = [String(this.#upstream.port), ...(secure ? [cert, key] : [])];
     const child = await this.#keep(await Child.start(name, 'relay', args, this.#pinning.system));
     return { name, secure, child, upstream: this.#upstream, anonymous: false };
+  }
+
+  /** The relay that leaves the two records of each call, and does nothing else. */
+  async recordingRelay(): Promise<System> {
+    const args = [String(this.#upstream.port), join(this.#folder, 'records')];
+    const child = await this.#keep(await Child.start(RELAY_RECORDS, 'relay', args, this.#pinning.system));
+    return { name: RELAY_RECORDS, secure: false, child, upstream: this.#upstream, anonymous: false };
   }
 
   async gateway(options: GatewayOptions = {}): Promise<System> {
