@@ -155,6 +155,15 @@ test('a new checkpoint key signs every tree anew; audit.pub names both, and the 
   assert.deepEqual(log.fatal, []);
 });
 
+test('a checkpoint key is taken over while trees are being placed: neither audit.pub nor a tile is the other', async () => {
+  for (let i = 0; i < 20; i++) await call({ tenant: `tenant-${i}` });
+  rotateKeys(folder(), 'checkpoint');
+  await Promise.all([audit.checkpoint(), audit.takeOverKeys()]);
+  assert.deepEqual(log.fatal, []);
+  assert.equal(readVerifiers(join(folder(), 'audit.pub')).length, 2);
+  assert.deepEqual(await verified(), []);
+});
+
 test('a prepared checkpoint key stands in audit.pub before it signs anything; rotated, it signs', async () => {
   await call();
   await audit.checkpoint();
