@@ -35,6 +35,7 @@ import { ROLLUP } from './rollup/rollup.ts';
 import type { AuditSettings } from './settings.ts';
 import { intentStage, outcomeStage, type StageParts } from './stages.ts';
 import type { TakenUp } from './take-up.ts';
+import { CheckpointKeys } from './tree/checkpoints.ts';
 import type { Integration } from './tree/integration.ts';
 
 export type { PlacedReceipt } from './record/acts.ts';
@@ -172,8 +173,8 @@ async function openLocked(options: AuditOptions, lock: WriterLock): Promise<Audi
       checkpoint: signer.kid,
       utc,
       async sign(pair) {
+        await printVerifiers(options.keys, new CheckpointKeys(deployment, pair), printer);
         signer.replace(pair);
-        await printVerifiers(options.keys, signer, printer);
         integration.signAnew();
         await publishing.checkpoint();
       },

@@ -11,6 +11,7 @@ import type { Audit } from '../audit.ts';
 import { CANARIES, type Fixture, fixture, readyCall, runCall } from '../audit-kit.test.ts';
 import { partAad } from '../format/envelope.ts';
 import { SegmentReader } from '../format/segments.ts';
+import { systemFiles } from '../journal/files.ts';
 import { LogReader } from '../reader/read.ts';
 import { readVerifiers, verifyLog } from '../verifier/verify-log.ts';
 import { retireKek, rotateKek, stillNeeded } from './exchange.ts';
@@ -161,6 +162,22 @@ test('a checkpoint key is taken over while trees are being placed: neither audit
   await Promise.all([audit.checkpoint(), audit.takeOverKeys()]);
   assert.deepEqual(log.fatal, []);
   assert.equal(readVerifiers(join(folder(), 'audit.pub')).length, 2);
+  assert.deepEqual(await verified(), []);
+});
+
+test('nothing is signed by a key that could not be printed into audit.pub', async () => {
+  await audit.close();
+  const rename = ((from: string, to: string, done: (error: Error | null) => void) => {
+    if (to.endsWith('audit.pub')) done(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', syscall: 'rename' }));
+    else systemFiles.rename(from, to, done);
+  }) as typeof systemFiles.rename;
+  const faults: unknown[] = [];
+  audit = await log.open({ files: { ...systemFiles, rename }, onKeyFault: (error) => faults.push(error) });
+  rotateKeys(folder(), 'checkpoint');
+  await audit.takeOverKeys();
+  assert.equal(faults.length, 1);
+  await call();
+  await audit.checkpoint();
   assert.deepEqual(await verified(), []);
 });
 
