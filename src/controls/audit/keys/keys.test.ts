@@ -181,6 +181,26 @@ test('nothing is signed by a key that could not be printed into audit.pub', asyn
   assert.deepEqual(await verified(), []);
 });
 
+test('a tree whose first record found no room is not signed by a new key: the next start takes the tenant on', async () => {
+  await audit.close();
+  let isFull = true;
+  const full = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', syscall: 'write' });
+  const write = ((...args: Parameters<typeof systemFiles.write>) => {
+    if (isFull) (args.at(-1) as unknown as (error: Error) => void)(full);
+    else systemFiles.write(...args);
+  }) as typeof systemFiles.write;
+  audit = await log.open({ files: { ...systemFiles, write } });
+  await assert.rejects(() => call({ tenant: 'newcomer' }), /no room|disk is full/);
+  isFull = false;
+  rotateKeys(folder(), 'checkpoint');
+  await audit.takeOverKeys();
+  await audit.close();
+  audit = await log.open();
+  await call({ tenant: 'newcomer' });
+  await audit.checkpoint();
+  assert.deepEqual(await verified(), []);
+});
+
 test('a prepared checkpoint key stands in audit.pub before it signs anything; rotated, it signs', async () => {
   await call();
   await audit.checkpoint();

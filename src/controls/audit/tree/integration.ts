@@ -102,7 +102,8 @@ export class Integration<B extends TreeBook> {
     // One moment for all: the journal's checkpoint never covers more than the trees behind it.
     const grown: [Shelf, TreeSnapshot][] = [];
     for (const shelf of this.#shelves.values()) {
-      if (shelf.tree.size !== shelf.signed) grown.push([shelf, shelf.tree.snapshot()]);
+      // One that waits for its first record is not signed, with a new key either: a start knows trees by their records.
+      if (shelf.tree.size > 0 && shelf.tree.size !== shelf.signed) grown.push([shelf, shelf.tree.snapshot()]);
     }
     if (this.#journal.tree.size !== this.#journal.signed) grown.push([this.#journal, this.#journal.tree.snapshot()]);
     for (const [shelf, snapshot] of grown) await signShelf(shelf, snapshot, this.#options);
