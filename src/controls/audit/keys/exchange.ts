@@ -45,6 +45,9 @@ export async function rotateKek({ home, store, now }: ExchangeOptions): Promise<
     throw new SettingsError(`the KEK stands in ${source.place}: put a fresh key first there, and restart`);
   const before = await readWrapped(store, now);
   if (!before) throw new SettingsError('there is no wrapped KEK yet: start the gateway once');
+  // A home that came from a key file has that as its second KEK until nothing is wrapped under it: a third has no place.
+  const needed = await stillNeeded('audit-kek', { home, store, now });
+  if (before.keks.length === 1 && needed !== null) throw new SettingsError(`key audit-kek: ${needed}`);
   const current = await rotateWrapped(store, source.kms, before, now);
   if (current === null) throw new SettingsError('two KEKs are live; run gatewrit keys retire audit-kek first');
   return { current, other: before.keks[0]!.kid, place: source.place };

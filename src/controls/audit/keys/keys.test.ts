@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type SealKey, unseal } from '../../../core/crypto/envelope.ts';
 import { prepareKeys, retireKeys, rotateKeys } from '../../../core/crypto/key-exchange.ts';
 import { openSymmetricKeys } from '../../../core/crypto/keys.ts';
 import { memoryRows, openMemoryStore } from '../../../core/store/memory.ts';
+import { ensureDevelopmentCertificates } from '../../authentication/index.ts';
 import type { Audit } from '../audit.ts';
 import { CANARIES, type Fixture, fixture, readyCall, runCall } from '../audit-kit.test.ts';
 import { partAad } from '../format/envelope.ts';
@@ -15,6 +19,7 @@ import { systemFiles } from '../journal/files.ts';
 import { LogReader } from '../reader/read.ts';
 import { readVerifiers, verifyLog } from '../verifier/verify-log.ts';
 import { retireKek, rotateKek, stillNeeded } from './exchange.ts';
+import { keepPlace, kekSource } from './kek.ts';
 import { countNotUnder, Keyring } from './keyring.ts';
 
 let log: Fixture;
@@ -384,6 +389,41 @@ test('the KEK may stand in a file elsewhere or in the environment; commands find
   await audit.close();
   delete process.env['GATEWRIT_TEST_KEK'];
   await assert.rejects(() => log.open({}, { kek: 'env:GATEWRIT_TEST_KEK' }), /env:GATEWRIT_TEST_KEK is not set/);
+});
+
+test('a home that moves from a key file to a KMS: the KEK there is not rotated before everything is wrapped under it', async () => {
+  await call();
+  await audit.close();
+  const made = await ensureDevelopmentCertificates(log.home);
+  // What it is sent it keeps in its answer: enough to wrap and unwrap.
+  const kms = createServer(
+    { cert: readFileSync(made.cert), key: readFileSync(made.key) },
+    async (request, response) => {
+      const { plaintext, ciphertext } = JSON.parse(String(Buffer.concat(await Array.fromAsync(request))));
+      response.end(JSON.stringify({ data: plaintext ? { ciphertext: plaintext } : { plaintext: ciphertext } }));
+    },
+  ).listen(0, '127.0.0.1');
+  await once(kms, 'listening');
+  try {
+    process.env['GATEWRIT_TEST_TOKEN'] = 'token';
+    const url = `https://localhost:${(kms.address() as AddressInfo).port}`;
+    const kek = { transit: { url, key: 'gatewrit', mount: 'transit', token: 'env:GATEWRIT_TEST_TOKEN', ca: made.ca } };
+    const where = { home: log.home, store: log.store, now: log.clock.utc };
+    // A start with the KMS that is cut short as soon as there is a wrapped KEK.
+    keepPlace(folder(), kek);
+    await kekSource({ keys: { folder: folder(), generate: false }, store: log.store }).open(log.clock.utc);
+    await assert.rejects(() => rotateKek(where), /stored keys are not wrapped under/);
+    audit = await log.open({}, { kek });
+    await audit.takeOverKeys();
+    await rotateKek(where);
+    await audit.close();
+    audit = await log.open({}, { kek });
+    for (const { notes } of await records()) assert.deepEqual(notes, []);
+    await audit.close();
+  } finally {
+    delete process.env['GATEWRIT_TEST_TOKEN'];
+    kms.close();
+  }
 });
 
 test('a sealed part moved to another record, another name, another tenant or another subject does not open', async () => {
