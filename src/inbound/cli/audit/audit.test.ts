@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { auditSettings, openAudit } from '../../../controls/audit/index.ts';
 import { witnessLine } from '../../../core/crypto/cosignature.ts';
+import { principalKey } from '../../../core/principal-key.ts';
 import { openSqliteStore } from '../../../core/store/sqlite.ts';
 import { auditCommand } from './main.ts';
 
@@ -175,4 +176,33 @@ test('a replica of which nothing is signed yet is not called good along with one
   await store.close();
   rmSync(mixed, { recursive: true });
   assert.match(said.out, /GOOD but for node-1, where NOTHING IS SIGNED YET/);
+});
+
+test('somebody is erased from a home whose first replica was retired; the record stands in the log of the next', async () => {
+  const other = mkdtempSync(join(tmpdir(), 'gatewrit-cli-erase-'));
+  try {
+    const store = openSqliteStore({ path: join(other, 'store/gatewrit.db') });
+    for (const replica of ['node-0', 'node-1']) {
+      const audit = await openAudit({
+        settings: auditSettings.parse({}),
+        home: other,
+        keys: { folder: join(other, 'keys'), generate: true },
+        store,
+        deployment: 'test',
+        replica,
+        onFatal: (error) => assert.fail(error),
+      });
+      const subject = principalKey('default', 'https://issuer', 'alice');
+      await audit.record({ kind: 'operation', tenant: 'default', subject, meta: {}, payload: Buffer.from('said') });
+      await audit.close();
+    }
+    await store.close();
+    assert.equal((await run('retire', '--replica', 'node-0', '--reason', 'replaced', '--home', other)).code, 0);
+    const erased = await run('erase', '--subject', 'https://issuer alice', '--basis', 'asked', '--home', other);
+    assert.equal(erased.code, 0, erased.err);
+    const [said] = (await run('list', '--limit', '1', '--json', '--home', other)).out.split('\n');
+    assert.deepEqual([JSON.parse(said!).replica, JSON.parse(said!).envelope.kind], ['node-1', 'erasure']);
+  } finally {
+    rmSync(other, { recursive: true });
+  }
 });

@@ -1,6 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { auditSettings, keptKek, openAudit, readVerifiers } from '../../../controls/audit/index.ts';
+import {
+  type Audit,
+  type AuditOptions,
+  auditSettings,
+  keptKek,
+  openAudit,
+  readVerifiers,
+} from '../../../controls/audit/index.ts';
 import { InternalError } from '../../../core/internal-error.ts';
 import { principalKey } from '../../../core/principal-key.ts';
 import { openSecret, secretReference } from '../../../core/settings.ts';
@@ -140,8 +147,8 @@ async function inPlace(wanted: Wanted, given: Given, io: Io): Promise<number> {
   const { home, issuer, subject, basis, dryRun } = wanted;
   const path = join(home, 'store', 'gatewrit.db');
   const log = join(home, 'audit');
-  const replica = existsSync(log) && existsSync(path) ? replicasIn(log)[0] : undefined;
-  if (replica === undefined)
+  const replicas = existsSync(log) && existsSync(path) ? replicasIn(log) : [];
+  if (replicas.length === 0)
     throw new InternalError('audit.unreadable', `${home} holds no audit log with its keys`, { kind: 'outage' });
   const keys = { folder: join(home, 'keys'), generate: false };
   const [verifier] = readVerifiers(join(keys.folder, 'audit.pub'));
@@ -149,13 +156,12 @@ async function inPlace(wanted: Wanted, given: Given, io: Io): Promise<number> {
   const whom = { tenant, subject: principalKey(tenant, issuer, subject) };
   const store = openSqliteStore({ path });
   try {
-    const audit = await openAudit({
+    const audit = await openFirst(replicas, {
       settings: auditSettings.parse({ kek: keptKek(keys.folder) }),
       home,
       keys,
       store,
       deployment: verifier!.name,
-      replica,
       onFatal: (error) => io.stderr(`gatewrit audit erase: ${error.message}\n`),
     });
     try {
@@ -169,6 +175,18 @@ async function inPlace(wanted: Wanted, given: Given, io: Io): Promise<number> {
     }
   } finally {
     await store.close();
+  }
+}
+
+/** One that was retired takes no record any more; what is erased, is erased for all of them. */
+async function openFirst(replicas: readonly string[], options: Omit<AuditOptions, 'replica'>): Promise<Audit> {
+  const [replica, ...more] = replicas;
+  try {
+    return await openAudit({ ...options, replica: replica! });
+  } catch (error) {
+    if (more.length > 0 && error instanceof InternalError && error.code === 'audit.retired')
+      return openFirst(more, options);
+    throw error;
   }
 }
 
