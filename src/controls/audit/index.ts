@@ -34,6 +34,7 @@ export {
 } from './search/log-index.ts';
 export { type AuditSettings, auditSettings } from './settings.ts';
 export { type BucketLog, openS3Log } from './sinks/s3-source.ts';
+export { cutTornLine } from './sinks/torn-line.ts';
 export {
   type KeptCheckpoint,
   readKept,

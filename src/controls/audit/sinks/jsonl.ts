@@ -8,10 +8,9 @@ import { plainRecord } from '../reader/plain-record.ts';
 import type { OpenRecord } from '../reader/read.ts';
 import { KeptIntents } from './kept-intents.ts';
 import type { RecordSender } from './sending.ts';
+import { cutTornLine } from './torn-line.ts';
 
 const SLICE = 16;
-const TAIL_BYTES = 64 * 1024;
-const LINE_FEED = 0x0a;
 
 interface JsonlOptions {
   readonly path: string;
@@ -78,20 +77,5 @@ export class JsonLines implements RecordSender {
     }
     this.#file = file;
     return file;
-  }
-}
-
-/** Its record comes again: the cursor never passed it. */
-async function cutTornLine(file: FileHandle): Promise<void> {
-  const { size } = await file.stat();
-  const tail = Buffer.alloc(TAIL_BYTES);
-  for (let end = size; end > 0; end -= TAIL_BYTES) {
-    const from = Math.max(0, end - TAIL_BYTES);
-    const { bytesRead } = await file.read(tail, 0, end - from, from);
-    const at = tail.subarray(0, bytesRead).lastIndexOf(LINE_FEED);
-    if (at < 0 && from > 0) continue;
-    const whole = at < 0 ? 0 : from + at + 1;
-    if (whole < size) await file.truncate(whole);
-    return;
   }
 }

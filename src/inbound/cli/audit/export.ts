@@ -1,15 +1,8 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import {
   cefOf,
+  cutTornLine,
   type ExportFacts,
   Intents,
   type LogReader,
@@ -37,8 +30,8 @@ export const exportAction: Action = {
 
 Writes what is signed as lines: ocsf (OCSF 1.8.0 events, JSON), otlp (each line a whole OTLP/HTTP logs request), records
 (envelope and what stands in it, JSON) or cef (CEF 0, for old collectors); no values of calls in any. With --cursor it goes on where the last export ended; lines
-are written before the cursor is, so after a crash some come twice: metadata.uid (origin and leaf) tells them. A record
-that does not open is exported with a note; one that is missing ends the export.
+are written before the cursor is, so after a crash some come twice: metadata.uid (origin and leaf) tells them; a line that
+was left half in FILE goes. A record that does not open is exported with a note; one that is missing ends the export.
 
 options
   --format F       ocsf, otlp, records or cef (default ocsf)
@@ -99,7 +92,7 @@ async function exportLog(plan: Plan, given: Given, io: Io): Promise<number | str
     if (replicas.length === 0) throw noLog(home, wanted);
     if (plan.from !== null && replicas.length > 1) return `--from needs --replica: ${replicas.join(', ')}`;
     const cursor = Cursor.open(textOf(given, 'cursor'), reader.deployment);
-    const out = openOutput(textOf(given, 'out'), io);
+    const out = await openOutput(textOf(given, 'out'), cursor.isKept, io);
     const line = progressLine('exporting');
     const facts = { deployment: reader.deployment, version: ITSELF.version };
     try {
@@ -114,7 +107,7 @@ async function exportLog(plan: Plan, given: Given, io: Io): Promise<number | str
       }
     } finally {
       line.end();
-      out.close();
+      await out.close();
     }
     return 0;
   });
@@ -198,6 +191,10 @@ class Cursor {
     return new Cursor(path, deployment, new Map(next as [string, number][]));
   }
 
+  get isKept(): boolean {
+    return this.#path !== undefined;
+  }
+
   next(replica: string): number {
     return this.#next.get(replica) ?? 0;
   }
@@ -220,27 +217,28 @@ interface Output {
   readonly write: (text: string) => void;
   /** Resolves when what was written has left this process. */
   flush(): Promise<void>;
-  close(): void;
+  close(): Promise<void>;
 }
 
-function openOutput(path: string | undefined, io: Io): Output {
+/** @param goesOn behind what an export before this one wrote, which may have been interrupted in a line */
+async function openOutput(path: string | undefined, goesOn: boolean, io: Io): Promise<Output> {
   if (path === undefined) {
     return {
       write: io.stdout,
       // An empty write is done when everything before it is.
       flush: () =>
         new Promise((resolve, reject) => process.stdout.write('', (error) => (error ? reject(error) : resolve()))),
-      close: () => undefined,
+      close: async () => undefined,
     };
   }
-  const fd = openSync(path, 'a', 0o600);
+  const file = await open(path, 'a+', 0o600);
+  if (goesOn) await cutTornLine(file);
   let pending: string[] = [];
   const flush = async () => {
     if (pending.length === 0) return;
-    const bytes = Buffer.from(pending.join(''));
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    await file.appendFile(pending.join(''));
     pending = [];
-    fsyncSync(fd);
+    await file.sync();
   };
-  return { write: (text) => void pending.push(text), flush, close: () => closeSync(fd) };
+  return { write: (text) => void pending.push(text), flush, close: () => file.close() };
 }

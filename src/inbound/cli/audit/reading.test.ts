@@ -174,6 +174,16 @@ describe('audit export', () => {
     assert.equal(new Set(events.map(({ metadata }) => metadata.uid)).size, RECORDS);
   });
 
+  test('a line that a crash or a full disk left half is not glued to the record that comes again', async () => {
+    await run('export', '--cursor', file('torn.cursor'), '--out', file('torn.jsonl'));
+    const lines = readFileSync(file('torn.jsonl'), 'utf8').split('\n');
+    writeFileSync(file('torn.jsonl'), `${lines.slice(0, 1_000).join('\n')}\n${lines[1_000]!.slice(0, 70)}`);
+    const cursor = JSON.parse(readFileSync(file('torn.cursor'), 'utf8'));
+    writeFileSync(file('torn.cursor'), JSON.stringify({ ...cursor, next: { 'node-0': 1_000 } }));
+    await run('export', '--cursor', file('torn.cursor'), '--out', file('torn.jsonl'));
+    assert.deepEqual(readFileSync(file('torn.jsonl'), 'utf8').split('\n'), lines);
+  });
+
   test('a record that is missing ends it with a sentence: what was before is out, the cursor stands before the gap', async () => {
     // Once inside a batch, once where the next one begins.
     for (const missing of [7, 500]) {
