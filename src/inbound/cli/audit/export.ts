@@ -37,7 +37,7 @@ options
   --format F       ocsf, otlp, records or cef (default ocsf)
   --from INDEX     journal index to begin with (default 0)
   --since TIME     records from then on: 2026-11-22, 2026-11-22T10:00:00Z, or 2h, 7d ago
-  --until TIME     records before then
+  --until TIME     records before then (not with --cursor)
   --replica R      this replica alone (needed with --from when there are several)
   --out FILE       append to this file (0600 when made) instead of stdout
   --cursor FILE    where to go on, kept in this file
@@ -74,6 +74,8 @@ function planOf(given: Given, now: number): Plan | string {
   const from = textOf(given, 'from');
   if (from !== undefined && !/^[0-9]{1,15}$/.test(from)) return '--from takes a journal index';
   if (from !== undefined && textOf(given, 'cursor') !== undefined) return 'either --from or --cursor';
+  if (textOf(given, 'until') !== undefined && textOf(given, 'cursor') !== undefined)
+    return 'either --until or --cursor: what comes after is behind the cursor and would never be exported';
   const times = { since: Number.NEGATIVE_INFINITY, until: Number.POSITIVE_INFINITY };
   for (const name of ['since', 'until'] as const) {
     const text = textOf(given, name);

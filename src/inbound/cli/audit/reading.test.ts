@@ -206,6 +206,8 @@ describe('audit export', () => {
     assert.equal((await run('export', '--format', 'leef')).code, 2);
     assert.equal((await run('export', '--from', '-1')).code, 2);
     assert.equal((await run('export', '--from', '1', '--cursor', file('x.cursor'))).code, 2);
+    const early = await run('export', '--until', '1h', '--cursor', file('x.cursor'));
+    assert.equal(early.code, 2, 'the cursor would stand behind records that were left out');
     writeFileSync(file('other.cursor'), '{"v":1,"deployment":"other","next":{}}');
     assert.equal((await run('export', '--cursor', file('other.cursor'))).code, 3);
     assert.match(readFileSync(file('other.cursor'), 'utf8'), /other/);
