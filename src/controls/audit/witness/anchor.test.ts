@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, type TestContext, test } from 'node:test';
@@ -106,6 +106,20 @@ describe('a log with a witness', () => {
     await sleep(20);
     await calls(home, audit, 1);
     await audit.close();
+    assert.deepEqual(home.fatal, []);
+  });
+
+  test('what was written while the witness was away is cosigned after the next start, the tenants’ trees too', async (t) => {
+    const home = await witnessedHome(t);
+    await (await home.start()).close();
+    const audit = await home.open({}, home.settings());
+    await calls(home, audit, 1);
+    await audit.close();
+    const witness = await home.start();
+    t.after(() => witness.close());
+    await (await home.open({}, home.settings())).close();
+    for (const tree of ['journal', ...readdirSync(join(home.log, 'trees')).map((tag) => `trees/${tag}`)])
+      assert.equal(String(home.cosigned(tree).size), home.signed(tree).split('\n')[1], tree);
     assert.deepEqual(home.fatal, []);
   });
 

@@ -32,6 +32,8 @@ export class Anchor implements Carrier {
   readonly #witnesses: readonly AskedWitness[];
   readonly #quorum: number;
   readonly #remembered = new Set<string>();
+  /** Every tree has been looked at once: at the start the journal is shown alone. */
+  #isBegun = false;
   /** Who did not cosign last time although enough others did, and why: said once. */
   readonly #away = new Map<AskedWitness, string>();
   /** Told when the log is not the one that a witness has seen: nothing more may be signed. */
@@ -64,7 +66,7 @@ export class Anchor implements Carrier {
 
   async carry(signal: AbortSignal): Promise<void> {
     const journal = await this.#signed('journal');
-    if (!journal || (await this.#isCosigned(journal))) return;
+    if (!journal || (this.#isBegun && (await this.#isCosigned(journal)))) return;
     const tags = await readdir(join(this.#options.log, 'trees'));
     // Who does not answer is not waited for again at each tree of this round.
     const asked = new Set(this.#witnesses);
@@ -74,7 +76,8 @@ export class Anchor implements Carrier {
         if (tree && !(await this.#isCosigned(tree))) await this.#show(tree, asked, signal);
       }
       // The last: when the journal is cosigned, everything it covers is.
-      await this.#show(journal, asked, signal);
+      if (!(await this.#isCosigned(journal))) await this.#show(journal, asked, signal);
+      this.#isBegun = true;
     } catch (error) {
       if (!(error instanceof InternalError)) throw error;
       this.onFatal(error);
