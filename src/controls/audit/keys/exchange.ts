@@ -2,7 +2,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { prepareKeys, retireKeys, rotateKeys } from '../../../core/crypto/key-exchange.ts';
 import { openSigningKeys } from '../../../core/crypto/keys.ts';
-import { openNote, parseVerifierLine, verifierLine } from '../../../core/crypto/signed-note.ts';
+import { type NoteVerifier, openNote, parseVerifierLine, verifierLine } from '../../../core/crypto/signed-note.ts';
 import { InternalError, SettingsError } from '../../../core/internal-error.ts';
 import type { Store } from '../../../core/store/store.ts';
 import { CHECKPOINT_TABLE } from '../tree/checkpoints.ts';
@@ -84,6 +84,9 @@ export async function stillNeeded(
 
 const GOES_ON = 'a running gateway does it in the background, a start goes on with it';
 
+const countOthers = (notes: readonly string[], verifiers: readonly NoteVerifier[]) =>
+  notes.filter((note) => openNote(note, verifiers) === null).length;
+
 /** Both copies of every checkpoint must bear the current key: what a start cannot read it refuses. */
 async function checkpointsLeft({ home, store, now }: ExchangeOptions): Promise<string | null> {
   const printed = join(home, 'keys', 'audit.pub');
@@ -102,6 +105,15 @@ async function checkpointsLeft({ home, store, now }: ExchangeOptions): Promise<s
     after = rows.at(-1)?.key;
     if (rows.length < 500) break;
   }
-  const left = notes.filter((note) => openNote(note, verifiers) === null).length;
-  return left === 0 ? null : `${left} checkpoints are not signed by ${current.kid} yet; ${GOES_ON}`;
+  const left = countOthers(notes, verifiers);
+  if (left > 0) return `${left} checkpoints are not signed by ${current.kid} yet; ${GOES_ON}`;
+  // Whoever verifies with the new key alone would take one that a witness has not seen anew for forged.
+  const cosigned = globSync(['audit/*/journal/cosigned', 'audit/*/trees/*/cosigned'], { cwd: home });
+  const behind = countOthers(
+    cosigned.map((file) => readFileSync(join(home, file), 'utf8')),
+    verifiers,
+  );
+  return behind === 0
+    ? null
+    : `${behind} cosigned checkpoints are not signed by ${current.kid} yet: the witness has to know it and answer; where there is none any more, keep the files "cosigned" elsewhere`;
 }

@@ -9,7 +9,8 @@ import { prepareKeys, retireKeys, rotateKeys } from '../../../core/crypto/key-ex
 import { parseCheckpoint } from '../../../core/crypto/signed-note.ts';
 import { type MemoryRows, memoryRows, openMemoryStore } from '../../../core/store/memory.ts';
 import { fixture, readyCall, runCall } from '../audit-kit.test.ts';
-import { readVerifiers } from '../verifier/index.ts';
+import { stillNeeded } from '../keys/exchange.ts';
+import { readVerifiers, verifyLog } from '../verifier/index.ts';
 import { newWitnessKey, openWitness } from './open-witness.ts';
 import { quorumOf, witnessSettings } from './settings.ts';
 import { parseWitnessedLog } from './witnessed-logs.ts';
@@ -148,6 +149,32 @@ describe('a log with a witness', () => {
     await audit.close();
     assert.deepEqual(home.fatal, []);
     retireKeys(join(home.home, 'keys'), 'checkpoint');
+  });
+
+  test('a checkpoint key does not go while cosigned checkpoints are signed by it alone: they would be taken for forged', async (t) => {
+    const home = await witnessedHome(t);
+    const keys = join(home.home, 'keys');
+    const where = { home: home.home, store: home.store, now: home.clock.utc };
+    const before = await home.start();
+    const audit = await home.open({}, home.settings());
+    await calls(home, audit, 1);
+    await audit.close();
+    await before.close();
+    rotateKeys(keys, 'checkpoint');
+    await (await home.open({}, home.settings())).close();
+    assert.match((await stillNeeded('checkpoint', where))!, /2 cosigned checkpoints/);
+
+    const witness = await home.start();
+    t.after(() => witness.close());
+    await (await home.open({}, home.settings())).close();
+    assert.equal(await stillNeeded('checkpoint', where), null);
+    retireKeys(keys, 'checkpoint');
+    await (await home.open({}, home.settings())).close();
+    const reports = await verifyLog(join(home.home, 'audit'), readVerifiers(join(keys, 'audit.pub')), { witnesses });
+    assert.deepEqual(
+      reports.flatMap(({ findings }) => findings),
+      [],
+    );
   });
 
   test('a witness that is not required never closes the log', async (t) => {
