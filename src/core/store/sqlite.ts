@@ -66,7 +66,10 @@ export function openSqliteStore({ path, steps = STEPS }: SqliteOptions): Store {
     // Where the runtime knows it: SQL can no longer corrupt the file on purpose.
     db.enableDefensive?.(true);
     // What is deleted or replaced is overwritten, or an erased key would stand in a free page (audit.md 3.2).
-    db.exec('PRAGMA trusted_schema = OFF; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;');
+    // Nothing of it goes by way of a folder for temporary files, which may not be there either.
+    db.exec(
+      'PRAGMA trusted_schema = OFF; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;',
+    );
     enterWal(db);
     migrate(db, path, steps);
     return new SqliteStore(db);
@@ -231,7 +234,7 @@ class SqliteStore implements Store {
   ): Promise<boolean> {
     return this.#run(() => {
       const deleted = Number(this.#delete.run(tableName(table), keyBytes(key), expect).changes) === 1;
-      if (scrub) this.#emptyWal();
+      if (scrub) this.#scrub();
       return deleted;
     });
   }
@@ -258,8 +261,12 @@ class SqliteStore implements Store {
     if (this.#db.isOpen) this.#db.close();
   }
 
-  /** The write-ahead log still holds pages from before: it is brought over and cut to nothing. */
-  #emptyWal(): void {
+  /**
+   * A page that was split keeps what went to another one, where `secure_delete` never looks: the file is written anew from
+   * the rows that are left. The write-ahead log still holds pages from before: it is brought over and cut to nothing.
+   */
+  #scrub(): void {
+    this.#db.exec('VACUUM');
     const { busy } = this.#emptied.get() as { busy: number };
     if (busy !== 0)
       throw new InternalError(
