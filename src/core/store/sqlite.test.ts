@@ -119,6 +119,17 @@ test('expired rows leave the file with later writes', async () => {
   remove();
 });
 
+test('expired rows leave the file also after the clock was a year ahead', async () => {
+  const { path, remove } = folder();
+  const store = openSqliteStore({ path });
+  await store.set('one', 'ahead', text('v'), { expect: 0, expiresAt: null, now: T + 365 * 86_400_000 });
+  await store.set('one', 'k', text('secret-canary'), { expect: 0, expiresAt: T + 1000, now: T });
+  await store.set('one', 'later', text('v'), { expect: 0, expiresAt: null, now: T + 20_000 });
+  assert.deepEqual(await store.list('one', { prefix: 'k', limit: 10, now: T }), []);
+  await store.close();
+  remove();
+});
+
 test('two processes count to 200 in one file without losing one', async () => {
   const { path, remove } = folder();
   const module = fileURLToPath(new URL('./sqlite.ts', import.meta.url));

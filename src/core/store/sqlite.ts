@@ -279,7 +279,8 @@ class SqliteStore implements Store {
   }
 
   #purgeExpired(now: number): void {
-    if (now - this.#purgedAt < PURGE_EVERY_MS) return;
+    // A clock that was ahead must not put it off until that time comes.
+    if (Math.abs(now - this.#purgedAt) < PURGE_EVERY_MS) return;
     this.#purgedAt = now;
     this.#purge.run(now, PURGE_ROWS);
   }
