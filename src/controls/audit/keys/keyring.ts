@@ -195,7 +195,8 @@ export class Keyring {
   cachedSubject(tag: string, subject: string, now: number): SubjectKey | null {
     const cacheKey = `${tag}/${subject}`;
     const key = this.#subjects.get(cacheKey);
-    if (!key || key.until <= now) return null;
+    // Neither when it is old, nor when the clock was set back behind the time it was read at.
+    if (!key || now >= key.until || now < key.until - CACHED_FOR_MS) return null;
     return key;
   }
 

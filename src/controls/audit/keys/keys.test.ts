@@ -20,7 +20,7 @@ import { LogReader } from '../reader/read.ts';
 import { readVerifiers, verifyLog } from '../verifier/verify-log.ts';
 import { retireKek, rotateKek, stillNeeded } from './exchange.ts';
 import { keepPlace, kekSource } from './kek.ts';
-import { countNotUnder, Keyring } from './keyring.ts';
+import { countNotUnder, Keyring, tenantTag } from './keyring.ts';
 
 let log: Fixture;
 let audit: Audit;
@@ -355,6 +355,18 @@ test('a key that is being read while it is erased is not kept', async () => {
   await audit.erase({ tenant: 'acme', subject: 'key of alice', basis: 'b', by: 'o' });
   const sealed = await vaulted;
   assert.equal(await audit.vault.open('acme', 'key of alice', sealed, 'place'), null);
+});
+
+test('a key that another process erased is not used longer because the clock was set back', async () => {
+  await call({ subject: 'alice', tenant: 'acme' });
+  const keks = openSymmetricKeys({ folder: folder(), generate: false }, 'audit-kek');
+  const other = await Keyring.open(log.store, keks, log.clock.utc);
+  await other.eraseSubject(tenantTag('test', 'acme').toString('hex'), 'key of alice', log.clock.utc);
+  log.clock.utc -= 3_600_000;
+  await call({ subject: 'alice', tenant: 'acme' });
+  const since = (await records()).filter(({ envelope }) => envelope.t_ms === log.clock.utc);
+  assert.equal(since.length, 2);
+  for (const { notes } of since) assert.deepEqual(notes, [], 'it is sealed under a key that is there');
 });
 
 test('the KEK may stand in a file elsewhere or in the environment; commands find it, and no secret is kept beside', async () => {
