@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, futimesSync, openSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  futimesSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { SettingsError } from '../internal-error.ts';
 import {
@@ -96,6 +106,10 @@ function replaceFile(path: string, set: object, since?: Date): void {
     writeFileSync(file, `${JSON.stringify(set, null, 2)}\n`);
     if (since) futimesSync(file, since, since);
     fsyncSync(file);
+  } catch (error) {
+    // Half a set, and keys in it that the whole one may not name for long.
+    rmSync(fresh);
+    throw error;
   } finally {
     closeSync(file);
   }

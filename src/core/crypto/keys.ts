@@ -6,7 +6,7 @@ import {
   randomBytes,
   type webcrypto,
 } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SettingsError } from '../internal-error.ts';
 import { openSecret } from '../settings.ts';
@@ -115,7 +115,7 @@ export function readSet(keys: KeyFolder, name: KeyClass, reference: string | und
       );
     }
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    writeFileSync(path, `${JSON.stringify({ keys: [makeKey(name)] }, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
+    createFile(path, `${JSON.stringify({ keys: [makeKey(name)] }, null, 2)}\n`);
   }
   const text = openSecret(reference ?? `file:${path}`).toString('utf8');
   let set: unknown;
@@ -127,6 +127,23 @@ export function readSet(keys: KeyFolder, name: KeyClass, reference: string | und
   const list = (set as { keys?: unknown } | null)?.keys;
   if (!Array.isArray(list)) throw new SettingsError(`key ${name}: ${reference ?? path} is not a JWK Set`);
   return list as Record<string, unknown>[];
+}
+
+/** On the disk before anything is signed or sealed under it; one that did not become whole does not stay. */
+function createFile(path: string, text: string): void {
+  const file = openSync(path, 'wx', 0o600);
+  try {
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } catch (error) {
+    rmSync(path);
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+  const folder = openSync(dirname(path), 'r');
+  fsyncSync(folder);
+  closeSync(folder);
 }
 
 function live<K>(name: KeyClass, list: readonly K[]): KeyPairOf<K> {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -105,4 +106,22 @@ test('neither says a key, and both name a class that is not there', async () => 
   assert.equal((await run('rotate')).code, 2);
   assert.equal((await run('rotate', 'checkpoint', 'operator')).code, 2);
   assert.match((await run('retire', 'tls')).err, /there is no key "tls"/);
+});
+
+test('a disk that was full leaves no half key behind: neither init nor rotate is stopped by it later', async () => {
+  const other = mkdtempSync(join(tmpdir(), 'gatewrit-cli-keys-full-'));
+  const bin = join(import.meta.dirname, '../../../bin/gatewrit.mjs');
+  const withoutRoom = (...argv: string[]) =>
+    spawnSync('sh', ['-c', 'ulimit -f 0; exec "$0" "$@"', process.execPath, bin, 'keys', ...argv, '--home', other]);
+  try {
+    assert.notEqual(withoutRoom('init').status, 0);
+    assert.deepEqual(readdirSync(join(other, 'keys')), []);
+    const io = { stdout: () => undefined, stderr: (text: string) => assert.fail(text) };
+    assert.equal(await keysCommand.run(['init', '--home', other], io), 0);
+    const names = readdirSync(join(other, 'keys'));
+    assert.notEqual(withoutRoom('rotate', 'operator').status, 0);
+    assert.deepEqual(readdirSync(join(other, 'keys')), names);
+  } finally {
+    rmSync(other, { recursive: true });
+  }
 });
