@@ -1,10 +1,11 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { prepareKeys, retireKeys, rotateKeys } from '../../../core/crypto/key-exchange.ts';
 import { openSigningKeys } from '../../../core/crypto/keys.ts';
 import { type NoteVerifier, openNote, parseVerifierLine, verifierLine } from '../../../core/crypto/signed-note.ts';
 import { InternalError, SettingsError } from '../../../core/internal-error.ts';
 import type { Store } from '../../../core/store/store.ts';
+import { ROLLUP } from '../rollup/rollup.ts';
 import { CHECKPOINT_TABLE } from '../tree/checkpoints.ts';
 import { kekSource } from './kek.ts';
 import { readWrapped, retireWrapped, rotateWrapped } from './kek-wrapped.ts';
@@ -84,8 +85,16 @@ export async function stillNeeded(
 
 const GOES_ON = 'a running gateway does it in the background, a start goes on with it';
 
-const countOthers = (notes: readonly string[], verifiers: readonly NoteVerifier[]) =>
-  notes.filter((note) => openNote(note, verifiers) === null).length;
+/** A signed note of a replica, or of the roll-up. */
+type NoteOf = readonly [replica: string, note: string];
+
+const othersIn = (notes: readonly NoteOf[], verifiers: readonly NoteVerifier[]) =>
+  notes.filter(([, note]) => openNote(note, verifiers) === null);
+
+const replicasOf = (notes: readonly NoteOf[]) => [...new Set(notes.map(([replica]) => replica))].sort().join(', ');
+
+const notesAt = (home: string, patterns: readonly string[]): NoteOf[] =>
+  globSync(patterns, { cwd: home }).map((file) => [file.split(sep)[1]!, readFileSync(join(home, file), 'utf8')]);
 
 /** Both copies of every checkpoint must bear the current key: what a start cannot read it refuses. */
 async function checkpointsLeft({ home, store, now }: ExchangeOptions): Promise<string | null> {
@@ -95,25 +104,27 @@ async function checkpointsLeft({ home, store, now }: ExchangeOptions): Promise<s
   if (name === undefined) throw new InternalError('audit.keys', `${printed} is not a list of keys`, { kind: 'outage' });
   const [current] = openSigningKeys(folderOf(home), 'checkpoint');
   const verifiers = [parseVerifierLine(verifierLine(name, current.publicKey))!];
-  const notes = globSync(['audit/*/journal/checkpoint', 'audit/*/trees/*/checkpoint', 'audit/rollup/*/checkpoint'], {
-    cwd: home,
-  }).map((file) => readFileSync(join(home, file), 'utf8'));
+  const notes = notesAt(home, [
+    'audit/*/journal/checkpoint',
+    'audit/*/trees/*/checkpoint',
+    'audit/rollup/*/checkpoint',
+  ]);
   // A home has at most a few trees per tenant: one page would hold them, the loop is for those that have more.
   for (let after: string | undefined; ; ) {
     const rows = await store.list(CHECKPOINT_TABLE, { prefix: '', limit: 500, ...(after ? { after } : {}), now });
-    notes.push(...rows.map((row) => Buffer.from(row.value).toString()));
+    for (const { key, value } of rows) {
+      const [tree, replica] = key.split('/');
+      notes.push([tree === ROLLUP ? ROLLUP : replica!, Buffer.from(value).toString()]);
+    }
     after = rows.at(-1)?.key;
     if (rows.length < 500) break;
   }
-  const left = countOthers(notes, verifiers);
-  if (left > 0) return `${left} checkpoints are not signed by ${current.kid} yet; ${GOES_ON}`;
+  const left = othersIn(notes, verifiers);
+  if (left.length > 0)
+    return `${left.length} checkpoints are not signed by ${current.kid} yet (${replicasOf(left)}); ${GOES_ON}, and those of a replica that was retired are signed by another gatewrit audit retire --replica`;
   // Whoever verifies with the new key alone would take one that a witness has not seen anew for forged.
-  const cosigned = globSync(['audit/*/journal/cosigned', 'audit/*/trees/*/cosigned'], { cwd: home });
-  const behind = countOthers(
-    cosigned.map((file) => readFileSync(join(home, file), 'utf8')),
-    verifiers,
-  );
-  return behind === 0
-    ? null
-    : `${behind} cosigned checkpoints are not signed by ${current.kid} yet: the witness has to know it and answer; where there is none any more, keep the files "cosigned" elsewhere`;
+  const cosigned = notesAt(home, ['audit/*/journal/cosigned', 'audit/*/trees/*/cosigned']);
+  const behind = othersIn(cosigned, verifiers);
+  if (behind.length === 0) return null;
+  return `${behind.length} cosigned checkpoints are not signed by ${current.kid} yet (${replicasOf(behind)}): the witness has to know it and answer; where there is none any more, keep the files "cosigned" elsewhere`;
 }

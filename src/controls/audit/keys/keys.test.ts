@@ -206,6 +206,26 @@ test('a tree whose first record found no room is not signed by a new key: the ne
   assert.deepEqual(await verified(), []);
 });
 
+test('the trees of a retired replica, which no start signs anew, are named when a checkpoint key is to go', async () => {
+  const ended = await log.open({ replica: 'node-0' });
+  await ended.retire({ by: 'operator', reason: 'replaced' });
+  await ended.close();
+  rotateKeys(folder(), 'checkpoint');
+  await audit.takeOverKeys();
+  await audit.close();
+  audit = await log.open();
+  const where = { home: log.home, store: log.store, now: log.clock.utc };
+  assert.match((await stillNeeded('checkpoint', where))!, / yet \(node-0\); .* gatewrit audit retire --replica/);
+
+  const again = await log.open({ replica: 'node-0', retire: true });
+  await again.retire({ by: 'operator', reason: 'a new checkpoint key' });
+  await again.close();
+  assert.equal(await stillNeeded('checkpoint', where), null);
+  retireKeys(folder(), 'checkpoint');
+  await audit.takeOverKeys();
+  assert.deepEqual(await verified(), []);
+});
+
 test('a prepared checkpoint key stands in audit.pub before it signs anything; rotated, it signs', async () => {
   await call();
   await audit.checkpoint();
