@@ -241,6 +241,25 @@ describe('a copy of the log on another disk', () => {
     await verified(copy);
   });
 
+  test('a copy that was away while a key was exchanged and retired is taken up where it was', async () => {
+    const first = await open();
+    await calls(first, 3, 'acme');
+    await first.close();
+    renameSync(disk, `${disk}-away`);
+    const second = await open({ required: false });
+    rotateKeys(join(f.home, 'keys'), 'checkpoint');
+    await second.takeOverKeys();
+    retireKeys(join(f.home, 'keys'), 'checkpoint');
+    await second.takeOverKeys();
+    await second.close();
+    renameSync(`${disk}-away`, disk);
+    const third = await open();
+    await calls(third, 3, 'globex');
+    await third.checkpoint();
+    await caughtUp();
+    await verified(copy);
+  });
+
   test('what a witness has signed is copied as soon as the copy reaches that far', async () => {
     const audit = await open();
     await calls(audit, 3);

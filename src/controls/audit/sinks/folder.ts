@@ -10,22 +10,12 @@ import { AppendedFile } from './appended-file.ts';
 import { adoptCopy } from './copy-adoption.ts';
 import { type Carrier, SinkBroken } from './following.ts';
 import { blocksUntil, type FeedPosition } from './segment-feed.ts';
-import { checkpointOf, type SignedEdge, SignedLog, type SignedTree } from './signed-edge.ts';
+import { checkpointOf, type SignedEdge, SignedLog, type SignedTree, wentOnFrom } from './signed-edge.ts';
 import { readOrNull, readTreeFile, tilesBetween } from './tree-files.ts';
 
 const LOOKS = 5;
 /** Files placed together: they share the syncs of their folders. */
 const PLACED_TOGETHER = 64;
-
-/** The copy's checkpoint of a tree; null when there is none yet. @throws SinkBroken when no key of ours signed it */
-async function copied(copy: string, path: string, verifiers: readonly NoteVerifier[]): Promise<Checkpoint | null> {
-  const file = join(copy, path, 'checkpoint');
-  const note = await readOrNull(file);
-  if (!note) return null;
-  const checkpoint = checkpointOf(note, verifiers);
-  if (checkpoint) return checkpoint;
-  throw new SinkBroken(`${file} is not signed by a key of this log: it is the copy of another`);
-}
 
 /**
  * A byte-for-byte copy of one replica's log. Only what a checkpoint covers is copied, records first and checkpoints
@@ -64,14 +54,15 @@ export class FolderCopy implements Carrier {
   }
 
   /** The newest state this copy has seen signed, for the start: a log that is older was rolled back. */
-  newest(): Promise<Checkpoint | null> {
-    return copied(this.#copy, 'journal', this.#verifiers());
+  async newest(): Promise<Checkpoint | null> {
+    const note = await readOrNull(join(this.#copy, 'journal', 'checkpoint'));
+    return note && checkpointOf(note, this.#verifiers());
   }
 
   async carry(signal: AbortSignal): Promise<void> {
     const journal = await this.#log.journal();
     if (!journal) return;
-    if (!this.#at) await this.#adopt();
+    if (!this.#at) await this.#adopt(journal);
     for (let looks = 0; looks < LOOKS; looks++) {
       const now = (await this.#log.journal())!;
       if (this.#note?.equals(now.note)) return this.#bringCosigned();
@@ -86,14 +77,14 @@ export class FolderCopy implements Carrier {
     throw new Error('the log was signed anew at each look');
   }
 
-  async #adopt(): Promise<void> {
+  async #adopt(journal: SignedTree): Promise<void> {
     if (!existsSync(this.#root)) throw new Error(`there is no folder ${this.#root}; make it on the other disk`);
     makeFolder(systemFiles, join(this.#copy, 'segments'));
     makeFolder(systemFiles, this.#work);
     for (const name of await readdir(this.#work)) await rm(join(this.#work, name));
     this.#sizes.clear();
     this.#log.forget();
-    this.#journal = await this.newest();
+    this.#journal = await this.#copied(journal);
     const at = await adoptCopy(join(this.#log.folder, 'segments'), join(this.#copy, 'segments'));
     if (at.index < (this.#journal?.size ?? 0))
       throw new SinkBroken(`${this.#copy} is damaged: it has signed records that it does not hold any more`);
@@ -139,9 +130,7 @@ export class FolderCopy implements Carrier {
     const grown: [SignedTree, from: number][] = [];
     try {
       for (const tree of [...trees, journal]) {
-        const from = await this.#sizeOf(tree.path);
-        if (from > tree.checkpoint.size)
-          throw new SinkBroken(`${join(this.#copy, tree.path)} has signed more than the log`);
+        const from = this.#sizes.get(tree.path) ?? (await this.#copied(tree))?.size ?? 0;
         grown.push([tree, from]);
         await this.#bringTiles(tree, from, signal);
       }
@@ -166,8 +155,11 @@ export class FolderCopy implements Carrier {
     return [join(this.#copy, path, 'checkpoint'), note];
   }
 
-  async #sizeOf(path: string): Promise<number> {
-    return this.#sizes.get(path) ?? (await copied(this.#copy, path, this.#verifiers()))?.size ?? 0;
+  /** The copy's checkpoint of a tree; null when there is none yet. @throws SinkBroken when the log did not go on from it */
+  async #copied(tree: SignedTree): Promise<Checkpoint | null> {
+    const file = join(this.#copy, tree.path, 'checkpoint');
+    const note = await readOrNull(file);
+    return note && wentOnFrom(note, this.#log.folder, tree, file);
   }
 
   async #bringTiles({ path, checkpoint }: SignedTree, from: number, signal: AbortSignal): Promise<void> {
@@ -200,7 +192,7 @@ export class FolderCopy implements Carrier {
     for (const path of this.#uncosigned) {
       const note = await readOrNull(join(this.#log.folder, path, 'cosigned'));
       const size = note ? (checkpointOf(note, this.#verifiers())?.size ?? null) : null;
-      const reach = await this.#sizeOf(path);
+      const reach = this.#sizes.get(path) ?? 0;
       if (!note || size === null || size > reach) continue;
       const target = join(this.#copy, path, 'cosigned');
       if (!(await readOrNull(target))?.equals(note)) await this.#placer.place([[target, note]]);

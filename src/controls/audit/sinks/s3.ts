@@ -8,7 +8,7 @@ import type { LockedBucket } from './bucket.ts';
 import { type Carrier, SinkBroken } from './following.ts';
 import { numberIn, pieceName, signedName } from './object-names.ts';
 import { type Block, blocksOfSegment, blocksUntil, type FeedPosition } from './segment-feed.ts';
-import { checkpointOf, type SignedEdge, SignedLog, type SignedTree } from './signed-edge.ts';
+import { checkpointOf, type SignedEdge, SignedLog, type SignedTree, wentOnFrom } from './signed-edge.ts';
 import { readOrNull, readTreeFile, tilesBetween } from './tree-files.ts';
 
 /** A piece of a segment is full at this size: it is what the memory for one run amounts to. */
@@ -61,15 +61,8 @@ export class ObjectCopy implements Carrier {
 
   /** The newest checkpoint of the journal that is in the bucket. */
   async newest(): Promise<Checkpoint | null> {
-    const size = await this.#shippedSize('journal');
-    if (size === 0) return null;
-    const note = await this.#options.bucket.get(this.#name(signedName('journal', 'checkpoint', size)));
-    const checkpoint = note && checkpointOf(note, this.#options.verifiers());
-    if (!checkpoint || checkpoint.size !== size)
-      throw new SinkBroken(
-        `${this.#options.where} holds a checkpoint of ${size} records that no key of this log signed`,
-      );
-    return checkpoint;
+    const note = await this.#newestNote();
+    return note && checkpointOf(note, this.#options.verifiers());
   }
 
   async carry(signal: AbortSignal): Promise<void> {
@@ -79,7 +72,7 @@ export class ObjectCopy implements Carrier {
       await this.checkLock().catch((error) =>
         Promise.reject(error instanceof SettingsError ? new SinkBroken(error.message) : error),
       );
-    if (!this.#at) await this.#adopt();
+    if (!this.#at) await this.#adopt(journal);
     for (let looks = 0; looks < LOOKS; looks++) {
       const now = (await this.#log.journal())!;
       if (this.#journal?.size === now.checkpoint.size && Buffer.compare(this.#journal.root, now.checkpoint.root) === 0)
@@ -103,10 +96,16 @@ export class ObjectCopy implements Carrier {
     return `${this.#options.root}${path}`;
   }
 
-  async #adopt(): Promise<void> {
+  async #newestNote(): Promise<Buffer | null> {
+    const size = await this.#shippedSize('journal');
+    return size === 0 ? null : this.#options.bucket.get(this.#name(signedName('journal', 'checkpoint', size)));
+  }
+
+  async #adopt(journal: SignedTree): Promise<void> {
     this.#log.forget();
     this.#sizes.clear();
-    this.#journal = await this.newest();
+    const note = await this.#newestNote();
+    this.#journal = note && wentOnFrom(note, this.#log.folder, journal, this.#options.where);
     this.#at = await this.#end();
     if (this.#at.index < (this.#journal?.size ?? 0))
       throw new SinkBroken(`${this.#options.where} is damaged: it has a checkpoint of records that it does not hold`);
@@ -196,14 +195,14 @@ export class ObjectCopy implements Carrier {
   }
 
   /** A checkpoint of a size that is there already was signed by another key then; the old one stays. */
-  async #shipNote({ path, note, checkpoint }: SignedTree, file: 'checkpoint' | 'cosigned'): Promise<void> {
+  async #shipNote(tree: SignedTree, file: 'checkpoint' | 'cosigned'): Promise<void> {
+    const { path, note, checkpoint } = tree;
     if (checkpoint.size === 0) return;
     const name = this.#name(signedName(path, file, checkpoint.size));
     if ((await this.#store(name, note)) === 'stored') return;
-    const there = await this.#options.bucket.get(name);
-    const known = there && checkpointOf(there, this.#options.verifiers());
-    if (!known || Buffer.compare(known.root, checkpoint.root) !== 0)
-      throw new SinkBroken(`${this.#options.where} holds another ${name}`);
+    const where = `${name} in ${this.#options.where}`;
+    const there = wentOnFrom((await this.#options.bucket.get(name)) ?? Buffer.alloc(0), this.#log.folder, tree, where);
+    if (there.size !== checkpoint.size) throw new SinkBroken(`${where} is of another size than its name`);
   }
 
   async #shipCosigned(): Promise<void> {

@@ -1,6 +1,14 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Checkpoint, type NoteVerifier, openNote, parseCheckpoint } from '../../../core/crypto/signed-note.ts';
+import {
+  type Checkpoint,
+  type NoteVerifier,
+  openNote,
+  parseCheckpoint,
+  splitNote,
+} from '../../../core/crypto/signed-note.ts';
+import { growsFrom } from '../tree/tree.ts';
+import { SinkBroken } from './following.ts';
 import { readOrNull } from './tree-files.ts';
 
 /** A tree of the log as it is signed now. */
@@ -99,6 +107,17 @@ async function readSigned(
 export function checkpointOf(note: Uint8Array, verifiers: readonly NoteVerifier[]): Checkpoint | null {
   const opened = openNote(Buffer.from(note).toString(), verifiers);
   return opened ? parseCheckpoint(opened.text) : null;
+}
+
+/**
+ * What the other side holds signed of a tree that the log went on from. Whose signature it is does not matter then: it may
+ * be by a key that is gone. Attacker-controlled.
+ * @throws SinkBroken when it is of another tree, or of more than the log has
+ */
+export function wentOnFrom(note: Buffer, folder: string, { path, checkpoint }: SignedTree, where: string): Checkpoint {
+  const there = parseCheckpoint(splitNote(note.toString())?.text ?? '');
+  if (there?.origin === checkpoint.origin && growsFrom(join(folder, path), there, checkpoint)) return there;
+  throw new SinkBroken(`${where} is not a copy of this log: it has signed something else or more`);
 }
 
 async function tagsIn(folder: string): Promise<string[]> {
