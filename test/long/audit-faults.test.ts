@@ -77,7 +77,7 @@ async function one(phase: (typeof PHASES)[number], inject: string, seen: Seen): 
   // The event loop wakes itself by writing, too: only files of the log are meant.
   const work = join(home, 'audit-work/node-1');
   const own = [...Array(12).keys()].map((n) => join(work, 'placing', `placing-${writer.child.pid}-${n}`));
-  own.push(join(work, 'printing', `placing-${writer.child.pid}-0`));
+  own.push(join(home, 'keys', `placing-${writer.child.pid}-0`));
   if (call === 'write') for (const path of [...own, join(work, 'reserve')]) args.push('-P', path);
   const tracer = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const traced = once(tracer, 'close');

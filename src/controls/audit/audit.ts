@@ -131,10 +131,11 @@ async function openLocked(options: AuditOptions, lock: WriterLock): Promise<Audi
   const { checkpoint: signer, keyring } = keys;
 
   const place = placesOf(home, replica);
-  for (const folder of [place.segments, place.trees, place.quarantine]) makeFolder(files, folder);
-  const placer = placerIn(files, place.work);
-  // Its own: keys are replaced while trees are being placed.
-  const printer = placerIn(files, place.printing);
+  for (const folder of [place.segments, place.trees, place.quarantine, place.work]) makeFolder(files, folder);
+  const placer = new Placer(files, place.work);
+  for (const name of readdirSync(place.work)) files.unlinkSync(join(place.work, name));
+  // Its own, as keys are replaced while trees are being placed; and there, as keys may be kept on another disk.
+  const printer = new Placer(files, options.keys.folder);
   await printVerifiers(options.keys, signer, printer);
   const reserve = new Reserve(files, place.reserve, settings.reserveBytes);
   reserve.setAside();
@@ -234,13 +235,6 @@ async function openLocked(options: AuditOptions, lock: WriterLock): Promise<Audi
     }),
     close: () => (closing ??= close()),
   };
-}
-
-/** Places files by way of a folder of its own, which holds nothing that an earlier process left there. */
-function placerIn(files: Files, folder: string): Placer {
-  makeFolder(files, folder);
-  for (const name of readdirSync(folder)) files.unlinkSync(join(folder, name));
-  return new Placer(files, folder);
 }
 
 /** The journal in a new segment, and what it does when there is no room: it says so with the bytes set aside for that. */

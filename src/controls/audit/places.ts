@@ -11,7 +11,6 @@ export function placesOf(home: string, replica: string) {
     journal: join(log, 'journal'),
     trees: join(log, 'trees'),
     work: join(beside, 'placing'),
-    printing: join(beside, 'printing'),
     quarantine: join(beside, 'quarantine'),
     reserve: join(beside, 'reserve'),
   };

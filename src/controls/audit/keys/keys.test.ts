@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type SealKey, unseal } from '../../../core/crypto/envelope.ts';
 import { prepareKeys, retireKeys, rotateKeys } from '../../../core/crypto/key-exchange.ts';
@@ -168,6 +168,18 @@ test('a checkpoint key is taken over while trees are being placed: neither audit
   assert.deepEqual(log.fatal, []);
   assert.equal(readVerifiers(join(folder(), 'audit.pub')).length, 2);
   assert.deepEqual(await verified(), []);
+});
+
+test('audit.pub is printed within its folder, which may be on another disk than the log', async () => {
+  await audit.close();
+  rmSync(join(folder(), 'audit.pub'));
+  const ways: string[] = [];
+  const rename = ((from: string, to: string, done: (error: Error | null) => void) => {
+    if (to.endsWith('audit.pub')) ways.push(dirname(from));
+    systemFiles.rename(from, to, done);
+  }) as typeof systemFiles.rename;
+  audit = await log.open({ files: { ...systemFiles, rename } });
+  assert.deepEqual(ways, [folder()]);
 });
 
 test('nothing is signed by a key that could not be printed into audit.pub', async () => {
