@@ -10,6 +10,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -280,6 +281,16 @@ describe('a copy of the log on another disk', () => {
     for (const file of copied())
       assert.ok(readFileSync(join(copy, file)).equals(readFileSync(join(log(), file))), file);
     await verified(copy);
+  });
+
+  test('the home is no place for a copy, by whatever path: the log is not touched, and the start says so', async () => {
+    const link = join(disk, 'home');
+    symlinkSync(f.home, link);
+    for (const path of [f.home, link])
+      await assert.rejects(open({ path }), {
+        code: 'settings.invalid',
+        message: /the sink copy at .* is the log itself/,
+      });
   });
 
   test('verifies at any moment while the log grows under it', async () => {

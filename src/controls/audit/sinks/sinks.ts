@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Now } from '../../../core/call.ts';
 import type { Checkpoint, NoteVerifier } from '../../../core/crypto/signed-note.ts';
 import { InternalError, SettingsError } from '../../../core/internal-error.ts';
@@ -78,6 +79,10 @@ async function carrierOf(sink: SinkSettings, surroundings: SinkSurroundings): Pr
   const { log, deployment, replica, verifiers } = surroundings;
   switch (sink.kind) {
     case 'folder':
+      if (isSame(join(sink.path, 'audit', replica), log))
+        throw new SettingsError(
+          `the sink ${sink.name} at ${sink.path} is the log itself; name a folder on another disk`,
+        );
       return new FolderCopy({ log, path: sink.path, replica, verifiers });
     case 's3':
       return objectCopyOf(sink, surroundings);
@@ -101,6 +106,12 @@ async function carrierOf(sink: SinkSettings, surroundings: SinkSurroundings): Pr
       return sendingOf(name, new JsonLines({ path, format, facts }), LINES_TOGETHER, surroundings);
     }
   }
+}
+
+/** By whatever path: two writers in one folder would take each other's files. */
+function isSame(path: string, other: string): boolean {
+  const [here, there] = [path, other].map((one) => statSync(one, { throwIfNoEntry: false }));
+  return here !== undefined && here.ino === there?.ino && here.dev === there.dev;
 }
 
 function sendingOf(name: string, sender: RecordSender, batchRecords: number, around: SinkSurroundings): RecordSending {
