@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -121,4 +121,18 @@ test('a replica is retired once and for all, and its log still verifies', async 
   const again = await run('retire', '--home', home, '--replica', 'node-0', '--reason', 'again');
   assert.equal(again.code, 0, again.err);
   assert.equal((await run('verify', join(home, 'audit'))).code, 0);
+});
+
+test('a witness whose key others may read does not start', async () => {
+  const key = join(folder, 'wide.key');
+  assert.equal((await run('witness', '--init', '--name', 'witness.example.org/w2', '--key', key)).code, 0);
+  chmodSync(key, 0o644);
+  const log = readFileSync(join(home, 'keys/audit.pub'), 'utf8');
+  const args = ['--listen', '127.0.0.1:0', '--state', join(folder, 'wide'), '--key', key, '--log', log];
+  // Should it start after all, it is stopped: it would serve for ever.
+  const stop = setTimeout(() => process.emit('SIGTERM'), 2_000);
+  const started = await run('witness', ...args);
+  clearTimeout(stop);
+  assert.equal(started.code, 3);
+  assert.match(started.err, /may be read by others .* chmod 600/);
 });

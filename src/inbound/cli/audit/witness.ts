@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { newWitnessKey, openWitness, parseWitnessedLog } from '../../../controls/audit/index.ts';
 import { InternalError } from '../../../core/internal-error.ts';
+import { openSecret } from '../../../core/settings.ts';
 import type { Io } from '../command.ts';
 import { type Action, type Given, surplus, textOf } from './action.ts';
 
@@ -77,7 +78,7 @@ async function serve(given: Given, io: Io): Promise<number | string> {
   if (!Number.isSafeInteger(maxOrigins) || maxOrigins < 1) return '--max-origins takes a number';
   if ((cert === undefined) !== (key === undefined)) return '--tls-cert and --tls-key belong together';
   const witness = await openWitness({
-    keyText: readText(textOf(given, 'key')!),
+    keyText: openSecret(`file:${resolve(textOf(given, 'key')!)}`).toString('utf8'),
     logs: logs.filter((log) => log !== null),
     state: resolve(state),
     maxOrigins,
