@@ -12,6 +12,7 @@ import {
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { InternalError, SettingsError } from '../internal-error.ts';
+import { copiesIn } from './copies.ts';
 import { keyBytes, prefixEnd, tableName } from './keys.ts';
 import type { ListedRow, Row, Store } from './store.ts';
 
@@ -43,6 +44,8 @@ const STEPS: readonly string[] = [
 /** Expired rows are removed with a write, at most this often (ms by the caller's clock) and this many at once. */
 const PURGE_EVERY_MS = 10_000;
 const PURGE_ROWS = 256;
+/** As many bytes of a row are looked for as no other row has. */
+const NEEDLE_BYTES = 16;
 /** How long a statement waits for the other process (ms); it blocks the loop, and one write takes well under 10. */
 const BUSY_MS = 2_000;
 
@@ -72,7 +75,7 @@ export function openSqliteStore({ path, steps = STEPS }: SqliteOptions): Store {
     );
     enterWal(db);
     migrate(db, path, steps);
-    return new SqliteStore(db);
+    return new SqliteStore(db, path);
   } catch (cause) {
     if (db?.isOpen) db.close();
     if (cause instanceof SettingsError) throw cause;
@@ -172,10 +175,13 @@ class SqliteStore implements Store {
   readonly #list: StatementSync;
   readonly #purge: StatementSync;
   readonly #emptied: StatementSync;
+  readonly #value: StatementSync;
+  readonly #path: string;
   #purgedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, path: string) {
     this.#db = db;
+    this.#path = path;
     this.#get = db.prepare(
       `SELECT value, version, expires_at FROM rows
        WHERE tbl = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)`,
@@ -193,6 +199,7 @@ class SqliteStore implements Store {
        WHERE tbl = :table AND key = :key AND version = :expect AND (expires_at IS NULL OR expires_at > :now)
        RETURNING version`,
     );
+    this.#value = db.prepare('SELECT value FROM rows WHERE tbl = ? AND key = ? AND version = ?');
     this.#delete = db.prepare('DELETE FROM rows WHERE tbl = ? AND key = ? AND version = ?');
     this.#list = db.prepare(
       `SELECT key, value, version, expires_at FROM rows
@@ -233,8 +240,10 @@ class SqliteStore implements Store {
     { expect, scrub = false }: { expect: number; scrub?: boolean },
   ): Promise<boolean> {
     return this.#run(() => {
-      const deleted = Number(this.#delete.run(tableName(table), keyBytes(key), expect).changes) === 1;
-      if (scrub) this.#scrub();
+      const row = [tableName(table), keyBytes(key), expect] as const;
+      if (scrub) this.#bringTogether(...row);
+      const deleted = Number(this.#delete.run(...row).changes) === 1;
+      if (scrub) this.#emptyWal();
       return deleted;
     });
   }
@@ -262,20 +271,29 @@ class SqliteStore implements Store {
   }
 
   /**
-   * A page that was split keeps what went to another one, where `secure_delete` never looks: the file is written anew from
-   * the rows that are left. The write-ahead log still holds pages from before: it is brought over and cut to nothing.
+   * A page that was split keeps what went to another one, where `secure_delete` never looks. Where a row that is to go
+   * stands more often than it should, the file is written anew from its rows first: it is then deleted where it is alone.
    */
-  #scrub(): void {
-    this.#db.exec('VACUUM');
+  #bringTogether(table: string, key: Buffer, expect: number): void {
+    this.#emptyWal();
+    const row = this.#value.get(table, key, expect) as { value: Uint8Array } | undefined;
+    if (!row) return;
+    // A copy without its middle has lost half of itself; one of an earlier value stands behind the same key, which is in an index too.
+    const [value, keys] = copiesIn(this.#path, [middleOf(row.value), key.subarray(-NEEDLE_BYTES)], 3);
+    if (value !== 1 || keys !== 2) this.#db.exec('VACUUM');
+  }
+
+  /** The write-ahead log holds pages from before: it is brought over and cut to nothing. */
+  #emptyWal(): void {
     const { busy } = this.#emptied.get() as { busy: number };
-    if (busy !== 0)
-      throw new InternalError(
-        'store.unavailable',
-        'another process reads the store: what was deleted is not scrubbed',
-        {
-          kind: 'outage',
-        },
-      );
+    if (busy === 0) return;
+    throw new InternalError(
+      'store.unavailable',
+      'another process reads the store: nothing can be scrubbed; try again',
+      {
+        kind: 'outage',
+      },
+    );
   }
 
   #purgeExpired(now: number): void {
@@ -306,4 +324,9 @@ interface StoredRow {
 
 function toRow(row: StoredRow): Row {
   return { value: row.value, version: row.version, expiresAt: row.expires_at };
+}
+
+function middleOf(value: Uint8Array): Buffer {
+  const from = Math.max(0, (value.length - NEEDLE_BYTES) >> 1);
+  return Buffer.from(value.subarray(from, from + NEEDLE_BYTES));
 }
