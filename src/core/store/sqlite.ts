@@ -46,6 +46,8 @@ const PURGE_EVERY_MS = 10_000;
 const PURGE_ROWS = 256;
 /** As many bytes of a row are looked for as no other row has. */
 const NEEDLE_BYTES = 16;
+/** What the file format has for NULL in the header of a row; that of `expires_at` is its last. */
+const NULL_TYPE = Buffer.of(0);
 /** How long a statement waits for the other process (ms); it blocks the loop, and one write takes well under 10. */
 const BUSY_MS = 2_000;
 
@@ -199,7 +201,7 @@ class SqliteStore implements Store {
        WHERE tbl = :table AND key = :key AND version = :expect AND (expires_at IS NULL OR expires_at > :now)
        RETURNING version`,
     );
-    this.#value = db.prepare('SELECT value FROM rows WHERE tbl = ? AND key = ? AND version = ?');
+    this.#value = db.prepare('SELECT value, expires_at FROM rows WHERE tbl = ? AND key = ? AND version = ?');
     this.#delete = db.prepare('DELETE FROM rows WHERE tbl = ? AND key = ? AND version = ?');
     this.#list = db.prepare(
       `SELECT key, value, version, expires_at FROM rows
@@ -276,11 +278,14 @@ class SqliteStore implements Store {
    */
   #bringTogether(table: string, key: Buffer, expect: number): void {
     this.#emptyWal();
-    const row = this.#value.get(table, key, expect) as { value: Uint8Array } | undefined;
+    const row = this.#value.get(table, key, expect) as { value: Uint8Array; expires_at: number | null } | undefined;
     if (!row) return;
-    // A copy without its middle has lost half of itself; one of an earlier value stands behind the same key, which is in an index too.
-    const [value, keys] = copiesIn(this.#path, [middleOf(row.value), key.subarray(-NEEDLE_BYTES)], 3);
-    if (value !== 1 || keys !== 2) this.#db.exec('VACUUM');
+    // A copy without its middle has lost half of itself.
+    const needles = [middleOf(row.value)];
+    // Copies of what the value was before: a row that does not expire is table and key behind a NULL. Entries of the
+    // index have a number there, and tell nothing.
+    if (row.expires_at === null) needles.push(Buffer.concat([NULL_TYPE, Buffer.from(table), key]));
+    if (copiesIn(this.#path, needles, 2).some((count) => count !== 1)) this.#db.exec('VACUUM');
   }
 
   /** The write-ahead log holds pages from before: it is brought over and cut to nothing. */
