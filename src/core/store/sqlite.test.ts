@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -184,6 +185,25 @@ test('what was scrubbed stands in no file of the store, with a second process ho
   assert.ok(bytes().includes('secret-0008-value'));
   await store.close();
   await other.close();
+  remove();
+});
+
+const locksAreListed = existsSync('/proc/locks');
+
+test('scrubbing lets go of no lock on the file: others take it for open', { skip: !locksAreListed }, async () => {
+  const { path, remove } = folder();
+  const store = openSqliteStore({ path });
+  await store.set('one', 'gone', text('a value of some length'), { expect: 0, expiresAt: null, now: T });
+  const { ino } = statSync(path);
+  const locks = () =>
+    readFileSync('/proc/locks', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(` ${process.pid} `) && line.includes(`:${ino} `)).length;
+  const before = locks();
+  assert.ok(before > 0);
+  assert.ok(await store.delete('one', 'gone', { expect: 1, scrub: true }));
+  assert.equal(locks(), before);
+  await store.close();
   remove();
 });
 
