@@ -261,6 +261,26 @@ test('a modern client has no session: its cancellation drops the connection, and
   );
 });
 
+test('a client that goes while it listens leaves nothing running; what it asked before is answered', {
+  timeout: 5_000,
+}, async () => {
+  let release = () => {};
+  const one = await entry(({ body }, res) => {
+    if (body.method === 'subscriptions/listen') return void events(res).flushHeaders();
+    release = () => json(res, result(body.id));
+  });
+  one.say({ id: 1, method: 'subscriptions/listen', params: { notifications: {} } });
+  one.say({ id: 2, method: 'tools/list', params: {} });
+  await one.until(() => one.seen.length === 2);
+  const ended = one.end();
+  setTimeout(release, 50);
+  await ended;
+  assert.deepEqual(
+    one.written.map(({ id }) => id),
+    [2],
+  );
+});
+
 test('why the gateway cannot be reached is said, also where fetch hides it', async () => {
   const saidOf = async (code: string, message: string) => {
     const cause = Object.assign(new Error(message), { code });

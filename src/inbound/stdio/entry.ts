@@ -63,6 +63,7 @@ export async function runStdioEntry(options: EntryOptions): Promise<void> {
     () => onDiagnostic(`a line passed ${MAX_MESSAGE_BYTES} bytes and was dropped`),
   );
   for await (const chunk of options.input) lines.push(chunk as Uint8Array);
+  modern.end();
   await Promise.all(running);
   await (session as LegacySession | null)?.end();
   await link.close();
@@ -87,6 +88,8 @@ function distrust(cause: unknown): string | null {
 class ModernRequests {
   readonly #link: GatewayLink;
   readonly #open = new Map<string, AbortController>();
+  /** Of requests that have no answer to wait for: their streams last as long as somebody listens. */
+  readonly #streams = new Set<AbortController>();
   readonly #declared: Declarations = new Map();
 
   constructor(link: GatewayLink) {
@@ -103,13 +106,20 @@ class ModernRequests {
     const id = message['id'];
     const abort = new AbortController();
     if (id !== undefined) this.#open.set(JSON.stringify(id), abort);
+    if (message['method'] === 'subscriptions/listen') this.#streams.add(abort);
     try {
       await this.#request(line, message, abort.signal);
     } catch (cause) {
       if (!abort.signal.aborted) throw cause;
     } finally {
       this.#open.delete(JSON.stringify(id));
+      this.#streams.delete(abort);
     }
+  }
+
+  /** The client has gone: nobody listens any more. */
+  end(): void {
+    for (const stream of this.#streams) stream.abort();
   }
 
   async #request(line: Uint8Array, message: Message, signal: AbortSignal): Promise<void> {
