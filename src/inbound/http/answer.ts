@@ -108,8 +108,10 @@ function dataLine(message: Uint8Array): Uint8Array {
 
 const EVENTS = ['text/event-stream', '*/*', 'text/*'];
 
-/** True when the client said it can read an event stream. */
+/** True when the client said it can read an event stream, in whatever case (RFC 9110 8.3.1). */
 export function acceptsEvents(call: Pick<Call, 'head'>): boolean {
   const accept = call.head.headers['accept'];
-  return typeof accept === 'string' && EVENTS.some((range) => accept.includes(range));
+  if (typeof accept !== 'string') return false;
+  const lower = accept.toLowerCase();
+  return EVENTS.some((range) => lower.includes(range));
 }

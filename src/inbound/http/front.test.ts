@@ -69,6 +69,19 @@ async function upTo(answer: Dispatcher.ResponseData, word: string): Promise<stri
 }
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
+test('a client that reads events hears them, in whatever case it says so', async () => {
+  const url = await front(async (call) => {
+    call.events?.(said('news'));
+    return {};
+  });
+  for (const accept of ['Application/JSON, Text/Event-Stream', 'application/json, TEXT/*', '*/*']) {
+    const { body } = await send(url, 'POST', { accept });
+    assert.deepEqual(words(await body.text()), ['news'], accept);
+  }
+  const { body } = await send(url, 'POST', { accept: 'application/json' });
+  assert.equal(await body.text(), '{}');
+});
+
 test('a call that says nothing is answered in one piece, one that does by a stream, with ids only where they can be used', async () => {
   for (const [revision, session, resumable] of [
     ['2026-07-28', null, false],
