@@ -81,6 +81,7 @@ export const TOOLS = [
           echo: { type: 'string' },
           slow: { type: 'string', pattern: '^(([a-z])+.)+[A-Z]([a-z])+$' },
           slower: { type: 'string', pattern: '^(a|a)*(a|aa)+$' },
+          counted: { type: 'string', pattern: `${'[a-z]{0,1000}'.repeat(8)}[0-9]` },
         },
         additionalProperties: false,
       },

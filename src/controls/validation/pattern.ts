@@ -12,11 +12,18 @@ const SPACES =
   '\\t\\n\\x{b}\\f\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}';
 const MAX_PATTERN = 2_000;
 
+export interface Pattern {
+  /** Steps one character costs at most: a counted repetition is as many steps as it counts. */
+  readonly steps: number;
+  test(text: string): boolean;
+  toString(): string;
+}
+
 /**
  * Compiles a JSON Schema pattern (ECMA-262 with the u flag, unanchored).
  * @throws PatternFault with a sentence when it is not valid or cannot be said in linear time
  */
-export function compilePattern(pattern: string): { test(text: string): boolean; toString(): string } {
+export function compilePattern(pattern: string): Pattern {
   if (pattern.length > MAX_PATTERN) throw new PatternFault(`a pattern is longer than ${MAX_PATTERN} characters`);
   try {
     // Only compiled, never run: says whether the text is a pattern at all.
@@ -28,7 +35,11 @@ export function compilePattern(pattern: string): { test(text: string): boolean; 
   try {
     const compiled = RE2JS.compile(translated);
     // Ajv tells patterns apart by this text.
-    return { test: (text) => compiled.test(text), toString: () => `/${pattern}/` };
+    return {
+      steps: compiled.programSize(),
+      test: (text) => compiled.test(text),
+      toString: () => `/${pattern}/`,
+    };
   } catch {
     throw new PatternFault('a pattern cannot be evaluated in linear time');
   }

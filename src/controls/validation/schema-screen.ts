@@ -5,7 +5,7 @@ import { compilePattern, PatternFault } from './pattern.ts';
  * completely; a schema that leans on anything else is refused when the tool is registered, never half-enforced.
  * Annotations and unknown keywords are left behind, so that no private extension of the compiler is ever reached.
  */
-export const SCHEMA_BOUNDS = { bytes: 256 * 1024, depth: 48, keywords: 5_000 } as const;
+export const SCHEMA_BOUNDS = { bytes: 256 * 1024, depth: 48, keywords: 5_000, patternSteps: 100_000 } as const;
 
 /** Marks a subschema with a `$ref`, so that the compiler counts how often it is followed. */
 export const STEP = 'gatewrit-step';
@@ -72,6 +72,7 @@ export function screenSchema(schema: unknown): { readonly schema: Screened; read
 class Screen {
   readonly #names = new Set<string>();
   #keywords = 0;
+  #patternSteps = 0;
 
   root(schema: unknown): { readonly schema: Screened; readonly names: ReadonlySet<string> } {
     if (isObject(schema)) {
@@ -132,14 +133,14 @@ class Screen {
       if (name === '__proto__') throw new SchemaFault(`${keyword} names __proto__`);
       if (++this.#keywords > SCHEMA_BOUNDS.keywords) throw new SchemaFault('the schema has too many keywords');
       if (keyword === 'properties') this.#names.add(name);
-      if (keyword === 'patternProperties') checkPattern(name);
+      if (keyword === 'patternProperties') this.#pattern(name);
       out[name] = this.#subschema(value[name], depth);
     }
     return out;
   }
 
   #plain(keyword: string, value: unknown): unknown {
-    if (keyword === 'pattern') checkPattern(value);
+    if (keyword === 'pattern') this.#pattern(value);
     if (keyword === 'enum' && (!Array.isArray(value) || value.length === 0)) {
       throw new SchemaFault('enum is not a list of at least one value');
     }
@@ -150,6 +151,13 @@ class Screen {
         if (Array.isArray(names)) for (const name of names) this.#names.add(String(name));
     }
     return value;
+  }
+
+  /** Their compilation takes time and memory by their steps, not by their length. */
+  #pattern(pattern: unknown): void {
+    this.#patternSteps += stepsOf(pattern);
+    if (this.#patternSteps > SCHEMA_BOUNDS.patternSteps)
+      throw new SchemaFault('the patterns of the schema repeat too much');
   }
 }
 
@@ -174,10 +182,10 @@ function localRef(value: unknown): string {
   return value;
 }
 
-function checkPattern(pattern: unknown): void {
+function stepsOf(pattern: unknown): number {
   if (typeof pattern !== 'string') throw new SchemaFault('a pattern is not a string');
   try {
-    compilePattern(pattern);
+    return compilePattern(pattern).steps;
   } catch (fault) {
     if (fault instanceof PatternFault) throw new SchemaFault(fault.message);
     throw fault;

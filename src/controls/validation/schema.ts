@@ -1,11 +1,14 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import { allDifferent, oneOfValues } from './equality.ts';
 import { FORMATS } from './formats.ts';
-import { compilePattern } from './pattern.ts';
+import { compilePattern, type Pattern } from './pattern.ts';
 import { SchemaFault, STEP, screenSchema } from './schema-screen.ts';
 
 /** How often one judgement may follow a `$ref`: a recursive schema with branches could otherwise work for ever. */
 const MAX_STEPS = 100_000;
+/** Steps of patterns that repeat by the hundred, in one judgement: linear in the text, they could still take minutes. */
+const MAX_PATTERN_STEPS = 20_000_000;
+const SMALL_PATTERN = 100;
 
 export interface Violation {
   readonly keyword: string;
@@ -32,6 +35,7 @@ class TooManySteps extends Error {}
 export class SchemaCompiler {
   readonly #ajv: Ajv2020;
   #steps = 0;
+  #patternSteps = 0;
 
   constructor(options: { readonly formats: 'assert' | 'annotate' }) {
     const ajv = new Ajv2020({
@@ -44,7 +48,9 @@ export class SchemaCompiler {
       formats: options.formats === 'assert' ? { ...FORMATS } : {},
       // On a fault the compiler would print generated code.
       logger: false,
-      code: { regExp: Object.assign((pattern: string) => compilePattern(pattern), { code: 'compilePattern' }) },
+      code: {
+        regExp: Object.assign((pattern: string) => this.#bounded(compilePattern(pattern)), { code: 'compilePattern' }),
+      },
     });
     for (const keyword of ['const', 'enum', 'uniqueItems']) ajv.removeKeyword(keyword);
     ajv.addKeyword({ keyword: 'const', compile: (allowed: unknown) => oneOfValues([allowed]) });
@@ -64,6 +70,18 @@ export class SchemaCompiler {
     this.#ajv = ajv;
   }
 
+  #bounded(pattern: Pattern): Pattern {
+    if (pattern.steps <= SMALL_PATTERN) return pattern;
+    return {
+      ...pattern,
+      test: (text) => {
+        this.#patternSteps += pattern.steps * text.length;
+        if (this.#patternSteps > MAX_PATTERN_STEPS) throw new TooManySteps();
+        return pattern.test(text);
+      },
+    };
+  }
+
   /** @returns the compiled schema, or a sentence that says why it cannot be enforced */
   compile(schema: unknown): Compiled | string {
     try {
@@ -74,6 +92,7 @@ export class SchemaCompiler {
         names: screened.names,
         violation: (value) => {
           this.#steps = 0;
+          this.#patternSteps = 0;
           try {
             return validate(value) ? null : toViolation(validate.errors);
           } catch (fault) {
