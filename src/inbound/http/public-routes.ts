@@ -44,11 +44,16 @@ export function publicRoutes(options: PublicRoutes): (req: IncomingMessage, res:
       String(body.length),
       ...(asked ? cors : ['Allow', 'GET, HEAD']),
       // A body nobody reads ends the connection.
-      ...(asked && req.complete ? [] : ['Connection', 'close']),
+      ...(asked && isEmpty(req) ? [] : ['Connection', 'close']),
     ]);
     res.end(method === 'HEAD' ? undefined : body);
     return true;
   };
+}
+
+/** By its head: whether the parser has come to the end of a request is not known yet when it arrives. */
+function isEmpty({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
 }
 
 function withoutOrigin({ headers, rawHeaders }: IncomingMessage): Pick<IncomingMessage, 'headers' | 'rawHeaders'> {
