@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { scanMessage } from '../core/mcp/scanner.ts';
+import { NO_BOUNDS, scanMessage } from '../core/mcp/scanner.ts';
 import { bridged, NOTHING_BRIDGED } from './capabilities.ts';
 import { clientWith, requestFor } from './fixture.test.ts';
 import { outgoingMessage } from './outgoing.ts';
 import type { UpstreamRequest } from './request.ts';
 
-/** A request with other params, read as the front reads them. */
+/** A request with other params, read as the front reads them, whatever its bounds are. */
 function requestOf(method: string, params: string, over: Partial<UpstreamRequest> = {}): UpstreamRequest {
   const bytes = Buffer.from(`{"jsonrpc":"2.0","id":"c","method":"${method}","params":${params}}`);
-  const spans = scanMessage(bytes);
+  const spans = scanMessage(bytes, NO_BOUNDS);
   assert.ok(typeof spans !== 'string');
   const { paramsMembers: members, metaMembers } = spans;
   const request = requestFor(over);
@@ -78,6 +78,20 @@ test('a completion names what is completed as the server does; what nobody judge
     { target: { ...target, kind: 'template', name: 'file://{x}' } },
   );
   assert.deepEqual((sent(template, 'legacy') as { ref: object }).ref, { type: 'ref/resource', uri: 'file://{x}' });
+});
+
+describe('what nobody judged stays behind also where settings let larger messages in than by default', () => {
+  const deep = `${'['.repeat(100)}${']'.repeat(100)}`;
+  const cases = { deep, 'a long number': '1'.repeat(300) };
+  for (const [what, value] of Object.entries(cases)) {
+    test(what, () => {
+      const params = `{"more":1,"name":"shop__buy","requestState":"x","arguments":{"a":${value}}}`;
+      assert.deepEqual(sent(requestOf('tools/call', params), 'legacy'), {
+        name: 'buy',
+        arguments: JSON.parse(`{"a":${value}}`),
+      });
+    });
+  }
 });
 
 describe('trace context', () => {

@@ -1,7 +1,8 @@
 import type { Message, Span, Target } from '../core/call.ts';
+import { InternalError } from '../core/internal-error.ts';
 import { ITSELF } from '../core/itself.ts';
 import { type Edit, type NewMember, objectEdits, patch } from '../core/mcp/patch.ts';
-import { parseSpan, scanDocument } from '../core/mcp/scanner.ts';
+import { NO_BOUNDS, parseSpan, scanDocument } from '../core/mcp/scanner.ts';
 import type { Answers } from '../core/questions.ts';
 import type { Bridged } from './capabilities.ts';
 import { LOG_LEVEL, levelOf } from './log-level.ts';
@@ -89,8 +90,10 @@ function memberEdits({ bytes, method, params, spans }: Message, insert: readonly
 
 /** Members of the object at a span, with their spans in `bytes`. */
 function membersOf(bytes: Uint8Array, { start, end }: Span): ReadonlyMap<string, Span> {
-  const document = scanDocument(bytes.subarray(start, end));
-  if (typeof document === 'string' || document.members === null) return new Map();
+  const document = scanDocument(bytes.subarray(start, end), NO_BOUNDS);
+  // With none found, what nobody judged would stay in.
+  if (typeof document === 'string' || document.members === null)
+    throw new InternalError('upstream.unread', 'a message that was judged could not be read again; report this');
   return new Map(
     [...document.members].map(([name, span]) => [name, { start: span.start + start, end: span.end + start }]),
   );

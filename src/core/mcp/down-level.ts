@@ -1,7 +1,7 @@
 import type { Reply, Revision, Span } from '../call.ts';
 import { elementsOf } from './elements.ts';
 import { type Edit, objectEdits, patch } from './patch.ts';
-import { type DocumentSpans, parseSpan, type ScanLimits, scanDocument } from './scanner.ts';
+import { type DocumentSpans, NO_BOUNDS, parseSpan, scanDocument } from './scanner.ts';
 
 /** Legacy code of a resource that is not there; modern revisions say -32602 (protocol.md 1.5). */
 export const RESOURCE_NOT_FOUND = -32002;
@@ -20,12 +20,6 @@ const CACHED: readonly string[] = [
 const CACHE_WORDS = ['ttlMs', 'cacheScope'] as const;
 /** Knows no output schemas and no links to resources. */
 const OLDEST: Revision = '2025-03-26';
-const ANY: ScanLimits = {
-  maxDepth: 512,
-  maxMembers: Number.MAX_SAFE_INTEGER,
-  maxStringBytes: Number.MAX_SAFE_INTEGER,
-  maxNumberBytes: Number.MAX_SAFE_INTEGER,
-};
 
 /**
  * A modern reply in the words of an older revision (protocol.md 2.2 B): members it does not know are cut out, every
@@ -36,7 +30,7 @@ export function downLevel(
   method: string,
   revision: Revision,
 ): Uint8Array {
-  const document = scanDocument(bytes, ANY);
+  const document = scanDocument(bytes, NO_BOUNDS);
   if (typeof document === 'string' || document.members === null) return bytes;
   if (kind === 'error') return downLevelError(bytes, document.members, method);
   const edits = rootEdits(bytes, document, method);
@@ -111,7 +105,7 @@ const OPEN_ARRAY = 0x5b;
 
 /** Members of an object inside `bytes`, with spans in `bytes`; null when it is none. */
 function membersAt(bytes: Uint8Array, at: Span): ReadonlyMap<string, Span> | null {
-  const document = scanDocument(bytes.subarray(at.start, at.end), ANY);
+  const document = scanDocument(bytes.subarray(at.start, at.end), NO_BOUNDS);
   if (typeof document === 'string' || document.members === null) return null;
   const shifted = new Map<string, Span>();
   for (const [name, { start, end }] of document.members)

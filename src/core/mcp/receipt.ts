@@ -1,6 +1,6 @@
 import type { Span } from '../call.ts';
 import { objectEdits, patch } from './patch.ts';
-import { isObjectAt, type ScanLimits, scanDocument } from './scanner.ts';
+import { isObjectAt, NO_BOUNDS, scanDocument } from './scanner.ts';
 
 /** Member of a result's `_meta` that names the record of the call to who runs the log; to everybody else it is 22 random characters. */
 export const RECEIPT_MARK = 'gatewrit/receipt';
@@ -18,13 +18,6 @@ const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 const SLASH = 0x2f;
 const LOWER_T = 0x74;
-/** What is spliced was judged before; nothing is refused here. */
-const ANY: ScanLimits = {
-  maxDepth: 512,
-  maxMembers: Number.MAX_SAFE_INTEGER,
-  maxStringBytes: Number.MAX_SAFE_INTEGER,
-  maxNumberBytes: Number.MAX_SAFE_INTEGER,
-};
 
 /**
  * A result with the receipt in it, in pieces that stand one behind the other: it becomes the first member of `_meta`,
@@ -135,7 +128,7 @@ export interface Saved {
 
 /** Takes the receipt out of a result that somebody kept; null when it is no JSON object. All of it is attacker-controlled. */
 export function takeReceipt(result: Uint8Array): Saved | null {
-  const document = scanDocument(result, ANY);
+  const document = scanDocument(result, NO_BOUNDS);
   if (typeof document === 'string' || document.members === null) return null;
   const bytes = result.subarray(document.value.start, document.value.end);
   const root = { start: 0, end: bytes.length };
@@ -173,7 +166,7 @@ function marksIn(bytes: Uint8Array, meta: Span) {
 
 /** Members of the object at a place, by name; null when there is none that can be read. */
 function membersAt(bytes: Uint8Array, at: Span): ReadonlyMap<string, Span> | null {
-  const document = scanDocument(bytes.subarray(at.start, at.end), ANY);
+  const document = scanDocument(bytes.subarray(at.start, at.end), NO_BOUNDS);
   if (typeof document === 'string' || document.members === null) return null;
   const found = new Map<string, Span>();
   for (const [name, { start, end }] of document.members)

@@ -40,6 +40,14 @@ export const DEFAULT_SCAN_LIMITS: ScanLimits = {
   maxNumberBytes: 256,
 };
 
+/** For what was scanned before, whatever the bounds were by then: a second look may not refuse what the first let through. */
+export const NO_BOUNDS: ScanLimits = {
+  maxDepth: 512,
+  maxMembers: Number.MAX_SAFE_INTEGER,
+  maxStringBytes: Number.MAX_SAFE_INTEGER,
+  maxNumberBytes: Number.MAX_SAFE_INTEGER,
+};
+
 /** Value spans of a JSON-RPC message. Whether the parts are of the right type is for the caller to judge. */
 export interface MessageSpans {
   jsonrpc: Span | null;
