@@ -1,4 +1,5 @@
 import { MODERN_REVISION, type Revision, type Span, type WayIn } from '../../core/call.ts';
+import { foldKey } from '../../core/mcp/key-names.ts';
 import { type MessageSpans, type ScanLimits, scanDocument } from '../../core/mcp/scanner.ts';
 
 type Params = Readonly<Record<string, unknown>>;
@@ -22,7 +23,7 @@ const update: Shape = (params) => task(params) ?? needed(params, 'inputResponses
 const complete: Shape = (params) =>
   needed(params, 'ref', isReference, `a ref/prompt with a name or a ref/resource with a uri`) ??
   needed(params, 'argument', isArgument, 'an object with a name and a value, both strings') ??
-  optional(params, 'context', isObject, 'an object');
+  optional(params, 'context', isContext, 'an object');
 const subscribe: Shape = (params) => text(params, 'uri', MAX_URI);
 
 type Requests = ReadonlyMap<string, Shape>;
@@ -122,15 +123,30 @@ function nameIn(ref: Params): 'name' | 'uri' {
 }
 
 function isReference(value: unknown): boolean {
-  if (!isObject(value)) return false;
-  const ref = value as Params;
+  if (!isPlain(value, REFERENCE)) return false;
+  const ref = value;
   if (ref['type'] === 'ref/prompt') return isText(ref['name'], MAX_NAME);
   return ref['type'] === 'ref/resource' && isText(ref['uri'], MAX_URI);
 }
 
 function isArgument(value: unknown): boolean {
-  const argument = isObject(value) ? (value as Params) : {};
-  return isText(argument['name'], MAX_NAME) && typeof argument['value'] === 'string';
+  return isPlain(value, ARGUMENT) && isText(value['name'], MAX_NAME) && typeof value['value'] === 'string';
+}
+
+function isContext(value: unknown): boolean {
+  return isPlain(value, CONTEXT);
+}
+
+/** What is judged of the objects in a completion, which go on as they are. */
+const REFERENCE: readonly string[] = ['type', 'name', 'uri'];
+const ARGUMENT: readonly string[] = ['name', 'value'];
+const CONTEXT: readonly string[] = ['arguments'];
+
+/** An object in which no lenient decoder finds another member than we do: `Name` beside `name` would be one. */
+function isPlain(value: unknown, judged: readonly string[]): value is Params {
+  return (
+    isObject(value) && Object.keys(value).every((name) => judged.includes(name) || !judged.includes(foldKey(name)))
+  );
 }
 
 /** Members of a repeated request after `input_required`. */
@@ -171,6 +187,6 @@ function optional(params: Params, member: string, good: (value: unknown) => bool
   return Object.hasOwn(params, member) ? needed(params, member, good, what) : null;
 }
 
-function isObject(value: unknown): boolean {
+function isObject(value: unknown): value is Params {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

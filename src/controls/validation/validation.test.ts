@@ -276,6 +276,8 @@ test('params of each method have their shape', () => {
     ['prompts/get', '"name":"p","requestState":1', 'p'],
     ['tools/list', '"cursor":7'],
     ['completion/complete', '"ref":{}'],
+    ['completion/complete', '"ref":{"type":"ref/prompt","name":"p","Name":"q"},"argument":{"name":"a","value":""}'],
+    ['completion/complete', '"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"a","value":"","VALUE":"b"}'],
     ['subscriptions/listen', '"notifications":[]'],
   ];
   for (const [method, params, name] of faults) {
