@@ -44,6 +44,10 @@ test('marks with bad padding, alphabet, left-over bits or UTF-8 are malformed; w
   }
 });
 
+test('a literal that is not ASCII is malformed: its bytes are another text to a reader of UTF-8', () => {
+  for (const literal of ['é', 'Ã©', 'caf\u0080', '=?base64?é']) assert.equal(decodeHeaderValue(literal), null, literal);
+});
+
 const schema = (properties: object, more: object = {}) => ({ type: 'object', properties, ...more });
 const region = { type: 'string', 'x-mcp-header': 'Region' };
 

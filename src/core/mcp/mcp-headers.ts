@@ -9,6 +9,7 @@ import { parseSpan } from './scanner.ts';
 const PREFIX = '=?base64?';
 const SUFFIX = '?=';
 const CANONICAL_BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const ASCII = /^[\x00-\x7f]*$/;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Lower case, as node:http gives header names. */
@@ -45,12 +46,13 @@ function isOws(c: number): boolean {
 
 /**
  * The text a header value stands for: literal, or the UTF-8 inside the base64 marks (lower case, both present).
- * @returns null when the marks are there but padding, alphabet or UTF-8 are not right
+ * @returns null when the marks are there but padding, alphabet or UTF-8 are not right, and for a literal that is not
+ * ASCII: the bytes are one text in Latin-1, as node:http reads them, and may be another to the front that routed by them
  */
 export function decodeHeaderValue(raw: string): string | null {
   const value = trimOws(raw);
   if (value.length < PREFIX.length + SUFFIX.length || !value.startsWith(PREFIX) || !value.endsWith(SUFFIX))
-    return value;
+    return ASCII.test(value) ? value : null;
   const payload = value.slice(PREFIX.length, -SUFFIX.length);
   if (!CANONICAL_BASE64.test(payload)) return null;
   const bytes = Buffer.from(payload, 'base64');
