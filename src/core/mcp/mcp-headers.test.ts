@@ -90,6 +90,7 @@ test('null and absent arguments have no header, others their canonical text', ()
   assert.equal(paramHeaderValue({ header: 'C', path: ['constructor'], type: 'string' }, {}), null);
   assert.ok(agrees(n, '42.0', '42'));
   assert.ok(!agrees(n, '0x2a', '42'));
+  assert.ok(!agrees(n, '42.00000000000000000001', '42'));
   assert.ok(!agrees({ ...n, type: 'string' }, '42.0', '42'));
 });
 

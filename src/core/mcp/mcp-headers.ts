@@ -164,7 +164,8 @@ export function paramHeaderValue(declared: ParamHeader, args: unknown): string |
   return declared.type === 'integer' && Number.isSafeInteger(value) ? String(value) : undefined;
 }
 
-const DECIMAL = /^-?\d{1,40}(?:\.\d{1,40})?$/;
+/** A fraction that is not zero would be rounded away where it is small. */
+const DECIMAL = /^-?\d{1,40}(?:\.0{1,40})?$/;
 
 /** True when a decoded header says what the body says; integers are compared as numbers (42.0 is 42). */
 export function agrees(declared: ParamHeader, header: string, body: string): boolean {
