@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { SchemaCompiler } from './schema.ts';
 import { SCHEMA_BOUNDS } from './schema-screen.ts';
 
@@ -141,4 +143,46 @@ test('formats are asserted, unknown ones are annotations', () => {
   assert.equal(holds({ format: 'date' }, 7), true);
   const lenient = new SchemaCompiler({ formats: 'annotate' }).compile({ format: 'date' });
   assert.ok(typeof lenient === 'object' && lenient.violation('x') === null);
+});
+
+test('a violation bears what the schema asked for', () => {
+  const cases: [object, unknown, unknown][] = [
+    [{ maximum: 3 }, 4, 3],
+    [{ minLength: 2 }, 'x', 2],
+    [{ maxItems: 1 }, [1, 2], 1],
+    [{ minProperties: 1 }, {}, 1],
+    [{ multipleOf: 5 }, 4, 5],
+    [{ pattern: '^a' }, 'b', '^a'],
+    [{ format: 'date' }, 'b', 'date'],
+    [{ enum: ['a', { b: 1 }] }, 'b', ['a', { b: 1 }]],
+    [{ const: false }, 1, false],
+    [{ $defs: { a: { const: null } }, $ref: '#/$defs/a' }, 1, null],
+  ];
+  for (const [schema, value, expected] of cases) {
+    const compiled = compiler.compile(schema);
+    assert.ok(typeof compiled === 'object', String(compiled));
+    assert.deepEqual(compiled.violation(value)?.expected, expected, JSON.stringify(schema));
+  }
+});
+
+test('what was judged is not kept with the schema, whatever was said of it', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const some = {
+    $defs: { few: { maxItems: 3 } },
+    properties: { a: { anyOf: [{ $ref: '#/$defs/few' }, { minItems: 5 }] } },
+  };
+  const compiled = compiler.compile(some);
+  assert.ok(typeof compiled === 'object', String(compiled));
+  for (const length of [4, 10_000]) {
+    const judged = (() => {
+      const a = Array.from({ length }, () => ({}));
+      assert.equal(compiled.violation({ a }) === null, length > 4);
+      return new WeakRef(a);
+    })();
+    // What a WeakRef was made of is there to the end of this turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    assert.equal(judged.deref(), undefined, `${length} items`);
+  }
 });

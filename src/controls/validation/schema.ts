@@ -1,4 +1,4 @@
-import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
+import { _, Ajv2020, type ErrorObject, type KeywordErrorDefinition } from 'ajv/dist/2020.js';
 import { allDifferent, oneOfValues } from './equality.ts';
 import { FORMATS } from './formats.ts';
 import { compilePattern, type Pattern } from './pattern.ts';
@@ -42,8 +42,6 @@ export class SchemaCompiler {
       // Inherited names (constructor, toString) are no members (SC-02).
       ownProperties: true,
       strict: false,
-      // Errors bear the keyword's value, for the hint.
-      verbose: true,
       validateFormats: options.formats === 'assert',
       formats: options.formats === 'assert' ? { ...FORMATS } : {},
       // On a fault the compiler would print generated code.
@@ -53,8 +51,12 @@ export class SchemaCompiler {
       },
     });
     for (const keyword of ['const', 'enum', 'uniqueItems']) ajv.removeKeyword(keyword);
-    ajv.addKeyword({ keyword: 'const', compile: (allowed: unknown) => oneOfValues([allowed]) });
-    ajv.addKeyword({ keyword: 'enum', compile: (allowed: readonly unknown[]) => oneOfValues(allowed) });
+    ajv.addKeyword({ keyword: 'const', compile: (allowed: unknown) => oneOfValues([allowed]), error: BEARS_VALUE });
+    ajv.addKeyword({
+      keyword: 'enum',
+      compile: (allowed: readonly unknown[]) => oneOfValues(allowed),
+      error: BEARS_VALUE,
+    });
     ajv.addKeyword({
       keyword: 'uniqueItems',
       type: 'array',
@@ -110,6 +112,17 @@ export class SchemaCompiler {
   }
 }
 
+const BEARS_VALUE: KeywordErrorDefinition = {
+  message: 'is none of the listed values',
+  params: ({ schemaCode }) => _`{allowed: ${schemaCode}}`,
+};
+
+/**
+ * Where an error bears the keyword's value. (With `verbose` every error would, but the value that was judged as well: a
+ * compiled schema holds its last errors until it judges again, and with them somebody's arguments or result.)
+ */
+const VALUES = ['limit', 'multipleOf', 'pattern', 'format', 'allowed'];
+
 const UNJUDGED: Violation = { keyword: STEP, pointer: '', params: {}, expected: undefined };
 
 /** The outermost error says most, but for `if`, where the branch says what is wrong. */
@@ -117,5 +130,7 @@ function toViolation(errors: readonly ErrorObject[] | null | undefined): Violati
   const last = errors?.at(-1);
   const chosen = last?.keyword === 'if' ? errors?.[0] : last;
   if (!chosen) return UNJUDGED;
-  return { keyword: chosen.keyword, pointer: chosen.instancePath, params: chosen.params, expected: chosen.schema };
+  const { keyword, instancePath: pointer, params } = chosen;
+  const value = VALUES.find((name) => Object.hasOwn(params, name));
+  return { keyword, pointer, params, expected: value === undefined ? undefined : params[value] };
 }
