@@ -29,6 +29,8 @@ const pair = await selfSigned();
 const hosts: string[] = [];
 const reads: string[] = [];
 let answerBytes = 2;
+/** Answers wait for this. */
+let hold: Promise<void> = Promise.resolve();
 const transport = openTransport({
   settings: readSection('transport', transportSettings, SHORT),
   home: '/nowhere',
@@ -80,7 +82,7 @@ async function listen(): Promise<Server> {
     };
     const judged = transport.stages.head.run(call, { utc: 0, mono: 0 });
     if (judged instanceof Refusal) return answer(REFUSALS[judged.code].status, judged.code);
-    void Promise.resolve(transport.stages.body.run(call, { utc: 0, mono: 0 })).then((body) => {
+    void Promise.resolve(transport.stages.body.run(call, { utc: 0, mono: 0 })).then(async (body) => {
       reads.push(
         body instanceof Refusal
           ? body.code
@@ -89,6 +91,7 @@ async function listen(): Promise<Server> {
               .slice(0, 80),
       );
       if (body instanceof Refusal) return answer(REFUSALS[body.code].status, body.code);
+      await hold;
       answer(200, answerBytes === 2 ? 'ok' : Buffer.alloc(answerBytes));
     });
   });
@@ -297,6 +300,30 @@ test('requests one after the other and in one piece share a connection', async (
   const one = `${headOf('Content-Length: 2\r\n')}{}`;
   const answer = await exchange(one + one + one, 300);
   assert.equal(answer.split('HTTP/1.1 200').length, 4);
+});
+
+test('a request behind another one runs when that is answered, and a connection has only so many that wait', async () => {
+  const { promise, resolve: release } = Promise.withResolvers<void>();
+  hold = promise;
+  try {
+    const one = (word: string) => `${headOf(`Content-Length: ${word.length}\r\n`)}${word}`;
+    const before = reads.length;
+    const [patient, greedy] = [await dial(), await dial()];
+    patient.socket.write(one('first') + one('second') + one('third'));
+    await wait(100);
+    assert.deepEqual(reads.slice(before), ['first']);
+    greedy.socket.write(one('other').repeat(30));
+    await greedy.closed;
+    assert.deepEqual(reads.slice(before), ['first', 'other'], 'nobody learns what became of the others');
+    release();
+    await wait(100);
+    assert.deepEqual(reads.slice(before), ['first', 'other', 'second', 'third']);
+    assert.equal(patient.text().split('HTTP/1.1 200').length, 4);
+    patient.socket.destroy();
+  } finally {
+    release();
+    hold = Promise.resolve();
+  }
 });
 
 test('a body in many pieces, chunked or not, is put together', async () => {

@@ -51,7 +51,7 @@ function headOptions(settings: TransportSettings): ServerOptions {
 
 /**
  * What options alone cannot say: bounds that are properties of a server, bare answers to what is not HTTP, no
- * `100 Continue`, slow readers cut, early answers readable. Call once, after the request listener and before `listen`.
+ * `100 Continue`, one request at a time, slow readers cut, early answers readable. Call once, after the request listener and before `listen`.
  * @returns stops what it started
  */
 export function hardenServer(
@@ -78,7 +78,7 @@ export function hardenServer(
   server.on('checkContinue', asRequest);
   server.on('checkExpectation', asRequest);
 
-  runNothingAfterLast(server);
+  runInTurn(server);
 
   const readers = new SlowReaders(settings.writeTimeoutMs);
   const secure = 'setSecureContext' in server;
@@ -103,20 +103,35 @@ function bareAnswers(headers: readonly string[]): ReadonlyMap<string, string> {
   ]);
 }
 
-/** What node:http keeps on its objects without documenting it; both names are as old as keep-alive. */
-type Answering = Socket & { _httpMessage?: (ServerResponse & { _last?: boolean }) | null };
+/** What node:http keeps on its sockets without documenting it; the name is as old as keep-alive. */
+type Answering = Socket & { _httpMessage?: ServerResponse | null };
+
+/** Requests on one connection that may wait for their turn. */
+const MAX_WAITING = 16;
 
 /**
- * A request that was pipelined behind one we answered with `Connection: close` would still run, unanswered: its parser
- * is ahead of the connection's end.
+ * Pipelined requests run one after the other, as their answers go out; only safe ones might run at once (RFC 9112 9.3.2).
+ * An answer made before its turn is held in memory, where no slow reader is noticed, for as long as the one before it
+ * lasts: a stream lasts for hours. Behind an answer that closes the connection no turn ever comes.
  */
-function runNothingAfterLast(server: HttpServer | HttpsServer): void {
+function runInTurn(server: HttpServer | HttpsServer): void {
   const listeners = server.listeners('request') as ((req: IncomingMessage, res: ServerResponse) => void)[];
   server.removeAllListeners('request');
+  const waiting = new WeakMap<Socket, number>();
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
-    const earlier = (req.socket as Answering)._httpMessage;
-    if (earlier && earlier !== res && earlier._last) return;
-    for (const listener of listeners) listener(req, res);
+    const run = () => {
+      for (const listener of listeners) listener(req, res);
+    };
+    const { socket } = req;
+    const earlier = (socket as Answering)._httpMessage;
+    if (!earlier || earlier === res) return run();
+    const before = waiting.get(socket) ?? 0;
+    if (before === MAX_WAITING) return void socket.destroy();
+    waiting.set(socket, before + 1);
+    res.once('socket', () => {
+      waiting.set(socket, waiting.get(socket)! - 1);
+      run();
+    });
   });
 }
 
