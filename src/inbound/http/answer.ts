@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Call } from '../../core/call.ts';
+import { oneLine } from '../../core/mcp/one-line.ts';
 import type { WireAnswer } from '../../core/mcp/wire.ts';
 
 /** Headers of every response this product sends, names and values alternating. */
@@ -33,7 +34,7 @@ export function answerWriter({ common }: ResponseHeaders): AnswerWriter {
 }
 
 const DATA = Buffer.from('event: message\ndata: ');
-const END = Buffer.from('\n\n');
+const END = Buffer.from('\n');
 /** How soon a client that lost its connection may ask for the rest, ms. */
 const RETRY_MS = 1_000;
 
@@ -85,7 +86,8 @@ export class EventStream {
     this.begin();
     if (id !== null) this.#res.write(`id: ${id}\n`);
     this.#res.write(DATA);
-    this.#res.write(dataLine(message));
+    // For every reader: HTTPX, and with it many a Python client, ends lines of a stream at U+2028 too.
+    this.#res.write(oneLine(message));
     this.#res.write(END);
   }
 
@@ -96,14 +98,6 @@ export class EventStream {
   end(): void {
     if (this.alive) this.#res.end();
   }
-}
-
-/** A raw line break in JSON is a blank between tokens; in an event it would end the line. */
-function dataLine(message: Uint8Array): Uint8Array {
-  if (!message.includes(0x0a) && !message.includes(0x0d)) return message;
-  const line = Buffer.from(message);
-  for (let i = 0; i < line.length; i++) if (line[i] === 0x0a || line[i] === 0x0d) line[i] = 0x20;
-  return line;
 }
 
 const EVENTS = ['text/event-stream', '*/*', 'text/*'];
