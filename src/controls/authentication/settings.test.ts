@@ -135,6 +135,7 @@ test('challenges: invalid_token only when a token was sent, all scopes in one 40
     `Bearer error="insufficient_scope", scope="jira:read jira:write", ${metadata}`,
   );
   assert.equal(challengeFor(new Refusal('limits.exceeded'), resource), null);
+  assert.equal(challengeFor(new Refusal('authentication.session'), resource), null);
   assert.doesNotMatch(insufficientScopeChallenge('https://h/x', ['a"b', 'c\r\nd', 'ok:1']), /a"b|\r|\n/);
   assert.throws(() => insufficientScopeChallenge('https://h/"', []), TypeError);
 });

@@ -1,4 +1,5 @@
 import type { Refusal } from '../stage.ts';
+import { REFUSALS } from './refusals.ts';
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';
 /** What may stand in a scope (RFC 6749 section 3.3): nothing that could end the quoted string. */
@@ -36,7 +37,8 @@ export function challengeFor(refusal: Refusal, resource: string): string | null 
   if (code === 'authorization.insufficient_scope') {
     return insufficientScopeChallenge(protectedResourceMetadataUrl(resource), facts.scopes ?? []);
   }
-  if (!code.startsWith('authentication.')) return null;
+  // Of a session that is gone nobody is told that his token is at fault.
+  if (REFUSALS[code].status !== 401) return null;
   return unauthenticatedChallenge(protectedResourceMetadataUrl(resource), code !== 'authentication.missing');
 }
 
