@@ -44,7 +44,7 @@ async function entry(answering: Answering) {
   let wake = () => {};
   output.on('data', (chunk: Buffer) => {
     for (const line of chunk.toString().split('\n').filter(Boolean))
-      written.push(JSON.parse(line) as Record<string, unknown>);
+      written.push(...([JSON.parse(line)].flat() as Record<string, unknown>[]));
     wake();
   });
   const diagnostics: string[] = [];
@@ -60,6 +60,7 @@ async function entry(answering: Answering) {
     written,
     diagnostics,
     say: (message: object) => input.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`),
+    write: (line: string) => input.write(`${line}\n`),
     /** Resolves when `there` is. */
     async until(there: () => boolean) {
       const deadline = Date.now() + 5_000;
@@ -259,6 +260,45 @@ test('a modern client has no session: its cancellation drops the connection, and
       ['POST', undefined],
     ],
   );
+});
+
+test('a batch of a session goes on whole; refused, or not answered, it is said of each of its requests', async () => {
+  const one = await entry(
+    gateway(({ body }, res) => {
+      if (!Array.isArray(body)) return false;
+      const ids = (body as Seen['body'][]).flatMap(({ id }) => (id === undefined ? [] : [id]));
+      if (ids.includes(4)) json(res, { jsonrpc: '2.0', error: { code: -32600, message: 'No batches.' } }, 400);
+      else if (ids.includes(6)) res.destroy();
+      else
+        json(
+          res,
+          ids.map((id) => result(id)),
+        );
+      return true;
+    }),
+  );
+  const ask = (id: number) => `{"jsonrpc":"2.0","id":${id},"method":"ping"}`;
+  one.write('[{"jsonrpc":"2.0","id":0,"method":"ping"}]');
+  await one.until(() => one.written.length === 1);
+  assert.equal((one.written[0]!['error'] as { code: number }).code, -32700, 'there is no session yet');
+  one.say(initialize);
+  await one.until(() => one.written.length === 2);
+  one.write(`[${ask(2)},{"jsonrpc":"2.0","method":"notifications/x"},${ask(3)}]`);
+  await one.until(() => one.written.length === 4);
+  assert.deepEqual(one.written.slice(2), [result(2), result(3)]);
+  one.write(`[${ask(4)},7,${ask(5)}]`);
+  await one.until(() => one.written.length === 6);
+  assert.deepEqual(
+    one.written.slice(4).map(({ id, error }) => [id, (error as { code: number }).code]),
+    [
+      [4, -32600],
+      [5, -32600],
+    ],
+  );
+  one.write(`[${ask(6)}]`);
+  await one.until(() => one.written.length === 7);
+  assert.equal(one.written[6]!['id'], 6);
+  await one.end();
 });
 
 test('a client that goes while it listens leaves nothing running; what it asked before is answered', {

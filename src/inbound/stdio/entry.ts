@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import { LineReader } from '../../upstream/line-reader.ts';
 import { type ClientCertificate, certificateDemand } from '../client-certificate.ts';
 import { LegacySession } from './legacy-session.ts';
-import { GatewayLink, isEventStream, MAX_MESSAGE_BYTES, type Message, parseObject } from './link.ts';
+import { GatewayLink, idsIn, isEventStream, MAX_MESSAGE_BYTES, type Message, parseBatch, parseObject } from './link.ts';
 import { type Declarations, declarationsOf, headersFor } from './mirrored-headers.ts';
 import type { TokenSource } from './token-source.ts';
 
@@ -35,12 +35,14 @@ export async function runStdioEntry(options: EntryOptions): Promise<void> {
 
   const forward = async (line: Uint8Array): Promise<void> => {
     const message = parseObject(line);
-    if (!message) {
+    const batch = message || !session ? null : parseBatch(line);
+    if (!message && !batch) {
       const error = { code: -32700, message: 'This line is not one JSON object.' };
       return link.write(Buffer.from(JSON.stringify({ jsonrpc: '2.0', error })));
     }
     try {
-      if (message['method'] === 'initialize') {
+      if (!message) await session!.exchangeBatch(line, batch!);
+      else if (message['method'] === 'initialize') {
         const before = session;
         session = new LegacySession(link, line, onDiagnostic);
         await Promise.all([session.begun(), before?.end()]);
@@ -48,9 +50,8 @@ export async function runStdioEntry(options: EntryOptions): Promise<void> {
     } catch (cause) {
       const demand = certificateDemand(cause, options.certificate !== undefined) ?? distrust(cause);
       onDiagnostic(`the gateway at ${url} cannot be reached: ${demand ?? innermost(cause).message}`);
-      if (message['id'] === undefined || message['method'] === undefined) return;
       const text = demand ? `The gateway cannot be reached: ${demand}.` : UNREACHED;
-      link.fail(message['id'], { code: -32603, message: text });
+      for (const id of idsIn(batch ?? [message!])) link.fail(id, { code: -32603, message: text });
     }
   };
 

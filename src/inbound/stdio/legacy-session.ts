@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
-import { type GatewayLink, type Headers, isEventStream, type Message, parseObject } from './link.ts';
+import { type GatewayLink, type Headers, idsIn, isEventStream, type Message, parseBatch, parseObject } from './link.ts';
 
 const FIRST_PAUSE_MS = 1_000;
 const LAST_PAUSE_MS = 30_000;
@@ -47,19 +47,31 @@ export class LegacySession {
 
   /** One message of the client: what it is answered with is written, if it is answered at all. */
   async exchange(line: Uint8Array, message: Message): Promise<void> {
-    // Without an answer to initialize there is no session; the gateway says what that means.
-    await this.#begun.catch(() => undefined);
-    let answer = await this.#post(line, this.#headers);
-    if (isGone(answer)) {
-      if (this.#headers === answer.under && !(await this.#beginAgain()))
-        throw new Error('the session has ended and could not be begun again');
-      // It was refused because of its session: it has not run.
-      answer = await this.#post(line, this.#headers);
-    }
+    const answer = await this.#answerTo(line);
     const id = message['method'] === undefined ? undefined : message['id'];
     if (answer.stream) await this.#hear(answer.stream, id);
     else if (id !== undefined) this.#link.answer(id, answer.status, answer.body);
     if (message['method'] === 'notifications/initialized') this.#stream ??= this.#listen();
+  }
+
+  /** A batch, of the one revision that has them: answered in one piece, or each request by what refused it whole. */
+  async exchangeBatch(line: Uint8Array, messages: readonly Message[]): Promise<void> {
+    const { stream, status, body } = await this.#answerTo(line);
+    if (stream) await this.#hear(stream, undefined);
+    else if (parseBatch(body)) this.#link.write(body);
+    else for (const id of idsIn(messages)) this.#link.answer(id, status, body);
+  }
+
+  /** What one line of the client is answered with. */
+  async #answerTo(line: Uint8Array): Promise<Answer> {
+    // Without an answer to initialize there is no session; the gateway says what that means.
+    await this.#begun.catch(() => undefined);
+    const answer = await this.#post(line, this.#headers);
+    if (!isGone(answer)) return answer;
+    if (this.#headers === answer.under && !(await this.#beginAgain()))
+      throw new Error('the session has ended and could not be begun again');
+    // It was refused because of its session: it has not run.
+    return await this.#post(line, this.#headers);
   }
 
   /** Ends the session: its stream, then what the gateway knows of it. */

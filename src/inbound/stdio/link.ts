@@ -108,9 +108,28 @@ function isAnswerTo(message: Message | null, id: unknown): boolean {
 }
 
 export function parseObject(bytes: Uint8Array): Message | null {
+  const value = parse(bytes);
+  return isObject(value) ? value : null;
+}
+
+/** The messages of a batch; null when it is none. What else stands in it is for the gateway to refuse. */
+export function parseBatch(bytes: Uint8Array): readonly Message[] | null {
+  const value = parse(bytes);
+  return Array.isArray(value) ? value.filter(isObject) : null;
+}
+
+/** Of the requests among these messages. */
+export function idsIn(messages: readonly Message[]): unknown[] {
+  return messages.flatMap(({ id, method }) => (id === undefined || method === undefined ? [] : [id]));
+}
+
+function isObject(value: unknown): value is Message {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function parse(bytes: Uint8Array): unknown {
   try {
-    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Message) : null;
+    return JSON.parse(Buffer.from(bytes).toString('utf8'));
   } catch {
     return null; // not JSON: the caller says so on the wire
   }
